@@ -1,0 +1,145 @@
+"""The array libraries that every test of the core runs on.
+
+By default all of them, of which only CuPy may be missing (it needs a CUDA device). ``--backend NAME``
+runs the named ones only; whatever is asked for and can't be loaded is a failure, not a skip.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import importlib
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import settings
+
+settings.register_profile("repeatable", deadline=None, derandomize=True, print_blob=True)
+settings.load_profile("repeatable")
+
+
+@dataclasses.dataclass(frozen=True)
+class Backend:
+    """One array library on one device, and the way to it and back."""
+
+    name: str
+    asarray: Callable[[np.ndarray], Any]
+    to_numpy: Callable[[Any], np.ndarray]
+    # A Dask array has a NumPy plan, and shows no values before it is computed.
+    lazy: bool = False
+
+    @property
+    def like(self) -> Any:
+        """A float32 array, to name library and device."""
+        return self.asarray(np.zeros(1, dtype=np.float32))
+
+    @property
+    def plan_library(self) -> str:
+        return "numpy" if self.lazy else self.name.split("-")[0]
+
+
+def _numpy() -> Backend:
+    return Backend("numpy", np.asarray, np.asarray)
+
+
+def _readonly() -> Backend:
+    def asarray(x: np.ndarray) -> np.ndarray:
+        x = np.array(x)
+        x.flags.writeable = False
+        return x
+
+    return Backend("numpy-readonly", asarray, np.asarray)
+
+
+def _strict(device: str) -> Backend:
+    xp = importlib.import_module("array_api_strict")
+    xp.set_array_api_strict_flags(
+        boolean_indexing=False, data_dependent_shapes=False, enabled_extensions=()
+    )
+    name = "array_api_strict" if device == "CPU_DEVICE" else f"array_api_strict-{device}"
+    return Backend(
+        name,
+        lambda x: xp.asarray(np.array(x), device=xp.Device(device)),
+        lambda x: np.array(np.from_dlpack(x)),
+    )
+
+
+def _torch() -> Backend:
+    torch = importlib.import_module("torch")
+    return Backend(
+        "torch", lambda x: torch.from_numpy(np.array(x)), lambda x: x.detach().cpu().numpy()
+    )
+
+
+def _jax() -> Backend:
+    jax = importlib.import_module("jax")
+    return Backend("jax", jax.numpy.asarray, np.asarray)
+
+
+def _dask() -> Backend:
+    da = importlib.import_module("dask.array")
+    return Backend(
+        "dask",
+        lambda x: da.from_array(x, chunks=tuple(max(1, n // 2) for n in x.shape)),
+        np.asarray,
+        lazy=True,
+    )
+
+
+def _cupy() -> Backend:
+    cupy = importlib.import_module("cupy")
+    if cupy.cuda.runtime.getDeviceCount() < 1:
+        raise RuntimeError("no CUDA device answers")
+    return Backend("cupy", cupy.asarray, lambda x: x.get())
+
+
+BACKENDS: dict[str, Callable[[], Backend]] = {
+    "numpy": _numpy,
+    "numpy-readonly": _readonly,
+    "array_api_strict": functools.partial(_strict, "CPU_DEVICE"),
+    "array_api_strict-device1": functools.partial(_strict, "device1"),
+    "torch": _torch,
+    "jax": _jax,
+    "dask": _dask,
+    "cupy": _cupy,
+}
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--backend",
+        action="append",
+        choices=sorted(BACKENDS),
+        help="run the tests of this array library only (repeatable); it must be there",
+    )
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line("markers", "needs(backend): the test runs on that library alone")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    asked = config.getoption("backend")
+    for item in items:
+        for marker in item.iter_markers("needs"):
+            if asked and marker.args[0] not in asked:
+                item.add_marker(pytest.mark.skip(reason=f"--backend leaves out {marker.args[0]}"))
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    if "backend" in metafunc.fixturenames:
+        names = metafunc.config.getoption("backend") or list(BACKENDS)
+        metafunc.parametrize("backend", names, indirect=True, scope="session")
+
+
+@pytest.fixture(scope="session")
+def backend(request: pytest.FixtureRequest) -> Backend:
+    asked = request.config.getoption("backend")
+    if request.param != "cupy" or asked:
+        return BACKENDS[request.param]()
+    try:
+        return BACKENDS["cupy"]()
+    except Exception as error:  # noqa: BLE001 - the driver has errors of its own
+        pytest.skip(f"CuPy needs a CUDA device: {type(error).__name__}: {error}")

@@ -1,0 +1,20 @@
+"""ζ-mixup for every array library: plans, weights, theory and mixing, written once."""
+
+from zetamix_core import theory
+from zetamix_core.cutmix import cutmix
+from zetamix_core.mixup import mixup, zeta_mixup
+from zetamix_core.plans import MixPlan, dirichlet_plan, mixup_plan, zeta_plan
+from zetamix_core.weights import zeta_weights
+
+__all__ = [
+    "MixPlan",
+    "cutmix",
+    "dirichlet_plan",
+    "mixup",
+    "mixup_plan",
+    "theory",
+    "zeta_mixup",
+    "zeta_plan",
+    "zeta_weights",
+]
+__version__ = "0.1.0"

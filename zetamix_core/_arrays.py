@@ -1,0 +1,215 @@
+"""What the core needs to know of an array: its library, device, dtype, and whether it can be read."""
+
+from __future__ import annotations
+
+import sys
+from typing import Any
+
+import array_api_compat as compat
+import numpy as np
+
+# The standard has no static type that NumPy, torch, JAX, Dask and CuPy arrays share.
+Array = Any
+Namespace = Any
+
+
+def _loaded(module: str) -> Any:
+    """Return an imported module, or None: whoever holds its arrays has imported it."""
+    return sys.modules.get(module)
+
+
+def is_torch(x: object) -> bool:
+    torch = _loaded("torch")
+    return torch is not None and isinstance(x, torch.Tensor)
+
+
+def is_torch_symbol(x: object) -> bool:
+    """Tell whether `x` is a node of a graph under construction, without shape or values."""
+    fx = _loaded("torch.fx")
+    return fx is not None and isinstance(x, fx.Proxy)
+
+
+def is_jax(x: object) -> bool:
+    jax = _loaded("jax")
+    return jax is not None and isinstance(x, jax.Array)
+
+
+def is_numpy(x: object) -> bool:
+    return isinstance(x, np.ndarray | np.generic)
+
+
+def is_cupy(x: object) -> bool:
+    return not is_torch(x) and bool(compat.is_cupy_array(x))
+
+
+def is_dask(x: object) -> bool:
+    return not is_torch(x) and bool(compat.is_dask_array(x))
+
+
+def is_array(x: object) -> bool:
+    # Torch comes first throughout this module: array-api-compat's cached helpers warn under Dynamo.
+    return is_torch(x) or bool(compat.is_array_api_obj(x))
+
+
+def is_jax_tracer(x: object) -> bool:
+    return is_jax(x) and isinstance(x, sys.modules["jax"].core.Tracer)
+
+
+def torch_is_compiling() -> bool:
+    torch = _loaded("torch")
+    return torch is not None and bool(torch.compiler.is_compiling())
+
+
+def namespace(x: Array) -> Namespace:
+    """Return the array-API namespace of `x`."""
+    if is_torch(x):
+        import array_api_compat.torch
+
+        return array_api_compat.torch
+    return compat.array_namespace(x)
+
+
+def library(x: Array) -> str:
+    """Return the short name of the library of `x`, as error messages use it."""
+    if is_torch(x):
+        return "torch"
+    return str(compat.array_namespace(x).__name__).removeprefix("array_api_compat.").split(".")[0]
+
+
+def device_of(x: Array) -> Any:
+    """Return the device that new arrays should go to, None where the library places them itself."""
+    if is_torch(x):
+        return x.device
+    if is_jax(x):
+        # A traced or sharded array has no one device; an uncommitted array follows it anywhere.
+        devices = set() if is_jax_tracer(x) else x.devices()
+        return next(iter(devices)) if len(devices) == 1 else None
+    return compat.device(x)
+
+
+def from_host(host: np.ndarray, like: Array | None) -> Array:
+    """Copy a NumPy array to the library and device of `like` (None: leave it)."""
+    if like is None or is_numpy(like) or is_dask(like):
+        return host
+    if is_torch(like):
+        torch = sys.modules["torch"]
+        # from_numpy shares memory, and warns where that memory is read-only.
+        owned = host if host.flags.writeable else host.copy()
+        return torch.from_numpy(owned).to(like.device, non_blocking=True)
+    if is_jax(like):
+        jax = sys.modules["jax"]
+        device = device_of(like)
+        # Without 64-bit mode jnp.asarray narrows by itself; asking for a dtype would warn.
+        array = jax.numpy.asarray(host)
+        return array if device is None else jax.device_put(array, device)
+    return namespace(like).asarray(host, device=device_of(like))
+
+
+def to_host(x: Array) -> np.ndarray:
+    """Copy any concrete array to NumPy."""
+    if is_torch(x):
+        return np.asarray(x.detach().cpu().numpy())
+    if is_cupy(x):
+        return np.asarray(x.get())
+    if not (is_numpy(x) or is_jax(x) or is_dask(x)):
+        x = np.from_dlpack(x) if is_on_cpu(x) else np.from_dlpack(compat.to_device(x, "cpu"))
+    return np.asarray(x)
+
+
+def is_on_cpu(x: Array) -> bool:
+    if is_torch(x):
+        return bool(x.device.type == "cpu")
+    if is_jax(x):
+        return not is_jax_tracer(x) and all(device.platform == "cpu" for device in x.devices())
+    return not is_cupy(x)
+
+
+def host_values(x: Array) -> np.ndarray | None:
+    """Return the values of `x` where reading them costs no synchronization, else None.
+
+    Accelerator, traced, lazy and batched (``vmap``) arrays give None.
+    """
+    if is_numpy(x):
+        return np.asarray(x)
+    if torch_is_compiling() or is_dask(x) or not is_on_cpu(x):
+        return None
+    try:
+        return to_host(x)
+    except (RuntimeError, TypeError):  # fake and batched torch tensors; dtypes NumPy lacks
+        return None
+
+
+# --- dtypes ---------------------------------------------------------------------------------------
+
+
+def kind(x: Array) -> str:
+    """Return "bool", "integer", "floating" or "complex"."""
+    if is_torch(x):
+        if x.dtype.is_complex:
+            return "complex"
+        if x.dtype.is_floating_point:
+            return "floating"
+        return "bool" if x.dtype == sys.modules["torch"].bool else "integer"
+    if _is_extension_float(x.dtype):
+        return "floating"
+    xp = namespace(x)
+    names = {"bool": "bool", "integral": "integer", "real floating": "floating"}
+    names["complex floating"] = "complex"
+    for standard, name in names.items():
+        if xp.isdtype(x.dtype, standard):
+            return name
+    raise TypeError(
+        f"arrays must hold numbers, got dtype {x.dtype}; convert it to a numeric dtype first"
+    )
+
+
+def _is_extension_float(dtype: Any) -> bool:
+    """Tell whether a NumPy dtype is a narrow float of another package, such as bfloat16."""
+    try:
+        return dtype.kind == "V" and np.result_type(dtype, np.float32) == np.float32
+    except (AttributeError, TypeError):
+        return False
+
+
+def default_float(xp: Namespace) -> Any:
+    """Return the floating dtype that the library gives to Python floats."""
+    torch = _loaded("torch")
+    if torch is not None and xp.__name__.endswith("torch"):
+        return torch.get_default_dtype()
+    return xp.asarray(0.0).dtype
+
+
+def working_dtype(xp: Namespace, dtype: Any) -> Any:
+    """Return the dtype to accumulate a floating or complex `dtype` in: never below 32 bits."""
+    if _is_extension_float(dtype):
+        return xp.float32
+    if xp.finfo(dtype).bits >= 32:
+        return dtype
+    return xp.complex64 if getattr(dtype, "is_complex", False) else xp.float32
+
+
+def real_dtype(xp: Namespace, dtype: Any) -> Any:
+    """Return the real dtype with the precision of a floating or complex `dtype`."""
+    if not xp.isdtype(dtype, "complex floating"):
+        return dtype
+    return xp.float32 if dtype == xp.complex64 else xp.float64
+
+
+def weights_dtype(like: Array | None) -> Any:
+    """Return the dtype of a plan's weights: float64 for None and for double `like`, else float32."""
+    if like is None or is_dask(like):
+        return np.float64
+    xp = namespace(like)
+    inexact = kind(like) in ("floating", "complex") and not _is_extension_float(like.dtype)
+    return xp.float64 if inexact and xp.finfo(like.dtype).bits >= 64 else xp.float32
+
+
+def cast(x: Array, dtype: Any) -> Array:
+    """Return `x` with `dtype`, itself where nothing changes."""
+    if x.dtype == dtype:
+        return x
+    if is_torch(x):
+        return x.to(dtype)
+    if is_numpy(x):
+        return x.astype(dtype)  # the standard's astype knows no extension dtype
+    return namespace(x).astype(x, dtype)

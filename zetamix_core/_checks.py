@@ -1,0 +1,146 @@
+"""Checks of arguments that several functions take. Each message names rule, value and remedy."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+
+from zetamix_core._arrays import Array, device_of, host_values, is_array, is_dask, kind, library
+
+MAX_ENTRIES = 2**26
+MAX_SAMPLES = 2**37
+
+
+def check_count(name: str, value: Any) -> int:
+    """Return `value` as an int that is at least 1."""
+    if isinstance(value, bool) or not isinstance(value, int | np.integer):
+        raise TypeError(
+            f"{name} must be a whole number >= 1, got {value!r} of type {type(value).__name__}; "
+            f"pass an int"
+        )
+    if value < 1:
+        raise ValueError(f"{name} must be >= 1, got {value}; skip empty batches")
+    return int(value) if isinstance(value, np.integer) else value
+
+
+def check_num_samples(n: Any) -> int:
+    n = check_count("n (the number of samples)", n)
+    if n > MAX_SAMPLES:
+        raise ValueError(f"n must be at most 2**37, got {n}; draw plans for parts of the data")
+    return n
+
+
+def check_num_mix(num_mix: Any, n: int) -> int:
+    """Return T, n by default."""
+    if num_mix is None:
+        return n
+    if check_count("num_mix", num_mix) > n:
+        raise ValueError(
+            f"num_mix must be between 1 and the number of samples, got num_mix={num_mix} for "
+            f"{n} samples; pass min(num_mix, n), or None for all of them"
+        )
+    return int(num_mix)
+
+
+def check_num_outputs(num_outputs: Any, n: int) -> int:
+    """Return M, n by default."""
+    return n if num_outputs is None else check_count("num_outputs", num_outputs)
+
+
+def check_size(num_outputs: int, num_mix: int) -> None:
+    if num_outputs * num_mix > MAX_ENTRIES:
+        raise ValueError(
+            f"a plan holds at most 2**26 entries (num_outputs * num_mix), got {num_outputs} * "
+            f"{num_mix}; pass a smaller num_mix, whose tail is small: see theory.num_mix_for_tail"
+        )
+
+
+def check_gamma(gamma: Any) -> Any:
+    """Return gamma as a float, or as the 0-d or 1-d floating array that it is."""
+    if is_array(gamma):
+        return _check_gamma_array(gamma)
+    if isinstance(gamma, bool) or not isinstance(gamma, int | float | np.integer | np.floating):
+        raise TypeError(
+            f"gamma must be a number >= 0 or a one-dimensional array of them, got {gamma!r} of "
+            f"type {type(gamma).__name__}; pass a float"
+        )
+    if math.isnan(gamma) or gamma < 0:
+        raise ValueError(f"gamma must be a number >= 0, got {gamma}; the paper uses 2.8")
+    return float(gamma)
+
+
+def _check_gamma_array(gamma: Array) -> Array:
+    if is_dask(gamma):
+        raise TypeError("gamma must not be lazy, got a Dask array; pass gamma.compute()")
+    if gamma.ndim > 1 or kind(gamma) not in ("floating", "integer"):
+        raise ValueError(
+            f"gamma must be a number or a one-dimensional array of real numbers, one for each "
+            f"output, got shape {tuple(gamma.shape)} and dtype {gamma.dtype}; reshape or cast it"
+        )
+    values = host_values(gamma)
+    if values is not None and not np.all(values >= 0):  # false for NaN too
+        bad = values[~(values >= 0)].ravel()[0]
+        raise ValueError(f"gamma must be >= 0 everywhere, got {bad}; the paper uses 2.8")
+    return gamma
+
+
+def check_alpha(alpha: Any) -> float:
+    if isinstance(alpha, bool) or not isinstance(alpha, int | float | np.integer | np.floating):
+        raise TypeError(
+            f"alpha must be a positive number, got {alpha!r} of type {type(alpha).__name__}; "
+            f"pass a float"
+        )
+    if not 0 < alpha < math.inf:
+        raise ValueError(
+            f"alpha must be a positive finite number, got {alpha}; alpha=1 draws mixtures uniformly"
+        )
+    return float(alpha)
+
+
+def check_is_array(name: str, x: Any) -> None:
+    if not is_array(x):
+        raise TypeError(
+            f"{name} must be an array of a supported library, got {type(x).__name__}; "
+            f"convert it, for instance with numpy.asarray"
+        )
+    if x.ndim < 1:
+        raise ValueError(f"{name} must have samples along its first axis, got a 0-d array")
+
+
+def check_samples(name: str, x: Any) -> int:
+    """Return the length of the first axis of an array of samples."""
+    check_is_array(name, x)
+    n = x.shape[0]
+    if n is None or n != n:  # None in the standard, NaN in Dask
+        raise ValueError(
+            f"the number of samples of {name} must be known, got shape {x.shape}; for Dask arrays "
+            f"call compute_chunk_sizes() first"
+        )
+    return check_num_samples(n)
+
+
+def check_same_samples(x: Array, y: Array) -> None:
+    """Check that labels `y` go with samples `x`: same length, library and device."""
+    check_is_array("y", y)
+    if y.shape[0] != x.shape[0]:
+        raise ValueError(
+            f"x and y must have the same number of samples, got {x.shape[0]} and {y.shape[0]}; "
+            f"check that they come from the same batch"
+        )
+    check_same_place(x, y, "x and y", f"convert y to {library(x)} on the device of x")
+
+
+def check_same_place(a: Array, b: Array, names: str, remedy: str) -> None:
+    """Check that two arrays are of the same library and on the same device."""
+    if library(a) != library(b):
+        raise TypeError(
+            f"{names} must be arrays of the same library, got {library(a)} and {library(b)}; "
+            f"{remedy}"
+        )
+    places = device_of(a), device_of(b)
+    if None not in places and places[0] != places[1]:
+        raise ValueError(
+            f"{names} must be on the same device, got {places[0]} and {places[1]}; {remedy}"
+        )

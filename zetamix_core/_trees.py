@@ -1,0 +1,59 @@
+"""Nested structures of arrays."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable, Mapping, Set
+from typing import Any
+
+from zetamix_core._arrays import is_array
+
+
+def map_leaves(function: Callable[[str, Any], Any], tree: Any, *, declared: Set[str]) -> Any:
+    """Apply ``function(path, array)`` to the arrays of nested mappings, lists and tuples.
+
+    None stays, anything else is an error, and so is a declared path that leads to no array.
+    """
+    seen: set[str] = set()
+
+    def visit(path: str, node: Any) -> Any:
+        if is_array(node):
+            seen.add(path)
+            return function(path, node)
+        if node is None:
+            return None
+        if isinstance(node, Mapping):
+            return _like_mapping(node, {key: visit(_join(path, key), node[key]) for key in node})
+        if isinstance(node, list | tuple):
+            return _like_sequence(node, [visit(_join(path, i), x) for i, x in enumerate(node)])
+        raise TypeError(
+            f"only arrays, None and nested dicts, lists and tuples of them can be mixed, got "
+            f"{type(node).__name__} at {path!r}; take it out, and mix it yourself"
+        )
+
+    mixed = visit("", tree)
+    if missing := sorted(declared - seen):
+        raise ValueError(
+            f"declared paths must lead to arrays, got {missing} where there are "
+            f"{sorted(seen)}; write the path of tree['a'][0] as 'a/0'"
+        )
+    return mixed
+
+
+def _join(path: str, key: Any) -> str:
+    return f"{path}/{key}" if path else str(key)
+
+
+def _like_mapping(node: Mapping[Any, Any], items: dict[Any, Any]) -> Any:
+    if type(node) is dict:
+        return items
+    result: Any = copy.copy(node)  # keeps what the type knows besides its items
+    for key, value in items.items():
+        result[key] = value
+    return result
+
+
+def _like_sequence(node: list[Any] | tuple[Any, ...], items: list[Any]) -> Any:
+    if hasattr(node, "_fields"):
+        return type(node)(*items)
+    return type(node)(items)

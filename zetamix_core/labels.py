@@ -1,0 +1,166 @@
+"""Labels: what a plan makes of classes, one-hot rows, soft labels, masks and regression targets."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from typing import Any
+
+from zetamix_core._arrays import (
+    Array,
+    cast,
+    device_of,
+    host_values,
+    is_dask,
+    kind,
+    namespace,
+    working_dtype,
+)
+from zetamix_core._checks import check_count
+from zetamix_core.mixing import scatter_rows, weighted_sum, whole_samples
+
+
+def mix_labels(
+    indices: Array, weights: Array, y: Array, num_classes: int | None, dtype: Any
+) -> Array:
+    """Mix labels with a plan's arrays; integer labels give probabilities of `dtype`.
+
+    See `MixPlan.mix_labels` for the forms that `y` may take.
+    """
+    if num_classes is not None:
+        num_classes = check_count("num_classes", num_classes)
+    if kind(y) in ("floating", "complex"):
+        _check_soft(y, num_classes)
+        return weighted_sum(indices, weights, y)
+    num_classes = _check_given(y, num_classes)
+    checked = _check_values(y, num_classes)
+    if _is_multi_hot(y, num_classes):
+        rows = cast(y, dtype) if checked else _nan_unless((y >= 0) & (y <= 1), y, dtype)
+        return weighted_sum(indices, weights, rows)
+    mix = functools.partial(
+        _mix_classes if y.ndim == 1 else _mix_masks,
+        indices,
+        weights,
+        num_classes=num_classes,
+        dtype=dtype,
+        checked=checked,
+    )
+    return _map_lazily(mix, y, indices.shape[0], num_classes, dtype) if is_dask(y) else mix(y)
+
+
+def sparse_labels(indices: Array, weights: Array, y: Array) -> tuple[Array, Array]:
+    """Return the classes (M, T) that each output mixes, and their weights (M, T)."""
+    if kind(y) != "integer" or y.ndim != 1:
+        raise ValueError(
+            f"sparse labels need integer classes of shape (N,), got shape {tuple(y.shape)} and "
+            f"dtype {y.dtype}; use mix_labels for one-hot and soft labels"
+        )
+    xp = namespace(weights)
+    take = functools.partial(_take_classes, indices)
+    if is_dask(y):
+        num_outputs, num_mix = indices.shape
+        classes = _map_lazily(take, y, num_outputs, num_mix, y.dtype)
+    else:
+        classes = take(y)
+    return classes, xp.broadcast_to(weights, indices.shape)
+
+
+# --- forms of labels ------------------------------------------------------------------------------
+
+
+def _check_soft(y: Array, num_classes: int | None) -> None:
+    if num_classes is not None and (y.ndim < 2 or y.shape[-1] != num_classes):
+        raise ValueError(
+            f"floating labels are mixed as they are, so that num_classes={num_classes} must be the "
+            f"length of their last axis, got shape {tuple(y.shape)}; leave num_classes out for "
+            f"regression targets, or pass classes as integers"
+        )
+
+
+def _check_given(y: Array, num_classes: int | None) -> int:
+    if num_classes is None:
+        form = "integer classes" if y.ndim == 1 else "integer labels of two or more axes"
+        raise ValueError(
+            f"{form} need num_classes, got shape {tuple(y.shape)} and dtype {y.dtype} without it; "
+            f"pass num_classes, or cast numbers that may be averaged to a floating dtype"
+        )
+    return num_classes
+
+
+def _check_values(y: Array, num_classes: int) -> bool:
+    """Check integer labels of any form; return whether their values could be read for it."""
+    values = host_values(y)
+    if values is None or values.size == 0:
+        return values is not None
+    low, high = values.min(), values.max()
+    if _is_multi_hot(y, num_classes):
+        if low < 0 or high > 1:
+            raise ValueError(
+                f"integer labels of shape (N, num_classes) must be 0 or 1, got values from {low} "
+                f"to {high} in shape {tuple(y.shape)}; cast counts or soft labels to a floating "
+                f"dtype"
+            )
+    elif low < 0 or high >= num_classes:
+        raise ValueError(
+            f"labels must be classes from 0 to num_classes - 1 = {num_classes - 1}, got values "
+            f"from {low} to {high}; pass a larger num_classes, or renumber the labels"
+        )
+    return True
+
+
+def _is_multi_hot(y: Array, num_classes: int) -> bool:
+    return bool(y.ndim == 2 and y.shape[1] == num_classes)
+
+
+# --- mixing classes -------------------------------------------------------------------------------
+
+
+def _mix_classes(
+    indices: Array, weights: Array, y: Array, *, num_classes: int, dtype: Any, checked: bool
+) -> Array:
+    """Mix classes (N,) into (M, num_classes), by adding each weight where its class is."""
+    xp = namespace(y)
+    classes = cast(_take_classes(indices, y), indices.dtype)
+    weights = cast(weights, working_dtype(xp, dtype))
+    if checked:
+        return cast(scatter_rows(classes, weights, num_classes), dtype)
+    good = (classes >= 0) & (classes < num_classes)
+    mixed = scatter_rows(xp.where(good, classes, 0), weights, num_classes)
+    return _nan_unless(xp.all(good, axis=1, keepdims=True), mixed, dtype)
+
+
+def _mix_masks(
+    indices: Array, weights: Array, y: Array, *, num_classes: int, dtype: Any, checked: bool
+) -> Array:
+    """Mix masks (N, ...) into (M, ..., num_classes)."""
+    xp = namespace(y)
+    y = cast(y, indices.dtype)[..., None]
+    one_hot = y == xp.arange(num_classes, dtype=y.dtype, device=device_of(y))
+    good = (y >= 0) & (y < num_classes)
+    rows = cast(one_hot, dtype) if checked else _nan_unless(good, one_hot, dtype)
+    return weighted_sum(indices, weights, rows)
+
+
+def _take_classes(indices: Array, y: Array) -> Array:
+    xp = namespace(y)
+    return xp.reshape(xp.take(y, xp.reshape(indices, (-1,)), axis=0), indices.shape)
+
+
+def _nan_unless(good: Array, values: Array, dtype: Any) -> Array:
+    """Mark as NaN what an error would tell if the values could be read without synchronization."""
+    xp = namespace(values)
+    return xp.where(good, cast(values, dtype), xp.nan)
+
+
+def _map_lazily(
+    function: Callable[[Array], Array], y: Array, num_outputs: int, width: int, dtype: Any
+) -> Array:
+    """Apply `function`, which appends an axis of length `width`, to blocks with all samples."""
+    y = whole_samples(y)
+    return y.map_blocks(
+        function,
+        chunks=((num_outputs,), *y.chunks[1:], (width,)),
+        new_axis=y.ndim,
+        dtype=dtype,
+        meta=y._meta[..., None].astype(dtype),
+    )

@@ -1,0 +1,11 @@
+"""Streams of random orderings and weights, one class for each source of randomness.
+
+A stream draws on behalf of one plan, in the library and on the device that the plan is for. Each
+class offers ``orderings``, ``dirichlet`` and ``uniform`` (see `Stream`). `PortableStream` draws in
+NumPy, the same indices everywhere; the others draw natively, where the array is.
+"""
+
+from zetamix_core.streams._resolve import stream_for
+from zetamix_core.streams._stream import Stream
+
+__all__ = ["Stream", "stream_for"]

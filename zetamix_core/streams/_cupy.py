@@ -1,0 +1,54 @@
+"""The native stream of CuPy: draws on the array's device, without a transfer."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import array_api_compat.cupy
+import cupy
+
+from zetamix_core._arrays import Array, weights_dtype
+from zetamix_core.streams._stream import Stream, floyd, takes_few
+
+
+class CupyStream(Stream):
+    """Draws with a CuPy Generator or RandomState (None: the default one of the device)."""
+
+    xp = array_api_compat.cupy
+
+    def __init__(self, generator: Any, like: Array) -> None:
+        self._device = like.device
+        with self._device:
+            self._generator = cupy.random.get_random_state() if generator is None else generator
+        self._dtype = weights_dtype(like)
+
+    def orderings(self, num_outputs: int, n: int, num_mix: int, *, anchored: bool) -> Array:
+        with self._device:
+            return super().orderings(num_outputs, n, num_mix, anchored=anchored)
+
+    def dirichlet(self, alpha: float, shape: tuple[int, int]) -> Array:
+        # As for torch: the logarithm of a gamma variate of small shape, without underflow.
+        with self._device:
+            boosted = self._generator.standard_gamma(alpha + 1.0, size=shape, dtype="float64")
+            logs = cupy.log(boosted) + cupy.log1p(-self._doubles(shape)) / alpha
+            weights = cupy.exp(logs - logs.max(axis=-1, keepdims=True))
+            return (weights / weights.sum(axis=-1, keepdims=True)).astype(self._dtype)
+
+    def uniform(self, shape: tuple[int, ...]) -> Array:
+        with self._device:
+            return self._doubles(shape).astype(self._dtype)
+
+    def anchors(self, num_outputs: int, n: int) -> Array:
+        return cupy.arange(num_outputs)[:, None] % n
+
+    def arrangements(self, rows: int, n: int, length: int) -> Array:
+        if not takes_few(n, length):
+            return cupy.argsort(self._doubles((rows, n)), axis=1)[:, :length]
+        limits = cupy.arange(n - length + 1, n + 1)
+        draws = (self._doubles((rows, length)) * limits).astype(cupy.int64)
+        order = cupy.argsort(self._doubles((rows, length)), axis=1)
+        return cupy.take_along_axis(floyd(self.xp, draws, n), order, axis=1)
+
+    def _doubles(self, shape: tuple[int, ...]) -> Array:
+        draw = getattr(self._generator, "random", None) or self._generator.random_sample
+        return draw(size=shape, dtype="float64")

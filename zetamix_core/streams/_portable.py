@@ -1,0 +1,134 @@
+"""The portable stream: the same seed, the same indices, on every library, device and release."""
+
+from __future__ import annotations
+
+import array_api_compat.numpy
+import numpy as np
+
+from zetamix_core._arrays import Array, cast, from_host, weights_dtype
+from zetamix_core.streams._stream import Stream
+
+# Rows are handled in blocks of about this many entries, which stay in the cache. The block size has
+# no influence on what is drawn.
+_BLOCK_ENTRIES = 1 << 17
+# Up to this share of the things, redrawing repeats is faster than sorting all (measured). What is
+# drawn depends on it: another value would change the golden indices.
+_REDRAW_SHARE = 4
+
+
+class PortableStream(Stream):
+    """Draws from the raw 64-bit words of a Philox counter generator, in NumPy.
+
+    NumPy guarantees the words of its bit generators across releases, but not what its Generator
+    methods make of them; so indices are made here, from the words alone. Weights and boxes do use
+    Generator methods.
+    """
+
+    xp = array_api_compat.numpy
+
+    def __init__(self, seed: np.random.SeedSequence, like: Array | None) -> None:
+        self._bits = np.random.Philox(seed)
+        self._like = like
+
+    def orderings(self, num_outputs: int, n: int, num_mix: int, *, anchored: bool) -> Array:
+        return from_host(super().orderings(num_outputs, n, num_mix, anchored=anchored), self._like)
+
+    def dirichlet(self, alpha: float, shape: tuple[int, int]) -> Array:
+        rows, columns = shape
+        return self._moved(np.random.Generator(self._bits).dirichlet(np.full(columns, alpha), rows))
+
+    def uniform(self, shape: tuple[int, ...]) -> Array:
+        return self._moved(np.random.Generator(self._bits).random(shape))
+
+    def anchors(self, num_outputs: int, n: int) -> np.ndarray:
+        return np.arange(num_outputs)[:, None] % n
+
+    def arrangements(self, rows: int, n: int, length: int) -> np.ndarray:
+        if length * _REDRAW_SHARE <= n:
+            return self._by_redrawing(rows, n, length)
+        return self._by_sorting(rows, n, length)
+
+    def _moved(self, values: np.ndarray) -> Array:
+        return cast(from_host(values, self._like), weights_dtype(self._like))
+
+    def _by_redrawing(self, rows: int, n: int, length: int) -> np.ndarray:
+        """Draw with replacement, then redraw entries that repeat an earlier one of their row.
+
+        Relabelling the n things maps this procedure to itself, and carries any arrangement into any
+        other; hence all are equally likely.
+        """
+        values = self._below(n, rows * length).reshape(rows, length)
+        suspects = np.arange(rows)
+        while suspects.size:
+            hit_rows, hit_columns = _repeats(values, suspects)
+            values[hit_rows, hit_columns] = self._below(n, hit_rows.size)
+            suspects = np.unique(hit_rows)
+        return values
+
+    def _below(self, n: int, count: int) -> np.ndarray:
+        """Return `count` integers, exactly uniform on 0 … n − 1."""
+        words = self._bits.random_raw(count)
+        excess = 2**64 % n
+        while excess and (rejected := np.flatnonzero(words > np.uint64(2**64 - 1 - excess))).size:
+            words[rejected] = self._bits.random_raw(rejected.size)
+        # NumPy turns division by a scalar into multiplications; its remainder divides.
+        words -= words // np.uint64(n) * np.uint64(n)
+        return words.view(np.int64)
+
+    def _by_sorting(self, rows: int, n: int, length: int) -> np.ndarray:
+        """Give each of the n things a random word, sort, and keep the first `length`."""
+        values = np.empty((rows, length), dtype=np.int64)
+        tied: list[np.ndarray] = []
+        step = max(1, _BLOCK_ENTRIES // max(n, 1))
+        for start in range(0, rows, step):
+            block = slice(start, min(start + step, rows))
+            count = block.stop - block.start
+            values[block], ties = _sort_packed(
+                self._bits.random_raw(count * n).reshape(count, n), length
+            )
+            tied.append(start + ties)
+        for row in np.concatenate(tied) if tied else ():
+            values[row] = self._permutation(n)[:length]
+        return values
+
+    def _permutation(self, n: int) -> np.ndarray:
+        """Return one permutation, sorted by whole words; drawn again until no two are equal."""
+        while True:
+            words = self._bits.random_raw(n)
+            order = np.argsort(words, kind="stable")
+            if np.all(np.diff(words[order]) > 0):
+                return order
+
+
+def _repeats(values: np.ndarray, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return where, in these rows, an entry repeats one to its left."""
+    length = values.shape[1]
+    shift = np.int64(max(length - 1, 0).bit_length())
+    positions = np.arange(length)
+    found_rows, found_columns = [], []
+    step = max(1, _BLOCK_ENTRIES // max(length, 1))
+    for start in range(0, rows.size, step):
+        block = rows[start : start + step]
+        # Sorting values with their positions in the low bits brings repeats together, leftmost
+        # first.
+        keys = np.sort((values[block] << shift) | positions, axis=1)
+        hits, places = np.nonzero(np.diff(keys >> shift, axis=1) == 0)
+        found_rows.append(block[hits])
+        found_columns.append(keys[hits, places + 1] & ((np.int64(1) << shift) - 1))
+    return np.concatenate(found_rows), np.concatenate(found_columns)
+
+
+def _sort_packed(words: np.ndarray, length: int) -> tuple[np.ndarray, np.ndarray]:
+    """Return the first `length` of each sorted row of words as indices, and the rows with ties.
+
+    The index takes the place of the low bits of its word, so that one sort in place does it.
+    """
+    n = words.shape[1]
+    bits = np.uint64(max(n - 1, 0).bit_length())
+    low = (np.uint64(1) << bits) - np.uint64(1)
+    words &= ~low
+    words |= np.arange(n, dtype=np.uint64)
+    words.sort(axis=1)
+    high = words >> bits
+    ties = np.flatnonzero(np.any(high[:, 1:] == high[:, :-1], axis=1))
+    return (words[:, :length] & low).view(np.int64), ties

@@ -1,0 +1,151 @@
+"""From the `rng` argument to a stream: validate, then dispatch by its type and the plan's library."""
+
+from __future__ import annotations
+
+import sys
+from typing import Any
+
+import numpy as np
+
+from zetamix_core._arrays import (
+    Array,
+    is_cupy,
+    is_dask,
+    is_jax,
+    is_torch,
+    library,
+    torch_is_compiling,
+)
+from zetamix_core.streams._portable import PortableStream
+from zetamix_core.streams._stream import Stream
+
+_ACCEPTED = (
+    "rng must be None, an int, a tuple (seed, *key), a numpy SeedSequence or Generator, "
+    "a generator or key of the array's library, or 'device'"
+)
+
+
+def stream_for(rng: Any, like: Array | None) -> Stream:
+    """Return the stream that `rng` stands for, drawing for the library and device of `like`."""
+    if is_torch(like):
+        return _torch_stream(rng, like)
+    if is_jax(like):
+        return _jax_stream(rng, like)
+    if is_cupy(like):
+        return _cupy_stream(rng, like)
+    return _portable_stream(rng, like)
+
+
+def _torch_stream(rng: Any, like: Array) -> Stream:
+    from zetamix_core.streams import _torch
+
+    torch = sys.modules["torch"]
+    generator = None if isinstance(rng, str) else rng
+    native = _is_device_word(rng) or isinstance(rng, torch.Generator)
+    if torch_is_compiling():
+        return _torch.TorchStream(generator, like) if native else _torch.uncompiled(rng, like)
+    if not native:
+        return _portable_stream(rng, like)
+    device = like.device.type if generator is None else generator.device.type
+    if device == "cpu":
+        # Seeding the portable sampler is faster on a CPU, and serves tensors on any device.
+        return PortableStream(_torch.seed_from(generator), like)
+    if generator is not None and generator.device != like.device:
+        raise ValueError(
+            f"a torch.Generator on an accelerator draws for its own device only, got a generator "
+            f"on {generator.device} and a tensor on {like.device}; use torch.Generator(device="
+            f"{str(like.device)!r}) or one on the CPU"
+        )
+    return _torch.TorchStream(generator, like)
+
+
+def _jax_stream(rng: Any, like: Array) -> Stream:
+    from zetamix_core.streams import _jax
+
+    if _jax.is_key(rng):
+        return _jax.JaxStream(rng, like)
+    if _is_device_word(rng):
+        raise ValueError(
+            "JAX has no default generator, got rng='device'; pass a key: rng=jax.random.key(0)"
+        )
+    if _jax.is_tracing(like):
+        raise TypeError(
+            f"a portable rng can't be drawn inside a JAX transformation, where it would be frozen "
+            f"into the traced function, got rng={rng!r}; pass a key: rng=jax.random.key(0)"
+        )
+    return _portable_stream(rng, like)
+
+
+def _cupy_stream(rng: Any, like: Array) -> Stream:
+    from zetamix_core.streams import _cupy
+
+    cupy = sys.modules["cupy"]
+    if _is_device_word(rng):
+        return _cupy.CupyStream(None, like)
+    if isinstance(rng, cupy.random.Generator | cupy.random.RandomState):
+        return _cupy.CupyStream(rng, like)
+    return _portable_stream(rng, like)
+
+
+def _is_device_word(rng: Any) -> bool:
+    if isinstance(rng, str) and rng != "device":
+        raise ValueError(f"{_ACCEPTED}, got {rng!r}")
+    return isinstance(rng, str)
+
+
+def _portable_stream(rng: Any, like: Array | None) -> PortableStream:
+    if _is_device_word(rng):
+        where = "NumPy" if like is None or is_dask(like) else library(like)
+        raise ValueError(
+            f"rng='device' needs a library with a default generator on the device (torch, CuPy), "
+            f"got a plan for {where}; pass an int, or like= an array of such a library"
+        )
+    return PortableStream(seed_sequence(rng), like)
+
+
+def seed_sequence(rng: Any) -> np.random.SeedSequence:
+    """Return the seed that a portable `rng` stands for."""
+    if rng is None:
+        return np.random.SeedSequence()
+    if isinstance(rng, np.random.SeedSequence):
+        return rng
+    if isinstance(rng, np.random.Generator):
+        return _seed_from(rng)
+    if _is_int(rng):
+        return np.random.SeedSequence(_seed(rng))
+    if isinstance(rng, tuple) and rng and all(map(_is_int, rng)):
+        return np.random.SeedSequence(_seed(rng[0]), spawn_key=tuple(map(_key_entry, rng[1:])))
+    kind = type(rng)
+    raise TypeError(
+        f"{_ACCEPTED}, got {kind.__module__}.{kind.__qualname__}; "
+        f"a generator or key of another library needs like= an array of that library"
+    )
+
+
+def _seed_from(generator: np.random.Generator) -> np.random.SeedSequence:
+    """Return a seed made of eight words of `generator`, which advances by them."""
+    bits = generator.bit_generator
+    with bits.lock:
+        words = bits.random_raw(8)
+    # Only the low halves: the words of MT19937 have no more than 32 bits.
+    return np.random.SeedSequence([int(word) & 0xFFFFFFFF for word in words])
+
+
+def _is_int(value: Any) -> bool:
+    return isinstance(value, int | np.integer) and not isinstance(value, bool)
+
+
+def _seed(value: Any) -> int:
+    # A longer seed would spill over into the words of the key, where it could equal another one.
+    if not 0 <= value < 2**128:
+        raise ValueError(f"a seed must be from 0 to 2**128 - 1, got {value}; take it modulo 2**128")
+    return int(value)
+
+
+def _key_entry(value: Any) -> int:
+    if not 0 <= value < 2**32:
+        raise ValueError(
+            f"each entry of the key in rng=(seed, *key) must be from 0 to 2**32 - 1, got {value}; "
+            f"take it modulo 2**32, or split it into two entries"
+        )
+    return int(value)

@@ -1,0 +1,76 @@
+"""Streams for torch: native draws on the tensor's device, and portable ones kept out of graphs."""
+
+from __future__ import annotations
+
+import array_api_compat.torch
+import numpy as np
+import torch
+
+from zetamix_core._arrays import Array, weights_dtype
+from zetamix_core.streams._portable import PortableStream
+from zetamix_core.streams._stream import Stream, floyd, takes_few
+
+_WORD_LIMIT = 2**62
+
+
+class TorchStream(Stream):
+    """Draws with a torch generator (None: the default one) on the device of `like`."""
+
+    xp = array_api_compat.torch
+
+    def __init__(self, generator: torch.Generator | None, like: Array) -> None:
+        self._generator = generator
+        self._device = like.device
+        self._dtype = weights_dtype(like)
+
+    def dirichlet(self, alpha: float, shape: tuple[int, int]) -> Array:
+        # A gamma variate of shape alpha is one of shape alpha + 1 times U^(1/alpha); its logarithm
+        # does not underflow where alpha is small.
+        concentration = torch.full(shape, alpha + 1.0, device=self._device, dtype=self._dtype)
+        boosted = torch._standard_gamma(concentration, generator=self._generator)
+        exponents = torch.log1p(-self.uniform(shape)) / alpha
+        return torch.softmax(torch.log(boosted) + exponents, dim=-1)
+
+    def uniform(self, shape: tuple[int, ...]) -> Array:
+        return torch.rand(shape, generator=self._generator, device=self._device, dtype=self._dtype)
+
+    def anchors(self, num_outputs: int, n: int) -> Array:
+        return torch.arange(num_outputs, device=self._device)[:, None] % n
+
+    def arrangements(self, rows: int, n: int, length: int) -> Array:
+        if not takes_few(n, length):
+            return torch.argsort(self._words((rows, n)), dim=1)[:, :length]
+        limits = torch.arange(n - length + 1, n + 1, device=self._device)
+        chosen = floyd(self.xp, self._words((rows, length)) % limits, n)
+        return torch.gather(chosen, 1, torch.argsort(self._words((rows, length)), dim=1))
+
+    def _words(self, shape: tuple[int, int]) -> Array:
+        return torch.randint(
+            _WORD_LIMIT, shape, generator=self._generator, device=self._device, dtype=torch.int64
+        )
+
+
+def seed_from(generator: torch.Generator | None) -> np.random.SeedSequence:
+    """Return a seed drawn from a CPU generator, which advances by eight numbers."""
+    words = torch.randint(2**32, (8,), generator=generator, dtype=torch.int64)
+    return np.random.SeedSequence(words.tolist())
+
+
+_outside_graphs = torch.compiler.disable(
+    reason="a portable rng draws in NumPy and can't be traced; pass rng='device' to draw inside"
+)
+
+
+class UncompiledStream(PortableStream):
+    """The portable stream as torch.compile meets it: run eagerly, with a reason that tells why."""
+
+    orderings = _outside_graphs(PortableStream.orderings)
+    dirichlet = _outside_graphs(PortableStream.dirichlet)
+    uniform = _outside_graphs(PortableStream.uniform)
+
+
+@_outside_graphs
+def uncompiled(rng: object, like: Array) -> UncompiledStream:
+    from zetamix_core.streams._resolve import seed_sequence
+
+    return UncompiledStream(seed_sequence(rng), like)

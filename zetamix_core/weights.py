@@ -1,0 +1,117 @@
+"""The p-series weights of ζ-mixup."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from zetamix_core._arrays import (
+    Array,
+    Namespace,
+    cast,
+    device_of,
+    from_host,
+    is_array,
+    is_cupy,
+    is_dask,
+    is_numpy,
+    is_on_cpu,
+    is_torch,
+    kind,
+    library,
+    namespace,
+    torch_is_compiling,
+    weights_dtype,
+)
+from zetamix_core._checks import check_count, check_gamma, check_same_place
+
+__all__ = ["zeta_weights"]
+
+
+def zeta_weights(num_mix: int, *, gamma: Any, like: Array | None = None) -> Array:
+    r"""Return the normalized p-series weights of a mixture of T samples.
+
+    .. math:: w_r = r^{-\gamma} / H_T(\gamma), \quad H_T(\gamma) = \sum_{j=1}^{T} j^{-\gamma}
+
+    Parameters
+    ----------
+    num_mix : int
+        T, the number of samples in a mixture, at least 1.
+    gamma : float or array
+        Exponent :math:`\gamma \ge 0`, or an (M,) array with one for each output. Infinity gives
+        weight 1 to rank 1, zero gives equal weights.
+    like : array, optional
+        Array whose library and device the weights take; NumPy if None. An array `gamma` must be of
+        that library or of NumPy.
+
+    Returns
+    -------
+    array of shape (T,), or (M, T) for an array `gamma` of shape (M,)
+        Decreasing weights that sum to one along the last axis. float64 if `like` is None or of
+        double precision, else float32. Differentiable in an array `gamma` where the library is.
+
+    Raises
+    ------
+    ValueError
+        If `num_mix` is below 1, or `gamma` is NaN or negative. On accelerators and while tracing,
+        where the check would synchronize, a bad `gamma` gives NaN weights instead.
+    TypeError
+        If `gamma` is an array of another library than `like`.
+
+    References
+    ----------
+    Abhishek, Brown, Hamarneh, "Multi-sample ζ-mixup: richer, more realistic synthetic samples from
+    a p-series interpolant", Journal of Big Data 11:43 (2024), section "Method".
+
+    Examples
+    --------
+    >>> from zetamix_core import zeta_weights
+    >>> zeta_weights(4, gamma=2.8).round(4)
+    array([0.8262, 0.1186, 0.0381, 0.017 ])
+    """
+    num_mix = check_count("num_mix", num_mix)
+    gamma = check_gamma(gamma)
+    _check_library(gamma, like)
+    dtype = weights_dtype(like)
+    if _computes_on_host(gamma, like):
+        host = _p_series(np, np.arange(1, num_mix + 1, dtype=np.float64), np.float64(gamma))
+        return cast(from_host(host, like), dtype)
+    xp = namespace(like)
+    gamma = _as_floating(gamma, like, dtype)
+    ranks = xp.arange(1, num_mix + 1, dtype=gamma.dtype, device=device_of(gamma))
+    return cast(_p_series(xp, ranks, gamma), dtype)
+
+
+def _check_library(gamma: Any, like: Array | None) -> None:
+    """Check that an array gamma is of NumPy or of the library of `like`."""
+    if not is_array(gamma) or is_numpy(gamma):
+        return
+    if like is None or is_numpy(like) or is_dask(like):
+        where = "like=None, which means NumPy" if like is None else f"a {library(like)} array"
+        raise TypeError(
+            f"an array gamma must be of NumPy or of the library of like, got a {library(gamma)} "
+            f"array and {where}; pass like=gamma, or convert gamma with numpy.asarray"
+        )
+    check_same_place(like, gamma, "like and gamma", "convert gamma, or pass a float")
+
+
+def _computes_on_host(gamma: Any, like: Array | None) -> bool:
+    """Tell whether NumPy can do it, in double precision, without a transfer to or from a device."""
+    if is_array(gamma) and not is_numpy(gamma):
+        return False
+    if is_torch(like):
+        return not torch_is_compiling() and is_on_cpu(like)
+    return not is_cupy(like)
+
+
+def _as_floating(gamma: Any, like: Array, dtype: Any) -> Array:
+    if is_array(gamma) and not is_numpy(gamma):
+        return gamma if kind(gamma) == "floating" else cast(gamma, dtype)
+    return namespace(like).asarray(gamma, dtype=dtype, device=device_of(like))
+
+
+def _p_series(xp: Namespace, ranks: Array, gamma: Array) -> Array:
+    # 1 to any power is 1, so an infinite gamma needs no special case; NaN and negative ones do.
+    terms = xp.where(gamma[..., None] >= 0, ranks ** -gamma[..., None], xp.nan)
+    return terms / xp.sum(terms, axis=-1, keepdims=True)
