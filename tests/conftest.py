@@ -1,7 +1,8 @@
 """The array libraries that every test of the core runs on.
 
-By default all of them, of which only CuPy may be missing (it needs a CUDA device). ``--backend NAME``
-runs the named ones only; whatever is asked for and can't be loaded is a failure, not a skip.
+By default all of them, of which only CuPy may be missing (it needs a CUDA device). The option
+``--backend NAME`` runs the named ones only; what is asked for and can't be loaded is a failure, not
+a skip.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ import numpy as np
 import pytest
 from hypothesis import settings
 
-settings.register_profile("repeatable", deadline=None, derandomize=True, print_blob=True)
+settings.register_profile("repeatable", deadline=None, derandomize=True, max_examples=40)
 settings.load_profile("repeatable")
 
 

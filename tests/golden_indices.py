@@ -53,7 +53,7 @@ def below(stream: Iterator[int], n: int, count: int) -> list[int]:
 
 
 def redraw(stream: Iterator[int], rows: int, n: int, length: int) -> list[list[int]]:
-    """Replace entries that occur to their left, all rows at once, by row and value, until none do."""
+    """Replace entries that occur to their left, by row and value, until none do."""
     flat = below(stream, n, rows * length)
     table = [flat[i * length : (i + 1) * length] for i in range(rows)]
     while True:

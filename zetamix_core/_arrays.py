@@ -1,4 +1,4 @@
-"""What the core needs to know of an array: its library, device, dtype, and whether it can be read."""
+"""What the core needs to know of an array: library, device, dtype, and whether it can be read."""
 
 from __future__ import annotations
 
@@ -29,26 +29,38 @@ def is_torch_symbol(x: object) -> bool:
     return fx is not None and isinstance(x, fx.Proxy)
 
 
+def is_whole_number(x: object) -> bool:
+    """Tell whether `x` counts something, be it symbolically as in a graph of dynamic shape."""
+    torch = _loaded("torch")
+    symbolic = torch is not None and isinstance(x, torch.SymInt)
+    return symbolic or (isinstance(x, (int, np.integer)) and not isinstance(x, bool))
+
+
 def is_jax(x: object) -> bool:
     jax = _loaded("jax")
     return jax is not None and isinstance(x, jax.Array)
 
 
 def is_numpy(x: object) -> bool:
-    return isinstance(x, np.ndarray | np.generic)
+    return isinstance(x, (np.ndarray, np.generic))
+
+
+# Torch and NumPy come first here, and other libraries have no place in a graph of torch:
+# array-api-compat's helpers are cached, about which Dynamo warns.
 
 
 def is_cupy(x: object) -> bool:
-    return not is_torch(x) and bool(compat.is_cupy_array(x))
+    return not (is_torch(x) or is_numpy(x) or torch_is_compiling()) and compat.is_cupy_array(x)
 
 
 def is_dask(x: object) -> bool:
-    return not is_torch(x) and bool(compat.is_dask_array(x))
+    return not (is_torch(x) or is_numpy(x) or torch_is_compiling()) and compat.is_dask_array(x)
 
 
 def is_array(x: object) -> bool:
-    # Torch comes first throughout this module: array-api-compat's cached helpers warn under Dynamo.
-    return is_torch(x) or bool(compat.is_array_api_obj(x))
+    if is_torch(x) or is_numpy(x) or torch_is_compiling():
+        return is_torch(x) or is_numpy(x)
+    return bool(compat.is_array_api_obj(x))
 
 
 def is_jax_tracer(x: object) -> bool:
@@ -196,7 +208,7 @@ def real_dtype(xp: Namespace, dtype: Any) -> Any:
 
 
 def weights_dtype(like: Array | None) -> Any:
-    """Return the dtype of a plan's weights: float64 for None and for double `like`, else float32."""
+    """Return the dtype of a plan's weights: float64 for None and double `like`, else float32."""
     if like is None or is_dask(like):
         return np.float64
     xp = namespace(like)

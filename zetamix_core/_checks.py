@@ -7,15 +7,26 @@ from typing import Any
 
 import numpy as np
 
-from zetamix_core._arrays import Array, device_of, host_values, is_array, is_dask, kind, library
+from zetamix_core._arrays import (
+    Array,
+    device_of,
+    host_values,
+    is_array,
+    is_dask,
+    is_whole_number,
+    kind,
+    library,
+)
 
 MAX_ENTRIES = 2**26
 MAX_SAMPLES = 2**37
+# A tuple, because Dynamo does not trace unions of NumPy's types.
+_REAL = (int, float, np.integer, np.floating)
 
 
 def check_count(name: str, value: Any) -> int:
     """Return `value` as an int that is at least 1."""
-    if isinstance(value, bool) or not isinstance(value, int | np.integer):
+    if not is_whole_number(value):
         raise TypeError(
             f"{name} must be a whole number >= 1, got {value!r} of type {type(value).__name__}; "
             f"pass an int"
@@ -36,12 +47,13 @@ def check_num_mix(num_mix: Any, n: int) -> int:
     """Return T, n by default."""
     if num_mix is None:
         return n
-    if check_count("num_mix", num_mix) > n:
+    num_mix = check_count("num_mix", num_mix)
+    if num_mix > n:
         raise ValueError(
             f"num_mix must be between 1 and the number of samples, got num_mix={num_mix} for "
             f"{n} samples; pass min(num_mix, n), or None for all of them"
         )
-    return int(num_mix)
+    return num_mix
 
 
 def check_num_outputs(num_outputs: Any, n: int) -> int:
@@ -61,7 +73,7 @@ def check_gamma(gamma: Any) -> Any:
     """Return gamma as a float, or as the 0-d or 1-d floating array that it is."""
     if is_array(gamma):
         return _check_gamma_array(gamma)
-    if isinstance(gamma, bool) or not isinstance(gamma, int | float | np.integer | np.floating):
+    if isinstance(gamma, bool) or not isinstance(gamma, _REAL):
         raise TypeError(
             f"gamma must be a number >= 0 or a one-dimensional array of them, got {gamma!r} of "
             f"type {type(gamma).__name__}; pass a float"
@@ -87,7 +99,7 @@ def _check_gamma_array(gamma: Array) -> Array:
 
 
 def check_alpha(alpha: Any) -> float:
-    if isinstance(alpha, bool) or not isinstance(alpha, int | float | np.integer | np.floating):
+    if isinstance(alpha, bool) or not isinstance(alpha, _REAL):
         raise TypeError(
             f"alpha must be a positive number, got {alpha!r} of type {type(alpha).__name__}; "
             f"pass a float"
@@ -106,7 +118,9 @@ def check_is_array(name: str, x: Any) -> None:
             f"convert it, for instance with numpy.asarray"
         )
     if x.ndim < 1:
-        raise ValueError(f"{name} must have samples along its first axis, got a 0-d array")
+        raise ValueError(
+            f"{name} must have samples along its first axis, got a 0-d array; add an axis"
+        )
 
 
 def check_samples(name: str, x: Any) -> int:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Mapping, Set
+from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
 from zetamix_core._arrays import is_array
 
 
-def map_leaves(function: Callable[[str, Any], Any], tree: Any, *, declared: Set[str]) -> Any:
+def map_leaves(function: Callable[[str, Any], Any], tree: Any, *, declared: Collection[str]) -> Any:
     """Apply ``function(path, array)`` to the arrays of nested mappings, lists and tuples.
 
     None stays, anything else is an error, and so is a declared path that leads to no array.
@@ -25,14 +25,16 @@ def map_leaves(function: Callable[[str, Any], Any], tree: Any, *, declared: Set[
         if isinstance(node, Mapping):
             return _like_mapping(node, {key: visit(_join(path, key), node[key]) for key in node})
         if isinstance(node, list | tuple):
-            return _like_sequence(node, [visit(_join(path, i), x) for i, x in enumerate(node)])
+            names = getattr(node, "_fields", range(len(node)))
+            items = [visit(_join(path, key), x) for key, x in zip(names, node, strict=True)]
+            return type(node)(*items) if hasattr(node, "_fields") else type(node)(items)
         raise TypeError(
             f"only arrays, None and nested dicts, lists and tuples of them can be mixed, got "
             f"{type(node).__name__} at {path!r}; take it out, and mix it yourself"
         )
 
     mixed = visit("", tree)
-    if missing := sorted(declared - seen):
+    if missing := sorted(set(declared) - seen):
         raise ValueError(
             f"declared paths must lead to arrays, got {missing} where there are "
             f"{sorted(seen)}; write the path of tree['a'][0] as 'a/0'"
@@ -51,9 +53,3 @@ def _like_mapping(node: Mapping[Any, Any], items: dict[Any, Any]) -> Any:
     for key, value in items.items():
         result[key] = value
     return result
-
-
-def _like_sequence(node: list[Any] | tuple[Any, ...], items: list[Any]) -> Any:
-    if hasattr(node, "_fields"):
-        return type(node)(*items)
-    return type(node)(items)

@@ -12,6 +12,8 @@ import functools
 import sys
 from typing import Any
 
+import numpy as np
+
 from zetamix_core._arrays import (
     Array,
     Namespace,
@@ -64,7 +66,7 @@ def weighted_sum(indices: Array, weights: Array, x: Array) -> Array:
 
 
 def output_dtype(x: Array) -> Any:
-    """Return the dtype of mixed samples: that of `x`, or the default float for integers and bool."""
+    """Return the dtype of mixed samples: that of `x`; the default float for integers and bool."""
     return x.dtype if kind(x) in ("floating", "complex") else default_float(namespace(x))
 
 
@@ -110,15 +112,18 @@ def _product(xp: Namespace, indices: Array, weights: Array, rows: Array) -> Arra
     if is_jax(rows):
         # JAX's default on accelerators rounds the factors to fewer bits.
         return xp.matmul(matrix, rows, precision="highest")
-    with _no_autocast(rows):
+    with _as_asked(rows):
         return xp.matmul(matrix, rows)
 
 
-def _no_autocast(x: Array) -> contextlib.AbstractContextManager[Any]:
+def _as_asked(x: Array) -> contextlib.AbstractContextManager[Any]:
+    """Compute in the dtype that `x` has, and without a word about its infinities."""
     if not is_torch(x):
+        return np.errstate(invalid="ignore")
+    torch, device = sys.modules["torch"], x.device.type
+    if not torch.amp.is_autocast_available(device):
         return contextlib.nullcontext()
-    torch = sys.modules["torch"]
-    return torch.autocast(device_type=x.device.type, enabled=False)  # type: ignore[no-any-return]
+    return torch.autocast(device, enabled=False)  # type: ignore[no-any-return]
 
 
 def scatter_rows(columns: Array, weights: Array, width: int) -> Array:

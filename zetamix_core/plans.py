@@ -168,7 +168,7 @@ class MixPlan:
         num_classes : mapping of str to int, optional
             Paths of integer arrays that hold labels, with their number of classes; they are mixed
             as by `mix_labels`. The path of ``tree["target"]["mask"]`` is ``"target/mask"``, that of
-            ``tree[1]`` is ``"1"``.
+            ``tree[1]`` is ``"1"``; fields of named tuples go by their names.
         as_data : iterable of str, optional
             Paths of integer arrays that hold data, such as uint8 images.
 
@@ -464,8 +464,8 @@ def zeta_plan(
     Returns
     -------
     MixPlan
-        `indices` of shape (M, T); `weights` of shape (T,), or (M, T) if `gamma` is an array. Weights
-        are float64 if `like` is None or of double precision, else float32.
+        `indices` of shape (M, T); `weights` of shape (T,), or (M, T) if `gamma` is an array, and
+        float64 if `like` is None or of double precision, else float32.
 
     Raises
     ------

@@ -2,7 +2,6 @@
 
 from zetamix_core import (
     MixPlan,
-    __version__,
     cutmix,
     dirichlet_plan,
     mixup,
@@ -12,6 +11,7 @@ from zetamix_core import (
     zeta_plan,
     zeta_weights,
 )
+from zetamix_core import __version__ as __version__
 
 __all__ = [
     "MixPlan",

@@ -1,4 +1,4 @@
-"""From the `rng` argument to a stream: validate, then dispatch by its type and the plan's library."""
+"""From the `rng` argument to a stream: dispatch by its type and the library of the plan."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from zetamix_core._arrays import (
     is_dask,
     is_jax,
     is_torch,
+    is_whole_number,
     library,
     torch_is_compiling,
 )
@@ -89,7 +90,7 @@ def _cupy_stream(rng: Any, like: Array) -> Stream:
 
 def _is_device_word(rng: Any) -> bool:
     if isinstance(rng, str) and rng != "device":
-        raise ValueError(f"{_ACCEPTED}, got {rng!r}")
+        raise ValueError(f"{_ACCEPTED}, got {rng!r}; the device is that of like=")
     return isinstance(rng, str)
 
 
@@ -111,9 +112,9 @@ def seed_sequence(rng: Any) -> np.random.SeedSequence:
         return rng
     if isinstance(rng, np.random.Generator):
         return _seed_from(rng)
-    if _is_int(rng):
+    if is_whole_number(rng):
         return np.random.SeedSequence(_seed(rng))
-    if isinstance(rng, tuple) and rng and all(map(_is_int, rng)):
+    if isinstance(rng, tuple) and rng and all(map(is_whole_number, rng)):
         return np.random.SeedSequence(_seed(rng[0]), spawn_key=tuple(map(_key_entry, rng[1:])))
     kind = type(rng)
     raise TypeError(
@@ -129,10 +130,6 @@ def _seed_from(generator: np.random.Generator) -> np.random.SeedSequence:
         words = bits.random_raw(8)
     # Only the low halves: the words of MT19937 have no more than 32 bits.
     return np.random.SeedSequence([int(word) & 0xFFFFFFFF for word in words])
-
-
-def _is_int(value: Any) -> bool:
-    return isinstance(value, int | np.integer) and not isinstance(value, bool)
 
 
 def _seed(value: Any) -> int:

@@ -24,7 +24,7 @@ class Stream(ABC):
             return self.anchors(num_outputs, n)
         others = self.arrangements(num_outputs, n - 1, num_mix - 1)
         anchors = self.xp.astype(self.anchors(num_outputs, n), others.dtype)
-        # The others are drawn from 0 … n − 2; stepping over the anchor makes them the other samples.
+        # The others are drawn from 0 … n − 2; stepping over the anchor makes them other samples.
         shifted = others + self.xp.astype(others >= anchors, others.dtype)
         return self.xp.concat([anchors, shifted], axis=1)
 

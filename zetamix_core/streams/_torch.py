@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import array_api_compat.torch
 import numpy as np
 import torch
@@ -19,7 +21,8 @@ class TorchStream(Stream):
     xp = array_api_compat.torch
 
     def __init__(self, generator: torch.Generator | None, like: Array) -> None:
-        self._generator = generator
+        # Dynamo can't pass on generator=None where the size is symbolic.
+        self._source: dict[str, Any] = {} if generator is None else {"generator": generator}
         self._device = like.device
         self._dtype = weights_dtype(like)
 
@@ -27,12 +30,12 @@ class TorchStream(Stream):
         # A gamma variate of shape alpha is one of shape alpha + 1 times U^(1/alpha); its logarithm
         # does not underflow where alpha is small.
         concentration = torch.full(shape, alpha + 1.0, device=self._device, dtype=self._dtype)
-        boosted = torch._standard_gamma(concentration, generator=self._generator)
+        boosted = torch._standard_gamma(concentration, **self._source)
         exponents = torch.log1p(-self.uniform(shape)) / alpha
         return torch.softmax(torch.log(boosted) + exponents, dim=-1)
 
     def uniform(self, shape: tuple[int, ...]) -> Array:
-        return torch.rand(shape, generator=self._generator, device=self._device, dtype=self._dtype)
+        return torch.rand(shape, **self._source, device=self._device, dtype=self._dtype)
 
     def anchors(self, num_outputs: int, n: int) -> Array:
         return torch.arange(num_outputs, device=self._device)[:, None] % n
@@ -46,7 +49,7 @@ class TorchStream(Stream):
 
     def _words(self, shape: tuple[int, int]) -> Array:
         return torch.randint(
-            _WORD_LIMIT, shape, generator=self._generator, device=self._device, dtype=torch.int64
+            _WORD_LIMIT, shape, **self._source, device=self._device, dtype=torch.int64
         )
 
 
@@ -56,7 +59,7 @@ def seed_from(generator: torch.Generator | None) -> np.random.SeedSequence:
     return np.random.SeedSequence(words.tolist())
 
 
-_outside_graphs = torch.compiler.disable(
+_outside_graphs = torch.compiler.disable(  # type: ignore[no-untyped-call]
     reason="a portable rng draws in NumPy and can't be traced; pass rng='device' to draw inside"
 )
 
@@ -69,7 +72,7 @@ class UncompiledStream(PortableStream):
     uniform = _outside_graphs(PortableStream.uniform)
 
 
-@_outside_graphs
+@_outside_graphs  # type: ignore[untyped-decorator]
 def uncompiled(rng: object, like: Array) -> UncompiledStream:
     from zetamix_core.streams._resolve import seed_sequence
 

@@ -1,0 +1,311 @@
+"""Bad input: the right exception, and a message that names rule, value and remedy."""
+
+import math
+import re
+
+import numpy as np
+import pytest
+
+from zetamix_core import (
+    MixPlan,
+    cutmix,
+    dirichlet_plan,
+    mixup,
+    mixup_plan,
+    zeta_mixup,
+    zeta_plan,
+    zeta_weights,
+)
+
+X = np.ones((4, 3))
+Y = np.asarray([0, 1, 2, 1])
+PLAN = zeta_plan(4, rng=0)
+
+
+def check(error, message, call):
+    with pytest.raises(error, match=re.escape(message)) as caught:
+        call()
+    text = str(caught.value)
+    assert "got" in text, "the message does not tell what was received"
+    assert "; " in text, "the message does not tell what to do"
+
+
+ARGUMENTS = [
+    (ValueError, "gamma must be a number >= 0, got nan", lambda: zeta_plan(4, gamma=math.nan)),
+    (ValueError, "gamma must be a number >= 0, got -1", lambda: zeta_plan(4, gamma=-1)),
+    (TypeError, "got '2.8' of type str", lambda: zeta_plan(4, gamma="2.8")),
+    (TypeError, "got True of type bool", lambda: zeta_plan(4, gamma=True)),
+    (TypeError, "got None of type NoneType", lambda: zeta_weights(4, gamma=None)),
+    (
+        ValueError,
+        "gamma must be >= 0 everywhere, got -3.0",
+        lambda: zeta_plan(2, gamma=np.asarray([1.0, -3.0])),
+    ),
+    (
+        ValueError,
+        "gamma must be >= 0 everywhere, got nan",
+        lambda: zeta_plan(2, gamma=np.asarray([1.0, np.nan])),
+    ),
+    (
+        ValueError,
+        "one for each output, got shape (2, 1) and dtype float64",
+        lambda: zeta_plan(2, gamma=np.ones((2, 1))),
+    ),
+    (
+        ValueError,
+        "one entry for each output, got 3 for 4 outputs",
+        lambda: zeta_plan(4, gamma=np.ones(3)),
+    ),
+    (ValueError, "real numbers", lambda: zeta_plan(2, gamma=np.ones(2, dtype=bool))),
+    (ValueError, "n (the number of samples) must be >= 1, got 0", lambda: zeta_plan(0)),
+    (ValueError, "must be >= 1, got -2", lambda: mixup_plan(-2)),
+    (TypeError, "got 4.0 of type float", lambda: zeta_plan(4.0)),
+    (TypeError, "got 4.0 of type float", lambda: mixup_plan(4.0)),
+    (TypeError, "got True of type bool", lambda: zeta_plan(True)),
+    (ValueError, "n must be at most 2**37", lambda: zeta_plan(2**40, num_mix=2, num_outputs=2)),
+    (ValueError, "num_mix must be >= 1, got 0", lambda: zeta_plan(4, num_mix=0)),
+    (
+        ValueError,
+        "num_mix must be between 1 and the number of samples, got num_mix=5 for 4 samples; "
+        "pass min(num_mix, n)",
+        lambda: zeta_plan(4, num_mix=5),
+    ),
+    (TypeError, "got 2.5 of type float", lambda: dirichlet_plan(4, num_mix=2.5)),
+    (ValueError, "num_outputs must be >= 1, got 0", lambda: zeta_plan(4, num_outputs=0)),
+    (
+        ValueError,
+        "at most 2**26 entries (num_outputs * num_mix), got 100000 * 100000; "
+        "pass a smaller num_mix",
+        lambda: zeta_plan(100_000),
+    ),
+    (ValueError, "alpha must be a positive finite number, got 0", lambda: mixup_plan(4, alpha=0)),
+    (ValueError, "got nan", lambda: dirichlet_plan(4, alpha=math.nan)),
+    (ValueError, "got inf", lambda: cutmix(X, axes=(1,), alpha=math.inf)),
+    (TypeError, "got '1' of type str", lambda: mixup_plan(4, alpha="1")),
+]
+
+RNGS = [
+    (ValueError, "a seed must be from 0 to 2**128 - 1, got -1", lambda: zeta_plan(4, rng=-1)),
+    (ValueError, "a seed must be from 0", lambda: zeta_plan(4, rng=2**128)),
+    (ValueError, "each entry of the key", lambda: zeta_plan(4, rng=(0, 2**32))),
+    (ValueError, "each entry of the key", lambda: zeta_plan(4, rng=(0, -1))),
+    (TypeError, "rng must be None, an int, a tuple", lambda: zeta_plan(4, rng=1.5)),
+    (TypeError, "got builtins.tuple", lambda: zeta_plan(4, rng=())),
+    (TypeError, "got builtins.tuple", lambda: zeta_plan(4, rng=(1, 2.0))),
+    (TypeError, "got builtins.bool", lambda: zeta_plan(4, rng=True)),
+    (
+        TypeError,
+        "got numpy.random.mtrand.RandomState",
+        lambda: zeta_plan(4, rng=np.random.RandomState(0)),
+    ),
+    (
+        ValueError,
+        "rng='device' needs a library with a default generator on the device (torch, CuPy), "
+        "got a plan for NumPy",
+        lambda: zeta_plan(4, rng="device"),
+    ),
+    (ValueError, "got 'gpu'", lambda: zeta_plan(4, rng="gpu")),
+]
+
+SAMPLES = [
+    (TypeError, "x must be an array of a supported library, got list", lambda: zeta_mixup([[1.0]])),
+    (TypeError, "x must be an array of a supported library, got list", lambda: PLAN @ [1, 2, 3, 4]),
+    (ValueError, "got a 0-d array", lambda: mixup(np.asarray(1.0))),
+    (ValueError, "must be >= 1, got 0", lambda: zeta_mixup(np.ones((0, 3)))),
+    (TypeError, "arrays must hold numbers, got dtype", lambda: PLAN @ np.asarray(list("abcd"))),
+    (
+        ValueError,
+        "the plan was drawn for 4 samples, got x with 5",
+        lambda: PLAN @ np.ones((5, 2)),
+    ),
+    (
+        ValueError,
+        "the plan was drawn for 4 samples, got y with 3",
+        lambda: PLAN.mix_labels(np.ones(3)),
+    ),
+    (
+        ValueError,
+        "x and y must have the same number of samples, got 4 and 3",
+        lambda: zeta_mixup(X, Y[:3], num_classes=3),
+    ),
+    (TypeError, "y must be an array", lambda: cutmix(X, [0, 1, 2, 1], axes=(1,), num_classes=3)),
+    (ValueError, "axes must be one or more different axes", lambda: cutmix(X, axes=())),
+    (ValueError, "got (0, 1) for an array of 2 axes", lambda: cutmix(X, axes=(0, 1))),
+    (ValueError, "got (-2, -1) for an array of 2 axes", lambda: cutmix(X)),
+    (ValueError, "got (1, -1)", lambda: cutmix(X, axes=(1, -1))),
+    (ValueError, "must not be empty, got lengths (0,)", lambda: cutmix(X[:, :0], axes=(1,))),
+    (
+        ValueError,
+        "cutmix mixes labels by volume, which makes no sense for masks",
+        lambda: cutmix(X, np.ones((4, 3, 3), dtype=int), axes=(1,), num_classes=3),
+    ),
+]
+
+LABELS = [
+    (ValueError, "integer classes need num_classes, got shape (4,)", lambda: PLAN.mix_labels(Y)),
+    (ValueError, "integer classes need num_classes", lambda: zeta_mixup(X, Y)),
+    (
+        ValueError,
+        "integer labels of two or more axes need num_classes",
+        lambda: PLAN.mix_labels(np.ones((4, 3), dtype=int)),
+    ),
+    (
+        ValueError,
+        "labels must be classes from 0 to num_classes - 1 = 1, got values from 0 to 2",
+        lambda: PLAN.mix_labels(Y, 2),
+    ),
+    (ValueError, "got values from -1 to 0", lambda: PLAN.mix_labels(np.asarray([0, -1, 0, 0]), 2)),
+    (
+        ValueError,
+        "labels must be classes from 0 to num_classes - 1 = 2, got values from 3 to 3",
+        lambda: PLAN.mix_labels(np.full((4, 2, 2), 3), 3),
+    ),
+    (
+        ValueError,
+        "integer labels of shape (N, num_classes) must be 0 or 1, got values from 2 to 2",
+        lambda: PLAN.mix_labels(np.full((4, 3), 2), 3),
+    ),
+    (
+        ValueError,
+        "num_classes=3 must be the length of their last axis, got shape (4, 2)",
+        lambda: PLAN.mix_labels(np.ones((4, 2)), 3),
+    ),
+    (ValueError, "leave num_classes out", lambda: PLAN.mix_labels(np.ones(4), 4)),
+    (ValueError, "num_classes must be >= 1, got 0", lambda: PLAN.mix_labels(Y, 0)),
+    (TypeError, "got 3.0 of type float", lambda: PLAN.mix_labels(Y, 3.0)),
+    (
+        ValueError,
+        "sparse labels need integer classes of shape (N,), got shape (4, 3)",
+        lambda: PLAN.sparse_labels(np.ones((4, 3), dtype=int)),
+    ),
+    (ValueError, "dtype float64", lambda: PLAN.sparse_labels(np.ones(4))),
+]
+
+TREES = [
+    (
+        ValueError,
+        "integer arrays are mixed only if declared, got dtype int64 at 'b/0'; pass "
+        "num_classes={'b/0': ...} for labels, or as_data=['b/0'] to average them",
+        lambda: PLAN.apply({"a": X, "b": [Y]}),
+    ),
+    (ValueError, "got dtype bool at ''", lambda: PLAN.apply(Y > 0)),
+    (TypeError, "got str at 'name'", lambda: PLAN.apply({"x": X, "name": "cat"})),
+    (TypeError, "got float at '1'", lambda: PLAN.apply((X, 0.5))),
+    (
+        ValueError,
+        "declared paths must lead to arrays, got ['lable'] where there are ['label']",
+        lambda: PLAN.apply({"label": X}, num_classes={"lable": 3}),
+    ),
+]
+
+PLANS = [
+    (TypeError, "must be arrays, got list", lambda: MixPlan([[0]], np.ones(1), 1)),
+    (TypeError, "got dtypes float64 and float64", lambda: MixPlan(np.ones((1, 1)), np.ones(1), 1)),
+    (
+        ValueError,
+        "must have shape (M, T) and weights (T,) or (M, T) with T >= 1, got (1, 2) and (3,)",
+        lambda: MixPlan(np.zeros((1, 2), dtype=int), np.ones(3) / 3, 1),
+    ),
+    (ValueError, "got (2,)", lambda: MixPlan(np.zeros(2, dtype=int), np.ones(2) / 2, 1)),
+    (ValueError, "got (2, 0)", lambda: MixPlan(np.zeros((2, 0), dtype=int), np.ones(0), 1)),
+    (
+        ValueError,
+        "indices must be from 0 to num_samples - 1 = 1, got values from 0 to 2",
+        lambda: MixPlan(np.asarray([[0, 2]]), np.ones(2) / 2, 2),
+    ),
+    (
+        ValueError,
+        "got values from -1 to 0",
+        lambda: MixPlan(np.asarray([[0, -1]]), np.ones(2) / 2, 2),
+    ),
+    (
+        ValueError,
+        "the weights of an output must be >= 0 and sum to 1, got a least weight of 1.0",
+        lambda: MixPlan(np.asarray([[0, 1]]), np.ones(2), 2),
+    ),
+    (
+        ValueError,
+        "got a least weight of -1.0",
+        lambda: MixPlan(np.asarray([[0, 1]]), np.asarray([2.0, -1.0]), 2),
+    ),
+    (ValueError, "sum to 1", lambda: MixPlan(np.asarray([[0, 1]]), np.full(2, np.nan), 2)),
+    (ValueError, "must be >= 1, got 0", lambda: MixPlan(np.asarray([[0]]), np.ones(1), 0)),
+]
+
+
+@pytest.mark.parametrize(
+    ("error", "message", "call"), ARGUMENTS + RNGS + SAMPLES + LABELS + TREES + PLANS
+)
+def test_message(error, message, call):
+    check(error, message, call)
+
+
+def test_the_same_on_every_library(backend):
+    x = backend.asarray(X.astype(np.float32))
+    y = backend.asarray(Y.astype(np.int32))
+    check(ValueError, "gamma must be", lambda: zeta_mixup(x, gamma=-1.0))
+    check(ValueError, "num_mix must be between 1", lambda: zeta_mixup(x, num_mix=5))
+    check(ValueError, "need num_classes", lambda: zeta_mixup(x, y))
+    check(ValueError, "same number of samples", lambda: zeta_mixup(x, y[:3], num_classes=3))
+    if not backend.lazy:  # the values of a lazy array are not looked at
+        check(ValueError, "got values from 0 to 2", lambda: zeta_mixup(x, y, num_classes=2))
+        bad = backend.asarray(np.asarray([1.0, -1.0, 1.0, 1.0], dtype=np.float32))
+        check(ValueError, "got -1.0", lambda: zeta_plan(4, gamma=bad, like=x))
+        if not backend.name.startswith("numpy"):
+            check(TypeError, "must be of NumPy or of the", lambda: zeta_weights(4, gamma=bad))
+
+
+def test_libraries_do_not_mix(backend):
+    if backend.name.startswith("numpy"):
+        pytest.skip("NumPy plans apply to every library")
+    x, y = backend.asarray(X.astype(np.float32)), Y
+    check(
+        TypeError,
+        "x and y must be arrays of the same library",
+        lambda: zeta_mixup(x, y, num_classes=3),
+    )
+    if backend.lazy:
+        return
+    plan = zeta_plan(4, rng=0, like=x)
+    check(TypeError, "must be arrays of the same library", lambda: plan @ X)
+    check(TypeError, "must be arrays of the same library", lambda: plan.mix_labels(Y, 3))
+
+
+@pytest.mark.needs("array_api_strict")
+def test_devices_do_not_mix():
+    xp = pytest.importorskip("array_api_strict")
+    x = xp.asarray(X)
+    y = xp.asarray(Y, device=xp.Device("device1"))
+    check(ValueError, "must be on the same device", lambda: zeta_mixup(x, y, num_classes=3))
+    plan = zeta_plan(4, rng=0, like=y)
+    check(ValueError, "the plan and x must be on the same device", lambda: plan @ x)
+
+
+@pytest.mark.needs("torch")
+def test_torch_devices_and_generators():
+    torch = pytest.importorskip("torch")
+    x, y = torch.ones(4, 2), torch.zeros(4, 2, device="meta")
+    check(ValueError, "must be on the same device, got cpu and meta", lambda: zeta_mixup(x, y))
+    rng = torch.Generator()
+    check(TypeError, "got torch._C.Generator", lambda: zeta_plan(4, rng=rng))
+    check(ValueError, "got 'cuda'", lambda: zeta_plan(4, rng="cuda", like=x))
+
+
+@pytest.mark.needs("jax")
+def test_jax_keys():
+    jax = pytest.importorskip("jax")
+    like, key = jax.numpy.zeros(1), jax.random.key(0)
+    check(ValueError, "JAX has no default generator", lambda: zeta_plan(4, rng="device", like=like))
+    check(TypeError, "needs like= an array of that library", lambda: zeta_plan(4, rng=key))
+    several = jax.random.split(key, 2)
+    check(TypeError, "rng must be", lambda: zeta_plan(4, rng=several, like=like))
+
+
+@pytest.mark.needs("dask")
+def test_dask():
+    da = pytest.importorskip("dask.array")
+    gamma = da.ones(4)
+    check(TypeError, "gamma must not be lazy", lambda: zeta_plan(4, gamma=gamma))
+    unknown = da.ones(8, chunks=4)
+    unknown = unknown[unknown > 0]
+    check(ValueError, "call compute_chunk_sizes()", lambda: zeta_mixup(unknown))

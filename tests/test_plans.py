@@ -1,0 +1,210 @@
+"""Plans as objects: shapes, equality, structures of arrays, files."""
+
+import collections
+import copy
+import dataclasses
+import io
+import math
+import pickle
+from typing import NamedTuple
+
+import numpy as np
+import pytest
+
+from zetamix_core import MixPlan, dirichlet_plan, mixup, mixup_plan, theory, zeta_mixup, zeta_plan
+
+
+@pytest.mark.parametrize("make", [zeta_plan, mixup_plan, dirichlet_plan])
+@pytest.mark.parametrize("num_outputs", [None, 3, 20])
+@pytest.mark.parametrize("anchored", [True, False])
+def test_shapes_and_sums(backend, make, num_outputs, anchored):
+    like = backend.like
+    plan = make(8, num_outputs=num_outputs, anchored=anchored, rng=0, like=like)
+    num_mix = 2 if make is mixup_plan else 8
+    assert plan.shape == (num_outputs or 8, 8)
+    assert plan.num_mix == num_mix
+    assert tuple(plan.indices.shape) == (num_outputs or 8, num_mix)
+    matrix = backend.to_numpy(plan.matrix())
+    assert matrix.shape == plan.shape
+    np.testing.assert_allclose(matrix.sum(axis=1), 1, rtol=1e-6)
+    assert np.count_nonzero(matrix) == plan.shape[0] * num_mix
+    assert matrix.dtype == (np.float64 if backend.lazy else np.float32)
+    assert f"num_mix={num_mix}" in repr(plan)
+    assert repr(plan).endswith(f"library='{backend.plan_library}')")
+
+
+def test_one_weight_a_batch():
+    assert mixup_plan(6, per_sample=False, rng=0).weights.shape == (2,)
+    assert dirichlet_plan(6, num_mix=3, per_sample=False, rng=0).weights.shape == (3,)
+    assert mixup_plan(6, rng=0).weights.shape == (6, 2)
+
+
+def test_mixup_partners_are_others():
+    plan = mixup_plan(50, num_outputs=1000, anchored=False, rng=0)
+    assert np.all(plan.indices[:, 0] != plan.indices[:, 1])
+
+
+@pytest.mark.parametrize("make", [zeta_plan, mixup_plan, dirichlet_plan])
+def test_a_single_sample_is_itself(backend, make):
+    x = np.asarray([[1.0, 2.0]], dtype=np.float32)
+    mixed = make(1, rng=0) @ backend.asarray(x)
+    assert np.array_equal(backend.to_numpy(mixed), x)
+
+
+@pytest.mark.parametrize("lam", [0.5, 0.6, 0.85, 0.999])
+def test_mixup_is_the_case_of_two(backend, lam):
+    """The same indices and γ = log2(λ / (1 − λ)) give mixup with that λ."""
+    x = np.random.default_rng(0).normal(size=(8, 5)).astype(np.float32)
+    zeta = zeta_plan(8, num_mix=2, gamma=theory.mixup_gamma(lam), rng=3)
+    pair = MixPlan(zeta.indices, np.asarray([lam, 1 - lam]), 8)
+    np.testing.assert_allclose(zeta.weights, pair.weights, rtol=1e-12)
+    a, b = (backend.to_numpy(plan @ backend.asarray(x)) for plan in (zeta, pair))
+    np.testing.assert_allclose(a, b, rtol=1e-6, atol=1e-7)
+    partner = x[zeta.indices[:, 1]]
+    np.testing.assert_allclose(a, lam * x + (1 - lam) * partner, rtol=1e-5, atol=1e-6)
+
+
+def test_a_plan_of_many_samples_is_small():
+    """Nothing of N x N is built: its 80 GB would not fit."""
+    import tracemalloc
+
+    tracemalloc.start()
+    plan = zeta_plan(100_000, num_mix=20, rng=0)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert plan.indices.nbytes == 16_000_000
+    assert peak < 200e6
+
+
+def test_one_call_functions_do_as_their_plans(backend):
+    x = np.random.default_rng(0).normal(size=(8, 4)).astype(np.float32)
+    y = np.arange(8, dtype=np.int32) % 3
+    pairs = [
+        (zeta_mixup, zeta_plan, {"gamma": 2.0, "num_mix": 3, "anchored": False}),
+        (mixup, mixup_plan, {"alpha": 0.3, "per_sample": False}),
+    ]
+    for call, make, options in pairs:
+        mixed, soft = call(backend.asarray(x), backend.asarray(y), num_classes=3, rng=1, **options)
+        plan = make(8, rng=1, **options)
+        np.testing.assert_allclose(backend.to_numpy(mixed), plan @ x, rtol=1e-5, atol=1e-6)
+        np.testing.assert_allclose(backend.to_numpy(soft), plan.mix_labels(y, 3), rtol=1e-6)
+        assert call(backend.asarray(x), rng=1, **options)[1] is None
+
+
+# --- equality, copies, files ----------------------------------------------------------------------
+
+
+def test_plans_are_immutable_and_compare_by_what_they_mix():
+    plan = zeta_plan(6, num_mix=3, rng=0)
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        plan.num_samples = 7
+    assert plan == zeta_plan(6, num_mix=3, rng=0)
+    assert plan != zeta_plan(6, num_mix=3, rng=1)
+    assert plan != zeta_plan(6, num_mix=3, gamma=2.7, rng=0)
+    assert plan != MixPlan(plan.indices, plan.weights, 7)
+    assert plan != "a plan"
+    with pytest.raises(TypeError, match="unhashable"):
+        hash(plan)
+
+
+@pytest.mark.parametrize(
+    "duplicate", [copy.copy, copy.deepcopy, lambda p: pickle.loads(pickle.dumps(p))]
+)
+def test_copies(duplicate):
+    plan = mixup_plan(6, rng=0)
+    assert duplicate(plan) == plan
+
+
+@pytest.mark.parametrize("make", [zeta_plan, mixup_plan])
+def test_saved_plans_give_exactly_the_same_mix(backend, make, tmp_path):
+    x = backend.asarray(np.random.default_rng(0).normal(size=(8, 4)).astype(np.float32))
+    plan = make(8, rng=0, like=x)
+    path = tmp_path / "plan"  # taken as it is, without a suffix
+    plan.save(path)
+    buffer = io.BytesIO()
+    plan.save(buffer)
+    buffer.seek(0)
+    for file in (path, str(path), buffer):
+        again = MixPlan.load(file, like=x)
+        assert again == plan
+        assert np.array_equal(backend.to_numpy(again @ x), backend.to_numpy(plan @ x))
+    on_host = MixPlan.load(path)
+    assert isinstance(on_host.indices, np.ndarray)
+    assert on_host == plan
+
+
+def test_files_that_hold_no_plan(tmp_path):
+    other, text = tmp_path / "other.npz", tmp_path / "text"
+    np.savez(other, x=np.ones(3))
+    text.write_text("no plan")
+    pickled = tmp_path / "pickled.npz"
+    np.savez(pickled, indices=np.asarray([{}], dtype=object), weights=[1.0], num_samples=1)
+    array = tmp_path / "array.npy"
+    np.save(array, np.ones(3))
+    for path in (other, text, pickled, array):
+        with pytest.raises(
+            ValueError, match=r"a saved plan is an npz file .*; write it with MixPlan.save"
+        ):
+            MixPlan.load(path)
+    with pytest.raises(FileNotFoundError):
+        MixPlan.load(tmp_path / "missing")
+
+
+# --- structures -----------------------------------------------------------------------------------
+
+
+class Batch(NamedTuple):
+    image: object
+    label: object
+
+
+def test_apply_keeps_the_structure(backend):
+    n = 4
+    x = np.random.default_rng(0).normal(size=(n, 3)).astype(np.float32)
+    y, mask = np.arange(n, dtype=np.int32) % 2, np.ones((n, 2, 2), dtype=np.int32)
+    pixels = np.full((n, 2), 200, dtype=np.uint8)
+    tree = collections.OrderedDict(
+        pair=Batch(backend.asarray(x), backend.asarray(y)),
+        rest=[backend.asarray(x), None, {"mask": backend.asarray(mask)}],
+        pixels=backend.asarray(pixels),
+    )
+    plan = zeta_plan(n, rng=0)
+    classes = {"pair/label": 2, "rest/2/mask": 3}
+    mixed = plan.apply(tree, num_classes=classes, as_data=["pixels"])
+    assert type(mixed) is collections.OrderedDict
+    assert type(mixed["pair"]) is Batch
+    assert list(mixed) == ["pair", "rest", "pixels"]
+    assert mixed["rest"][1] is None
+    assert tuple(mixed["rest"][2]["mask"].shape) == (n, 2, 2, 3)
+    np.testing.assert_allclose(backend.to_numpy(mixed["pixels"]), 200, rtol=1e-6)
+    for leaf in (mixed["pair"].image, mixed["rest"][0]):
+        assert np.array_equal(backend.to_numpy(leaf), backend.to_numpy(plan @ backend.asarray(x)))
+    soft = backend.to_numpy(mixed["pair"].label)
+    np.testing.assert_allclose(soft, plan.mix_labels(y, 2), rtol=1e-6)
+    assert np.array_equal(backend.to_numpy(tree["pair"].label), y), "the input was modified"
+
+
+def test_apply_to_one_array():
+    plan = zeta_plan(4, rng=0)
+    x = np.ones((4, 2))
+    assert np.array_equal(plan.apply(x), plan @ x)
+    labels = np.asarray([0, 1, 1, 0])
+    assert np.array_equal(plan.apply(labels, num_classes={"": 2}), plan.mix_labels(labels, 2))
+
+
+def test_apply_keeps_what_a_mapping_knows():
+    tree = collections.defaultdict(list, x=np.ones((4, 2)))
+    mixed = zeta_plan(4, rng=0).apply(tree)
+    assert type(mixed) is collections.defaultdict
+    assert mixed["missing"] == []
+    assert "missing" not in tree
+
+
+def test_displacement_of_anchored_samples():
+    """Far more outputs than samples: the mean over orderings is the formula of the theory."""
+    x = np.random.default_rng(0).normal(size=(16, 4))
+    plan = zeta_plan(16, num_outputs=64_000, rng=0)
+    moved = np.sum((plan @ x - x[np.arange(64_000) % 16]) ** 2, axis=1).mean()
+    total_variance = x.var(axis=0, ddof=1).sum()
+    expected = theory.displacement(2.8, 16)
+    assert math.sqrt(moved / total_variance) == pytest.approx(expected, rel=0.01)

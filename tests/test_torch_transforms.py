@@ -1,0 +1,209 @@
+"""torch.compile, autograd, vmap, autocast and memory formats."""
+
+import warnings
+
+import numpy as np
+import pytest
+
+from zetamix_core import (
+    MixPlan,
+    cutmix,
+    dirichlet_plan,
+    mixup,
+    mixup_plan,
+    zeta_mixup,
+    zeta_plan,
+    zeta_weights,
+)
+
+torch = pytest.importorskip("torch")
+pytestmark = pytest.mark.needs("torch")
+
+
+@pytest.fixture(autouse=True)
+def fresh_compiler():
+    torch.compiler.reset()
+    torch.manual_seed(0)
+
+
+def compiled(function):
+    """Compile the whole function; pytest turns any warning on the way into an error."""
+    return torch.compile(function, fullgraph=True)
+
+
+# --- compile --------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("mix", [zeta_mixup, mixup, cutmix])
+def test_one_call_functions_compile_whole(mix):
+    x, y = torch.randn(16, 3, 8, 8), torch.arange(16) % 5
+    step = compiled(lambda x, y: mix(x, y, num_classes=5, rng="device"))
+    mixed, soft = step(x, y)
+    assert mixed.shape == x.shape
+    torch.testing.assert_close(soft.sum(dim=1), torch.ones(16))
+    again, _ = step(x, y)
+    assert not torch.equal(mixed, again), "the draw was frozen into the graph"
+
+
+@pytest.mark.parametrize("options", [{}, {"num_mix": 2}, {"num_mix": 12}, {"num_mix": 40}])
+@pytest.mark.parametrize("n", [64])
+def test_compiled_mixtures_are_right(options, n):
+    """A graph that returns its plan too: the mixture must be that of the plan."""
+    x, y = torch.randn(n, 5), torch.arange(n) % 3
+
+    def step(x, y):
+        plan = zeta_plan(n, rng="device", like=x, **options)
+        return plan.indices, plan @ x, plan.mix_labels(y, 3)
+
+    indices, mixed, soft = compiled(step)(x, y)
+    num_mix = options.get("num_mix", n)
+    host = MixPlan(indices.numpy(), zeta_weights(num_mix, gamma=2.8), n)
+    assert all(len(set(row)) == num_mix for row in indices.tolist())
+    torch.testing.assert_close(mixed, host @ x)
+    torch.testing.assert_close(soft, host.mix_labels(y, 3))
+
+
+def test_a_plan_from_outside_and_one_returned():
+    x = torch.randn(8, 3)
+    plan = zeta_plan(8, num_mix=3, rng=0, like=x)
+    torch.testing.assert_close(compiled(lambda x: plan @ x)(x), plan @ x)
+    torch.testing.assert_close(compiled(lambda p, x: p @ x)(plan, x), plan @ x)
+    portable = zeta_plan(8, num_mix=3, rng=0)
+    torch.testing.assert_close(compiled(lambda x: portable @ x)(x), plan @ x)
+    for make in (zeta_plan, mixup_plan, dirichlet_plan):
+        drawn = compiled(lambda x, make=make: make(8, rng="device", like=x))(x)
+        assert isinstance(drawn, MixPlan)
+        assert drawn.shape == (8, 8)
+
+
+def test_a_portable_rng_breaks_the_graph_and_says_why():
+    x = torch.randn(8, 3)
+
+    def step(x):
+        return zeta_mixup(x * 2, rng=(1, 2))[0] + 1
+
+    broken = torch.compile(step)(x)
+    torch.testing.assert_close(broken, step(x))
+    torch.compiler.reset()
+    with pytest.raises(Exception, match="rng='device'"):
+        torch.compile(step, fullgraph=True)(x)
+
+
+def test_new_gammas_and_batches_do_not_recompile_without_end():
+    counter = torch._dynamo.testing.CompileCounter()
+
+    @torch.compile(fullgraph=True, backend=counter)
+    def step(x, gamma):
+        return zeta_mixup(x, gamma=gamma, num_mix=4, rng="device")[0]
+
+    for gamma in (1.0, 2.0, 2.8):
+        step(torch.randn(16, 3), torch.tensor(gamma))
+    assert counter.frame_count == 1
+    for n in (17, 18, 19, 20):
+        step(torch.randn(n, 3), torch.tensor(2.8))
+    assert counter.frame_count <= 3
+
+
+def test_a_bad_gamma_gives_nan_in_a_graph():
+    step = compiled(lambda g: zeta_plan(4, gamma=g, rng="device", like=g).weights)
+    assert step(torch.tensor(-1.0)).isnan().all()
+    assert step(torch.tensor(float("nan"))).isnan().all()
+    assert step(torch.tensor(float("inf"))).tolist() == [1, 0, 0, 0]
+
+
+# --- gradients ------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("num_mix", [2, 5])
+def test_gradients_in_x_and_gamma(num_mix):
+    x = torch.randn(5, 3, dtype=torch.float64, requires_grad=True)
+    gamma = torch.tensor(2.0, dtype=torch.float64, requires_grad=True)
+
+    def mix(x, gamma):
+        return zeta_mixup(x, gamma=gamma, num_mix=num_mix, rng=0)[0]
+
+    assert torch.autograd.gradcheck(mix, (x, gamma))
+    assert torch.autograd.gradgradcheck(mix, (x, gamma))
+
+
+def test_gradient_in_one_gamma_an_output():
+    x = torch.randn(4, 3, dtype=torch.float64)
+    gamma = torch.linspace(0.5, 3, 4, dtype=torch.float64, requires_grad=True)
+    assert torch.autograd.gradcheck(lambda g: zeta_mixup(x, gamma=g, rng=0)[0], (gamma,))
+    limit = torch.tensor(float("inf"), requires_grad=True)
+    zeta_weights(4, gamma=limit, like=limit)[0].backward()
+    assert limit.grad == 0
+
+
+def test_compiled_gradient():
+    x = torch.randn(6, 3, requires_grad=True)
+    gamma = torch.tensor(2.0, requires_grad=True)
+    compiled(lambda x, g: zeta_mixup(x, gamma=g, rng="device")[0].square().sum())(
+        x, gamma
+    ).backward()
+    assert torch.isfinite(x.grad).all()
+    assert gamma.grad != 0
+
+
+def test_vmap_over_data():
+    x = torch.randn(3, 6, 4)
+    for num_mix in (2, 6):
+        plan = zeta_plan(6, num_mix=num_mix, rng=0, like=x)
+        mixed = torch.func.vmap(lambda x, plan=plan: plan @ x)(x)
+        torch.testing.assert_close(mixed, torch.stack([plan @ part for part in x]))
+
+
+# --- precision and memory -------------------------------------------------------------------------
+
+
+def test_autocast_does_not_lower_the_precision():
+    x = torch.randn(16, 64)
+    for num_mix in (2, 16):
+        plan = zeta_plan(16, num_mix=num_mix, rng=0, like=x)
+        with torch.autocast("cpu", dtype=torch.bfloat16):
+            mixed, soft = plan @ x, plan.mix_labels(torch.arange(16) % 3, 3)
+        assert mixed.dtype == soft.dtype == torch.float32
+        assert torch.equal(mixed, plan @ x)
+
+
+@pytest.mark.parametrize("num_mix", [2, 3, 16])
+def test_memory_formats_are_kept(num_mix):
+    cases = [
+        (torch.randn(16, 3, 4, 5), torch.channels_last),
+        (torch.randn(16, 3, 4, 5, 2), torch.channels_last_3d),
+    ]
+    for x, memory_format in cases:
+        plan = zeta_plan(16, num_mix=num_mix, rng=0, like=x)
+        mixed = plan @ x.contiguous(memory_format=memory_format)
+        assert mixed.is_contiguous(memory_format=memory_format)
+        torch.testing.assert_close(mixed, plan @ x)
+        assert (plan @ x).is_contiguous()
+
+
+def test_half_complex():
+    x = torch.randn(8, 5, dtype=torch.complex64)
+    plan = zeta_plan(8, num_mix=3, rng=0)
+    mixed = plan @ x.to(torch.complex32)
+    assert mixed.dtype == torch.complex32
+    torch.testing.assert_close(mixed.to(torch.complex64), plan @ x, atol=5e-3, rtol=5e-3)
+
+
+def test_the_default_dtype_is_followed():
+    torch.set_default_dtype(torch.float64)
+    try:
+        mixed, soft = zeta_mixup(
+            torch.ones(4, 2, dtype=torch.uint8), torch.arange(4), num_classes=4
+        )
+    finally:
+        torch.set_default_dtype(torch.float32)
+    assert mixed.dtype == torch.float64
+    assert soft.dtype == torch.float32  # of the weights
+
+
+def test_read_only_plans_do_not_warn():
+    plan = zeta_plan(4, rng=0)
+    plan.indices.flags.writeable = False
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        _ = plan @ torch.ones(4, 2)
+    assert np.array_equal((plan @ torch.eye(4, dtype=torch.float64)).numpy(), plan.matrix())
