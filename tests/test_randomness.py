@@ -123,7 +123,7 @@ class TestTorch:
         import torch
         from scipy import stats
 
-        from zetamix_core.streams._torch import TorchStream
+        from zetamix_core.sampling._torch import TorchStream
 
         stream = TorchStream(torch.Generator().manual_seed(1), torch.zeros(1, dtype=torch.float64))
         for alpha in (0.2, 1.0, 5.0):
@@ -137,7 +137,7 @@ class TestTorch:
     def test_tiny_alpha_picks_one_sample(self):
         import torch
 
-        from zetamix_core.streams._torch import TorchStream
+        from zetamix_core.sampling._torch import TorchStream
 
         stream = TorchStream(torch.Generator().manual_seed(1), torch.zeros(1))
         weights = stream.dirichlet(1e-3, (1000, 2))

@@ -24,7 +24,7 @@ MAX_SAMPLES = 2**37
 _REAL = (int, float, np.integer, np.floating)
 
 
-def check_count(name: str, value: Any) -> int:
+def check_count(name: str, value: Any, remedy: str = "pass a positive int") -> int:
     """Return `value` as an int that is at least 1."""
     if not is_whole_number(value):
         raise TypeError(
@@ -32,28 +32,29 @@ def check_count(name: str, value: Any) -> int:
             f"pass an int"
         )
     if value < 1:
-        raise ValueError(f"{name} must be >= 1, got {value}; skip empty batches")
-    return int(value) if isinstance(value, np.integer) else value
+        raise ValueError(f"{name} must be >= 1, got {value}; {remedy}")
+    count: int = int(value) if isinstance(value, np.integer) else value
+    return count
 
 
 def check_num_samples(n: Any) -> int:
-    n = check_count("n (the number of samples)", n)
-    if n > MAX_SAMPLES:
+    count = check_count("n (the number of samples)", n, remedy="skip empty batches")
+    if count > MAX_SAMPLES:
         raise ValueError(f"n must be at most 2**37, got {n}; draw plans for parts of the data")
-    return n
+    return count
 
 
 def check_num_mix(num_mix: Any, n: int) -> int:
     """Return T, n by default."""
     if num_mix is None:
         return n
-    num_mix = check_count("num_mix", num_mix)
-    if num_mix > n:
+    count = check_count("num_mix", num_mix)
+    if count > n:
         raise ValueError(
             f"num_mix must be between 1 and the number of samples, got num_mix={num_mix} for "
             f"{n} samples; pass min(num_mix, n), or None for all of them"
         )
-    return num_mix
+    return count
 
 
 def check_num_outputs(num_outputs: Any, n: int) -> int:

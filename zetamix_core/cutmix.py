@@ -13,7 +13,7 @@ from zetamix_core._arrays import (
 )
 from zetamix_core._checks import check_alpha, check_same_samples, check_samples
 from zetamix_core.plans import MixPlan
-from zetamix_core.streams import Stream, stream_for
+from zetamix_core.sampling import Stream, stream_for
 
 __all__ = ["cutmix"]
 

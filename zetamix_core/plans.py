@@ -36,7 +36,7 @@ from zetamix_core._checks import (
 from zetamix_core._trees import map_leaves
 from zetamix_core.labels import mix_labels, sparse_labels
 from zetamix_core.mixing import scatter_rows, weighted_sum
-from zetamix_core.streams import stream_for
+from zetamix_core.sampling import stream_for
 from zetamix_core.weights import zeta_weights
 
 __all__ = ["MixPlan", "dirichlet_plan", "mixup_plan", "zeta_plan"]
@@ -174,7 +174,8 @@ class MixPlan:
 
         Returns
         -------
-        same structure as `tree`
+        tree of arrays
+            The structure of `tree`, with mixed arrays; the input is left alone.
 
         Raises
         ------
@@ -487,7 +488,7 @@ def zeta_plan(
     >>> plan.indices[:, 0]
     array([0, 1, 2, 3, 4])
     >>> plan.weights.round(4)
-    array([0.8407, 0.1207, 0.0388])
+    array([0.8405, 0.1207, 0.0388])
     """
     n, num_mix, num_outputs = _check_shape(n, num_mix, num_outputs)
     weights = zeta_weights(num_mix, gamma=gamma, like=like)
@@ -524,9 +525,15 @@ def mixup_plan(
         Positive parameter of the Beta distribution; 1 draws :math:`\lambda` uniformly.
     per_sample : bool, default True
         Draw one :math:`\lambda` for each output, or one for all.
-    num_outputs, anchored, rng, like
-        As in `zeta_plan`. Anchored outputs give :math:`\lambda` to sample ``i mod n``; the partner
+    num_outputs : int, optional
+        M, the number of outputs; `n` by default.
+    anchored : bool, default True
+        If true, sample ``i mod n`` gets :math:`\lambda` in output i, else a random one. Its partner
         is always another sample.
+    rng : optional
+        Source of randomness, as in `zeta_plan`.
+    like : array, optional
+        Array whose library and device the plan takes; NumPy if None or a Dask array.
 
     Returns
     -------
@@ -591,8 +598,14 @@ def dirichlet_plan(
         T, the number of samples in a mixture, from 1 to `n`; all of them by default.
     per_sample : bool, default True
         Draw weights for each output, or one row of them for all.
-    num_outputs, anchored, rng, like
-        As in `zeta_plan`.
+    num_outputs : int, optional
+        M, the number of outputs; `n` by default.
+    anchored : bool, default True
+        Whether sample ``i mod n`` comes first in output i; else a random one does.
+    rng : optional
+        Source of randomness, as in `zeta_plan`.
+    like : array, optional
+        Array whose library and device the plan takes; NumPy if None or a Dask array.
 
     Returns
     -------

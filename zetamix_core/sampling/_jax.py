@@ -6,7 +6,7 @@ import jax
 from jax import numpy as jnp
 
 from zetamix_core._arrays import Array, is_jax_tracer, weights_dtype
-from zetamix_core.streams._stream import Step, Stream, floyd, takes_few
+from zetamix_core.sampling._stream import Step, Stream, floyd, takes_few
 
 
 class JaxStream(Stream):

@@ -6,7 +6,7 @@ import array_api_compat.numpy
 import numpy as np
 
 from zetamix_core._arrays import Array, cast, from_host, weights_dtype
-from zetamix_core.streams._stream import Stream
+from zetamix_core.sampling._stream import Stream
 
 # Rows are handled in blocks of about this many entries, which stay in the cache. The block size has
 # no influence on what is drawn.

@@ -17,8 +17,8 @@ from zetamix_core._arrays import (
     library,
     torch_is_compiling,
 )
-from zetamix_core.streams._portable import PortableStream
-from zetamix_core.streams._stream import Stream
+from zetamix_core.sampling._portable import PortableStream
+from zetamix_core.sampling._stream import Stream
 
 _ACCEPTED = (
     "rng must be None, an int, a tuple (seed, *key), a numpy SeedSequence or Generator, "
@@ -38,7 +38,7 @@ def stream_for(rng: Any, like: Array | None) -> Stream:
 
 
 def _torch_stream(rng: Any, like: Array) -> Stream:
-    from zetamix_core.streams import _torch
+    from zetamix_core.sampling import _torch
 
     torch = sys.modules["torch"]
     generator = None if isinstance(rng, str) else rng
@@ -61,7 +61,7 @@ def _torch_stream(rng: Any, like: Array) -> Stream:
 
 
 def _jax_stream(rng: Any, like: Array) -> Stream:
-    from zetamix_core.streams import _jax
+    from zetamix_core.sampling import _jax
 
     if _jax.is_key(rng):
         return _jax.JaxStream(rng, like)
@@ -78,7 +78,7 @@ def _jax_stream(rng: Any, like: Array) -> Stream:
 
 
 def _cupy_stream(rng: Any, like: Array) -> Stream:
-    from zetamix_core.streams import _cupy
+    from zetamix_core.sampling import _cupy
 
     cupy = sys.modules["cupy"]
     if _is_device_word(rng):

@@ -9,8 +9,8 @@ import numpy as np
 import torch
 
 from zetamix_core._arrays import Array, weights_dtype
-from zetamix_core.streams._portable import PortableStream
-from zetamix_core.streams._stream import Stream, floyd, takes_few
+from zetamix_core.sampling._portable import PortableStream
+from zetamix_core.sampling._stream import Stream, floyd, takes_few
 
 _WORD_LIMIT = 2**62
 
@@ -74,6 +74,6 @@ class UncompiledStream(PortableStream):
 
 @_outside_graphs  # type: ignore[untyped-decorator]
 def uncompiled(rng: object, like: Array) -> UncompiledStream:
-    from zetamix_core.streams._resolve import seed_sequence
+    from zetamix_core.sampling._resolve import seed_sequence
 
     return UncompiledStream(seed_sequence(rng), like)

@@ -8,7 +8,7 @@ import array_api_compat.cupy
 import cupy
 
 from zetamix_core._arrays import Array, weights_dtype
-from zetamix_core.streams._stream import Stream, floyd, takes_few
+from zetamix_core.sampling._stream import Stream, floyd, takes_few
 
 
 class CupyStream(Stream):

@@ -1,0 +1,76 @@
+"""Documentation that runs: docstring examples, code blocks, and the form of docstrings."""
+
+import ast
+import doctest
+import importlib
+import inspect
+import re
+from pathlib import Path
+
+import pytest
+import zetamix
+from numpydoc.validate import validate
+
+MODULES = ["cutmix", "mixup", "plans", "theory", "weights"]
+ROOT = Path(__file__).parents[1]
+PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/*.md")])
+# Sections and formatting; wording is left to people.
+RULES = {
+    *("GL01", "GL02", "GL03", "GL06", "GL07", "GL08", "GL09", "GL10"),
+    *("SS01", "SS02", "SS04", "SS05", "SS06", "EX01"),
+    *("PR01", "PR02", "PR03", "PR04", "PR05", "PR07", "PR10", "RT01", "RT03"),
+}
+
+
+def public_objects():
+    names = [name for name in zetamix.__all__ if name != "theory"]
+    names += [f"theory.{name}" for name in zetamix.theory.__all__]
+    methods = ["__matmul__", "apply", "mix_labels", "sparse_labels", "matrix", "save", "load"]
+    return names + [f"MixPlan.{name}" for name in methods]
+
+
+@pytest.mark.parametrize("name", MODULES)
+def test_docstring_examples(name):
+    module = importlib.import_module(f"zetamix_core.{name}")
+    result = doctest.testmod(module)
+    assert result.attempted > 0
+    assert result.failed == 0
+
+
+@pytest.mark.parametrize("name", public_objects())
+def test_docstrings_follow_numpydoc(name):
+    prefix = "zetamix_core." if name.startswith("theory.") else "zetamix."
+    errors = [error for error in validate(prefix + name)["errors"] if error[0] in RULES]
+    if name in ("MixPlan.__matmul__", "MixPlan.matrix", "MixPlan.save"):
+        errors = [error for error in errors if error[0] != "EX01"]  # shown by their class
+    assert errors == []
+
+
+@pytest.mark.parametrize("name", public_objects())
+def test_public_objects_are_in_the_reference(name):
+    reference = (ROOT / "docs" / "api.rst").read_text(encoding="utf-8")
+    listed = re.findall(r"^   ([\w.]+)$", reference, flags=re.MULTILINE)
+    assert name.removeprefix("theory.") in listed
+
+
+def test_no_page_lacks_a_title():
+    assert len(PAGES) >= 5
+    for page in PAGES:
+        assert page.read_text(encoding="utf-8").startswith("# "), page
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_code_blocks_run(page, tmp_path, monkeypatch):
+    """All Python blocks of a page, one after the other, as a reader would type them."""
+    monkeypatch.chdir(tmp_path)
+    blocks = re.findall(r"```python\n(.*?)```", page.read_text(encoding="utf-8"), flags=re.DOTALL)
+    code = "\n".join(blocks)
+    exec(compile(ast.parse(code), str(page), "exec"), {"__name__": "__main__"})
+
+
+def test_signatures_are_in_one_grammar():
+    """Arrays and counts are positional, options go by keyword."""
+    for name in ("zeta_mixup", "mixup", "cutmix", "zeta_plan", "mixup_plan", "dirichlet_plan"):
+        parameters = inspect.signature(getattr(zetamix, name)).parameters.values()
+        positional = [p.name for p in parameters if p.kind is not p.KEYWORD_ONLY]
+        assert positional in (["x", "y"], ["n"])

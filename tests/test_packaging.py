@@ -1,0 +1,84 @@
+"""What is imported, exported and shipped."""
+
+import importlib
+import inspect
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import zetamix
+
+import zetamix_core
+
+FRAMEWORKS = ["torch", "jax", "cupy", "dask", "sklearn", "matplotlib", "click", "rich"]
+
+
+def run(code):
+    """Run a program in a fresh interpreter, away from the checkout."""
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=False, cwd="/"
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+@pytest.mark.parametrize("package", ["zetamix_core", "zetamix"])
+def test_importing_and_mixing_in_numpy_imports_no_framework(package):
+    code = f"""
+import sys
+import numpy as np
+import {package} as package
+package.zeta_mixup(np.ones((4, 2)), np.arange(4), num_classes=4)
+package.cutmix(np.ones((4, 2)), axes=(1,))
+print([name for name in {FRAMEWORKS} if name in sys.modules])
+"""
+    assert run(code).strip() == "[]"
+
+
+MODULES = ["cutmix", "mixup", "plans", "theory", "weights"]
+
+
+def test_public_names():
+    """Each module lists what it defines for the public, and the packages re-export just that."""
+    listed = {"theory"}
+    for name in MODULES:
+        module = importlib.import_module(f"zetamix_core.{name}")
+        defined = {
+            attribute
+            for attribute, value in vars(module).items()
+            if not attribute.startswith("_")
+            and getattr(value, "__module__", None) == module.__name__
+        }
+        assert set(module.__all__) == defined
+        listed |= defined if name != "theory" else set()
+    for package in (zetamix_core, zetamix):
+        assert set(package.__all__) == listed
+        visible = {
+            name
+            for name, value in vars(package).items()
+            if not name.startswith("_") and not inspect.ismodule(value)
+        }
+        assert visible | {"theory"} == listed
+    for name in listed:
+        assert getattr(zetamix, name) is getattr(zetamix_core, name)
+
+
+def test_the_second_copy_of_the_adapters_is_never_imported():
+    """An editable install of this layout also exposes `adapters.zetamix`."""
+    sources = Path(zetamix_core.__file__).parent, Path(zetamix.__file__).parent
+    for folder in sources:
+        for path in folder.rglob("*.py"):
+            assert "adapters.zetamix" not in path.read_text(encoding="utf-8"), path
+    assert "adapters" not in sys.modules
+
+
+def test_the_version_is_that_of_the_distribution():
+    from importlib.metadata import version
+
+    assert zetamix.__version__ == zetamix_core.__version__ == version("zetamix")
+
+
+def test_typed():
+    for package in (zetamix, zetamix_core):
+        assert Path(package.__file__).with_name("py.typed").is_file()
