@@ -11,8 +11,6 @@ from collections.abc import Callable
 from numbers import Real
 from typing import SupportsIndex, TypeAlias
 
-from scipy.optimize import root_scalar
-
 __all__ = [
     "displacement",
     "dominance_threshold",
@@ -718,6 +716,9 @@ def _displacement(gamma: float, num_mix: float) -> float:
 
 def _root(rising: Callable[[float], float]) -> float:
     """Find the γ > 0 at which a function that is negative at 0 changes its sign."""
+    # Not at the top: SciPy's optimizers take longer to import than all the rest.
+    from scipy.optimize import root_scalar
+
     low, high = 0.0, 1.0
     while rising(high) < 0:
         low, high = high, 2 * high
