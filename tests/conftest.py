@@ -63,7 +63,7 @@ def _strict(device: str) -> Backend:
     return Backend(
         name,
         lambda x: xp.asarray(np.array(x), device=xp.Device(device)),
-        lambda x: np.array(np.from_dlpack(x)),
+        lambda x: np.from_dlpack(xp.asarray(x, copy=True)),
     )
 
 
@@ -122,11 +122,27 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    asked = config.getoption("backend")
     for item in items:
         for marker in item.iter_markers("needs"):
-            if asked and marker.args[0] not in asked:
-                item.add_marker(pytest.mark.skip(reason=f"--backend leaves out {marker.args[0]}"))
+            if reason := left_out(config, marker.args[0]):
+                item.add_marker(pytest.mark.skip(reason=reason))
+
+
+def left_out(config: pytest.Config, name: str) -> str | None:
+    """Return the reason why a library is not to be used, None if it is."""
+    asked = config.getoption("backend")
+    return f"--backend leaves out {name}" if asked and name not in asked else None
+
+
+@pytest.fixture
+def require(request: pytest.FixtureRequest) -> Callable[[str], None]:
+    """Skip the test where a library is left out, in the middle of it."""
+
+    def require(name: str) -> None:
+        if reason := left_out(request.config, name):
+            pytest.skip(reason)
+
+    return require
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:

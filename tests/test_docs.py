@@ -60,11 +60,13 @@ def test_no_page_lacks_a_title():
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
-def test_code_blocks_run(page, tmp_path, monkeypatch):
+def test_code_blocks_run(page, tmp_path, monkeypatch, require):
     """All Python blocks of a page, one after the other, as a reader would type them."""
     monkeypatch.chdir(tmp_path)
     blocks = re.findall(r"```python\n(.*?)```", page.read_text(encoding="utf-8"), flags=re.DOTALL)
     code = "\n".join(blocks)
+    for library in re.findall(r"^import (torch|jax)$", code, flags=re.MULTILINE):
+        require(library)
     exec(compile(ast.parse(code), str(page), "exec"), {"__name__": "__main__"})
 
 

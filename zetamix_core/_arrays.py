@@ -123,9 +123,10 @@ def to_host(x: Array) -> np.ndarray:
         return np.asarray(x.detach().cpu().numpy())
     if is_cupy(x):
         return np.asarray(x.get())
-    if not (is_numpy(x) or is_jax(x) or is_dask(x)):
-        x = np.from_dlpack(x) if is_on_cpu(x) else np.from_dlpack(compat.to_device(x, "cpu"))
-    return np.asarray(x)
+    if is_numpy(x) or is_jax(x) or is_dask(x):
+        return np.asarray(x)
+    # Another array-API library: by DLPack, of a copy, because old NumPy refuses read-only memory.
+    return np.from_dlpack(namespace(x).asarray(x, copy=True))
 
 
 def is_on_cpu(x: Array) -> bool:

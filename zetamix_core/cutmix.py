@@ -134,8 +134,9 @@ def _boxes(
     for column, length in enumerate(lengths):
         side = xp.floor(share * length)
         start = xp.floor(centres[:, column] * length) - xp.floor(side / 2)
-        lower.append(xp.clip(start, 0, length))
-        upper.append(xp.clip(start + side, 0, length))
+        end = start + side
+        lower.append(xp.where(start > 0, start, 0))
+        upper.append(xp.where(end < length, end, length))
     return lower, upper
 
 
