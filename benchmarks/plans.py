@@ -31,9 +31,8 @@ def peak_bytes(n: int, num_mix: int) -> int:
 
 
 def main() -> None:
-    print(
-        f"zetamix {zetamix.__version__}, NumPy {np.__version__}, {os.cpu_count()} cores, {platform.machine()}"
-    )
+    machine = f"{os.cpu_count()} cores, {platform.machine()}"
+    print(f"zetamix {zetamix.__version__}, NumPy {np.__version__}, {machine}")
     print("| N | T | median ms | quartiles ms | peak MB |")
     print("|---|---|---|---|---|")
     for n, num_mix in CASES:

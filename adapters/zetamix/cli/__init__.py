@@ -1,0 +1,88 @@
+"""The command `zetamix`: pictures and numbers of ζ-mixup, without writing code.
+
+Nothing that the extra installs is imported before `main` has seen that it is there.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import io
+import sys
+from collections.abc import Sequence
+
+__all__ = ["main"]
+
+_EXTRA = ("click", "matplotlib", "rich", "sklearn")
+_BAD_INPUT, _INTERRUPTED = 2, 130
+
+
+def main(args: Sequence[str] | None = None) -> int:
+    """Run the command.
+
+    Parameters
+    ----------
+    args : sequence of str, optional
+        Arguments; those of the process by default.
+
+    Returns
+    -------
+    int
+        The exit code: 2 after one line on standard error about what is wrong, 130 if interrupted.
+
+    Examples
+    --------
+    >>> from zetamix.cli import main
+    >>> main(["theory", "--help"])  # doctest: +ELLIPSIS
+    Usage: zetamix theory [OPTIONS]
+    ...
+    0
+    """
+    _replace_what_cannot_be_encoded()
+    missing = [name for name in _EXTRA if not _is_installed(name)]
+    if missing:
+        remedy = 'the zetamix command needs its extra: pip install "zetamix[cli]"'
+        return _refuse(f"{remedy} (missing: {', '.join(missing)})")
+    try:
+        return _run(args)
+    except KeyboardInterrupt:
+        return _INTERRUPTED
+
+
+def _run(args: Sequence[str] | None) -> int:
+    import click
+
+    from zetamix.cli.app import app
+
+    try:
+        # The commands return nothing; an early exit, as from --help, returns its code.
+        return int(app.main(args, prog_name="zetamix", standalone_mode=False) or 0)
+    except click.Abort:  # what click makes of Ctrl-C
+        return _INTERRUPTED
+    except click.ClickException as error:
+        return _refuse(error.format_message())
+    except OSError as error:
+        return _refuse(_reason(error))
+
+
+def _reason(error: OSError) -> str:
+    reason = error.strerror or str(error)
+    return reason if error.filename is None else f"{error.filename}: {reason}"
+
+
+def _refuse(message: str) -> int:
+    print("Error:", " ".join(message.split()), file=sys.stderr)
+    return _BAD_INPUT
+
+
+def _is_installed(name: str) -> bool:
+    try:
+        return importlib.util.find_spec(name) is not None
+    except ImportError:  # what an import hook that forbids a module raises
+        return False
+
+
+def _replace_what_cannot_be_encoded() -> None:
+    """Let terminals and pipes that know no Greek show a question mark instead of failing."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")

@@ -1,0 +1,181 @@
+"""The commands and their options. Each command imports what it needs: pictures are slow to load."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import click
+from rich.console import Console
+from rich.progress import Progress
+
+from zetamix import __version__
+
+__all__ = ["app", "demo", "theory"]
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]}, invoke_without_command=True)
+@click.version_option(__version__, message="%(prog)s %(version)s")
+@click.pass_context
+def app(context: click.Context) -> None:
+    """ζ-mixup in pictures and in numbers.
+
+    ζ-mixup mixes the samples of a batch, in random order, with the weights of a p-series, rank^-γ.
+    Each output stays close to one sample, and its soft label tells of many.
+
+    \b
+    Examples:
+      zetamix demo -o pictures
+      zetamix theory --gamma 2.8 -n 32
+    """  # noqa: D301
+    if context.invoked_subcommand is None:
+        click.echo(context.get_help())
+
+
+@app.command()
+@click.option(
+    "-o",
+    "--output",
+    "directory",
+    metavar="DIR",
+    default="zetamix-demo",
+    show_default=True,
+    type=click.Path(file_okay=False, writable=True, path_type=Path),
+    help="Directory for the pictures, made if it is not there.",
+)
+@click.option(
+    "--seed",
+    metavar="SEED",
+    default=0,
+    show_default=True,
+    type=click.IntRange(0, 2**32 - 1),
+    help="Same seed, same pictures.",
+)
+def demo(directory: Path, seed: int) -> None:
+    """Compare ζ-mixup with mixup, in pictures for a talk and in a table.
+
+    The data are half-moons, spirals, a helix and the handwritten digits of scikit-learn. Nothing is
+    downloaded, and it takes about ten seconds.
+
+    \b
+    Example:
+      zetamix demo -o pictures --seed 7
+    """  # noqa: D301
+    directory.mkdir(parents=True, exist_ok=True)
+
+    from zetamix.cli.comparison import compare
+    from zetamix.cli.gallery import PICTURES
+    from zetamix.cli.style import talk_style
+    from zetamix.cli.tables import comparison_report, file_report
+
+    with talk_style(), _progress() as progress:
+        task = progress.add_task("", total=len(PICTURES) + 1)
+        for number, (name, picture) in enumerate(PICTURES.items(), start=1):
+            progress.update(task, description=f"drawing {name}")
+            picture.draw((seed, number)).savefig(directory / name)
+            progress.advance(task)
+        progress.update(task, description="measuring")
+        rows = compare((seed, 0))
+    console = _console()
+    console.print(comparison_report(rows))
+    files = {directory / name: picture.shows for name, picture in PICTURES.items()}
+    console.print(file_report(files), soft_wrap=True)
+
+
+class _Count(click.ParamType):
+    """A number of samples, perhaps infinite."""
+
+    name = "count"
+
+    def convert(
+        self, value: object, param: click.Parameter | None, ctx: click.Context | None
+    ) -> float:
+        try:
+            number = math.inf if value == "inf" else int(str(value))
+        except ValueError:
+            number = 0
+        if number < 1 or 10**12 < number < math.inf:
+            self.fail(f"{value!r} is not a whole number from 1 to 10**12, or inf.", param, ctx)
+        return number
+
+
+@app.command()
+@click.option(
+    "--gamma",
+    metavar="γ",
+    default=2.8,
+    show_default=True,
+    type=float,
+    help="Exponent of the weights, 0 or more. The larger, the closer outputs stay to samples.",
+)
+@click.option(
+    "-n",
+    metavar="N",
+    default="32",
+    show_default=True,
+    type=_Count(),
+    help="Number of samples in the batch, or inf.",
+)
+@click.option(
+    "--num-mix",
+    metavar="T",
+    type=_Count(),
+    help="Number of samples in a mixture.  [default: N]",
+)
+@click.option(
+    "--plot",
+    "file",
+    metavar="FILE",
+    type=click.Path(dir_okay=False, writable=True, path_type=Path),
+    help="Draw the weights, dominance and tail to a .png, .pdf or .svg file.",
+)
+def theory(gamma: float, n: float, num_mix: float | None, file: Path | None) -> None:
+    """Tell what a choice of γ, N and T means.
+
+    Shown are the weights, whether one sample outweighs all others, how many samples take part in
+    effect, how far outputs move, and what mixtures of fewer samples would leave out.
+
+    \b
+    Examples:
+      zetamix theory --gamma 2.8 -n 32
+      zetamix theory --gamma 2 -n inf --num-mix 8 --plot weights.png
+    """  # noqa: D301
+    from zetamix.cli.summary import summarize
+    from zetamix.cli.tables import file_report, theory_report
+
+    with _as_bad_input():
+        summary = summarize(gamma, n, num_mix)
+    if file is not None:
+        from zetamix.cli.style import talk_style
+        from zetamix.cli.theory_picture import theory_picture
+
+        with talk_style():
+            picture = theory_picture(summary)
+            with _as_bad_input():  # the ending of the file names the format
+                picture.savefig(file)
+    console = _console()
+    console.print(theory_report(summary))
+    if file is not None:
+        console.print(file_report({file: "weights, dominance and tail"}), soft_wrap=True)
+
+
+@contextmanager
+def _as_bad_input() -> Iterator[None]:
+    """Blame the arguments for what is refused within."""
+    try:
+        yield
+    except (TypeError, ValueError) as error:
+        raise click.UsageError(str(error)) from error
+
+
+def _console() -> Console:
+    return Console(highlight=False)
+
+
+def _progress() -> Progress:
+    """Make a bar on standard error, for people who watch."""
+    console = Console(stderr=True)
+    console.quiet = not console.is_interactive
+    return Progress(console=console, transient=True)

@@ -1,0 +1,61 @@
+"""The data of the demonstration: digits, and curves on which one sees where mixtures fall."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+
+import numpy as np
+from sklearn.datasets import load_digits, make_moons
+
+__all__ = ["Dataset", "digits", "half_moons", "helix", "two_spirals"]
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """Samples along the first axis of `points`, with what they are labelled by.
+
+    `targets` are classes if `num_classes` is given, else numbers that are mixed as they are.
+    """
+
+    name: str
+    points: np.ndarray
+    targets: np.ndarray
+    num_classes: int | None
+
+    def __len__(self) -> int:
+        return len(self.points)
+
+    def __getitem__(self, rows: Any) -> Dataset:
+        return Dataset(self.name, self.points[rows], self.targets[rows], self.num_classes)
+
+
+@cache
+def digits() -> Dataset:
+    """1,797 handwritten digits of 8 × 8 pixels, from 0 for paper to 1 for ink."""
+    images, classes = load_digits(return_X_y=True)
+    return Dataset("digits", images.reshape(-1, 8, 8) / 16, classes, 10)
+
+
+def half_moons(seed: int) -> Dataset:
+    """512 points on two interleaving half circles."""
+    points, classes = make_moons(512, noise=0.04, random_state=seed)
+    return Dataset("half-moons", points, classes, 2)
+
+
+def two_spirals() -> Dataset:
+    """8,192 points on two spirals, one of them the other turned by half a turn."""
+    # The square root spaces the points evenly along the curve, which grows with the angle.
+    angle = 3 * np.pi * np.sqrt(np.linspace(0.02, 1, 4096))
+    arm = (angle * np.stack([np.cos(angle), np.sin(angle)])).T
+    classes = np.repeat([0, 1], len(arm))
+    return Dataset("two spirals", np.concatenate([arm, -arm]), classes, 2)
+
+
+def helix() -> Dataset:
+    """8,192 points on a helix in three dimensions, labelled by the position along it."""
+    position = np.linspace(0, 1, 8192)
+    angle = 6 * np.pi * position
+    points = np.stack([np.cos(angle), np.sin(angle), 3 * position], axis=1)
+    return Dataset("helix", points, position, None)

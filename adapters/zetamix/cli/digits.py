@@ -1,0 +1,132 @@
+"""What mixed digits look like, and what their soft labels say."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from matplotlib.figure import Figure
+
+from zetamix.cli.datasets import Dataset, digits
+from zetamix.cli.methods import BATCH, MIXUP, ORIGINALS, Key, Method, Mixture, mix, shuffled, zeta
+from zetamix.cli.style import BLUE, GREY, ORANGE, name_row, slide
+
+__all__ = ["digits_methods", "digits_mixtures"]
+
+_METHODS = (ORIGINALS, MIXUP, *(zeta(gamma) for gamma in (1.8, 2.8, 4.0)))
+_MIXTURES = ((2, MIXUP), (4, zeta(2.0)), (8, zeta(2.0)))
+_PIXELS = "The digits have 8 × 8 pixels and are smoothed for display."
+
+
+# The same digits through every method ---------------------------------------------------------
+
+
+def digits_methods(key: Key) -> Figure:
+    """Draw ten digits, one a class, as each method mixes them within one batch."""
+    figure = slide(
+        "mixup leaves ghosts; ζ-mixup keeps the digit and enriches its label",
+        f"Bars: soft labels. Blue: the class of the original; orange: all others. {_PIXELS}",
+    )
+    data = shuffled(digits(), key)
+    shown = _first_of_each_class(data)
+    batch = data[[*shown, *np.delete(np.arange(len(data)), shown)[: BATCH - len(shown)]]]
+    room = {"left": 0.13, "right": 0.985, "top": 0.885, "bottom": 0.08}
+    grid = figure.add_gridspec(len(_METHODS), len(shown), wspace=0.29, hspace=0.14, **room)
+    for row, method in enumerate(_METHODS):
+        name_row(figure, grid[row, 0], 0.026, method.name.replace(", ", "\n"))
+        mixture = mix(batch, method, key)
+        for column in range(len(shown)):
+            cell = grid[row, column].subgridspec(2, 1, height_ratios=(5, 1), hspace=0.08)
+            _image(figure.add_subplot(cell[0]), mixture.points[column])
+            _shares(figure.add_subplot(cell[1]), mixture.labels[column], own=column)
+    return figure
+
+
+def _first_of_each_class(data: Dataset) -> np.ndarray:
+    """Return the rows of ten samples, in the order of classes."""
+    return np.unique(data.targets, return_index=True)[1]
+
+
+def _image(axes: Any, image: np.ndarray) -> None:
+    axes.imshow(image, cmap="gray_r", vmin=0, vmax=1, interpolation="bicubic")
+    axes.set(xticks=[], yticks=[])
+    axes.spines[:].set(visible=True, color=GREY, linewidth=0.8)
+
+
+def _shares(axes: Any, label: np.ndarray, *, own: int) -> None:
+    """Draw a soft label as a bar, its own class first and the others by their share."""
+    others = np.argsort(-label, kind="stable")
+    classes = [own, *others[others != own]]
+    widths = label[classes]
+    starts = np.cumsum(widths) - widths
+    colours = [BLUE, *[ORANGE] * len(others[1:])]
+    axes.barh(0, widths, left=starts, height=1, color=colours)
+    axes.vlines(starts[1:][widths[1:] > 0.03], -0.5, 0.5, color="white", linewidth=1.2)
+    for name, start, width in zip(classes, starts, widths, strict=True):
+        if width > 0.114:
+            look = {"fontsize": 11, "fontweight": "bold", "ha": "center", "va": "center_baseline"}
+            axes.text(start + width / 2, 0, str(name), color="white", **look)
+    axes.set(xlim=(0, 1), ylim=(-0.5, 0.5))
+    axes.set_axis_off()
+
+
+# Mixtures taken apart -------------------------------------------------------------------------
+
+
+def digits_mixtures(key: Key) -> Figure:
+    """Draw a mixture of two, of four and of eight digits beside what went into it."""
+    figure = slide(
+        "mixup mixes two samples, ζ-mixup any number of them",
+        f"The sources by falling weight, their mixture and its soft label. {_PIXELS}",
+    )
+    data = shuffled(digits(), key)
+    sources = data[np.sort(_first_of_each_class(data))]
+    room = {"left": 0.026, "right": 0.985, "top": 0.83, "bottom": 0.15}
+    grid = figure.add_gridspec(len(_MIXTURES), 1, hspace=1.0, **room)
+    for row, (num_mix, method) in enumerate(_MIXTURES):
+        output, label = _take_apart(figure, grid[row], method, mix(sources[:num_mix], method, key))
+        if row == 0:
+            output.set_title("mixture", pad=12)
+            label.set_title("soft label, %", pad=12)
+    return figure
+
+
+def _take_apart(figure: Figure, place: Any, method: Method, mixture: Mixture) -> tuple[Any, Any]:
+    """Draw the first output of a mixture in a row: its sources, itself, its label."""
+    cells = place.subgridspec(1, 12, width_ratios=[1] * 8 + [0.5, 1, 0.1, 3], wspace=0.12)
+    weights = mixture.weights[0]
+    ranks = np.argsort(-weights, kind="stable")
+    sources = [figure.add_subplot(cells[column]) for column in range(len(ranks))]
+    for axes, rank in zip(sources, ranks, strict=True):
+        _image(axes, mixture.batch.points[mixture.plan.indices[0, rank]])
+        axes.set_xlabel(f"{weights[rank]:.1%}", fontsize=16)
+    heading = f"{method.name}: {len(ranks)} samples"
+    sources[0].set_title(heading, loc="left", fontweight="bold", pad=12)
+    output = figure.add_subplot(cells[9])
+    _image(output, mixture.points[0])
+    _arrow(sources[-1], output)
+    label = figure.add_subplot(cells[11])
+    _label_bars(label, mixture.labels[0])
+    return output, label
+
+
+def _arrow(start: Any, end: Any) -> None:
+    end.annotate(
+        "",
+        xy=(-0.06, 0.5),
+        xycoords=end.transAxes,
+        xytext=(1.1, 0.5),
+        textcoords=start.transAxes,
+        arrowprops={"arrowstyle": "-|>", "color": GREY, "linewidth": 2, "mutation_scale": 22},
+    )
+
+
+def _label_bars(axes: Any, label: np.ndarray) -> None:
+    colours = [BLUE if share == label.max() else ORANGE for share in label]
+    bars = axes.bar(np.arange(len(label)), label, color=colours)
+    percent = [f"{100 * share:.0f}" if share > 0 else "" for share in label]
+    axes.bar_label(bars, percent, fontsize=13, padding=2)
+    axes.set(xticks=np.arange(len(label)), yticks=[], ylim=(0, 1))
+    axes.set_box_aspect(1 / 3)
+    axes.tick_params(length=0, labelsize=16)
+    axes.spines["left"].set_visible(False)

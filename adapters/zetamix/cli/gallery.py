@@ -1,0 +1,30 @@
+"""The pictures of the demonstration, by the name of their files."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+from matplotlib.figure import Figure
+
+from zetamix.cli.digits import digits_methods, digits_mixtures
+from zetamix.cli.manifolds import manifolds
+from zetamix.cli.methods import Key
+from zetamix.cli.tradeoff import tradeoff
+
+__all__ = ["PICTURES", "Picture"]
+
+
+class Picture(NamedTuple):
+    """How to draw a picture, and what it shows."""
+
+    draw: Callable[[Key], Figure]
+    shows: str
+
+
+PICTURES = {
+    "manifolds.png": Picture(manifolds, "where mixtures fall: half-moons, spirals, helix"),
+    "digits_methods.png": Picture(digits_methods, "the same digits by every method"),
+    "tradeoff.png": Picture(tradeoff, "richness of labels against distance from the data"),
+    "digits_mixtures.png": Picture(digits_mixtures, "mixtures of 2, 4 and 8 digits, taken apart"),
+}

@@ -1,0 +1,42 @@
+"""What a choice of γ buys: richness of labels against distance from the data."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from matplotlib.figure import Figure
+
+from zetamix.cli.datasets import digits
+from zetamix.cli.measures import measure
+from zetamix.cli.methods import Key, Method, mixup, zeta
+from zetamix.cli.style import BLUE, ORANGE, slide
+
+__all__ = ["tradeoff"]
+
+_GAMMAS = (4.0, 3.2, 2.8, 2.4, 2.0, 1.8, 1.6)
+_ALPHAS = (0.1, 0.2, 0.4, 1.0, 2.0, 8.0)
+
+
+def tradeoff(key: Key) -> Figure:
+    """Draw one curve of ζ-mixup over γ and one of mixup over α, measured on digits."""
+    figure = slide(
+        "At the same distance from the data, ζ-mixup has the richer labels",
+        "Digits in batches of 32. Distance: root mean square, in units of the data’s root total "
+        "variance.",
+    )
+    axes = figure.add_axes((0.075, 0.18, 0.9, 0.7))
+    _curve(axes, "ζ-mixup", {f"γ = {gamma:g}": zeta(gamma) for gamma in _GAMMAS}, key, BLUE)
+    _curve(axes, "mixup", {f"α = {alpha:g}": mixup(alpha) for alpha in _ALPHAS}, key, ORANGE)
+    axes.set(xlim=(0, 0.68), xlabel="distance from the sample that weighs most")
+    axes.set(ylim=(0.9, 4.6), ylabel="effective classes in a label")
+    return figure
+
+
+def _curve(axes: Any, name: str, methods: dict[str, Method], key: Key, colour: str) -> None:
+    outcomes = [measure(digits(), method, key, epochs=2) for method in methods.values()]
+    points = [(outcome.distance, outcome.richness) for outcome in outcomes]
+    axes.plot(*zip(*points, strict=True), "o-", color=colour, linewidth=3, markersize=9)
+    look = {"color": colour, "textcoords": "offset points"}
+    for parameter, point in zip(methods, points, strict=True):
+        axes.annotate(parameter, point, (-8, 7), ha="right", fontsize=15, **look)
+    axes.annotate(name, points[-1], (14, 0), va="center", fontsize=21, fontweight="bold", **look)
