@@ -18,7 +18,7 @@ def boxes(mixed, i):
     return mixed[i] != i
 
 
-@pytest.mark.parametrize("axes", [(-2, -1), (1,), (-1, 1), (1, 2, 3)])
+@pytest.mark.parametrize("axes", [(-2, -1), (1,), [-1, 1], (1, 2, 3)])
 @pytest.mark.parametrize("per_sample", [True, False])
 def test_a_box_of_one_other_sample_is_pasted(backend, axes, per_sample):
     n, shape = 7, (5, 6, 4)
@@ -103,6 +103,27 @@ def test_sides_and_centres_have_the_published_law(num_axes):
         centre = rng.random(200_000)
         expected *= np.minimum(centre + side / 2, 1) - np.maximum(centre - side / 2, 0)
     assert stats.ks_2samp(volumes, expected).statistic < 0.06
+
+
+def test_every_cell_is_covered_alike_from_both_ends():
+    """Boxes at random places of a short axis: mirrored cells are equally likely to be inside."""
+    x = np.broadcast_to(np.arange(20_000)[:, None], (20_000, 5))
+    covered = (cutmix(x, axes=(1,), rng=0)[0] != x).mean(axis=0)
+    np.testing.assert_allclose(covered, covered[::-1], atol=0.012)
+    assert covered[2] > covered[0] + 0.05
+
+
+@pytest.mark.parametrize("alpha", [0.2, 5.0])
+def test_alpha_shapes_the_boxes(alpha):
+    x = np.broadcast_to(np.arange(4000)[:, None], (4000, 300))
+    volume = (cutmix(x, axes=(1,), alpha=alpha, rng=0)[0] != x).mean(axis=1)
+    rng = np.random.default_rng(0)
+    side, centre = 1 - rng.beta(alpha, alpha, 100_000), rng.random(100_000)
+    expected = np.minimum(centre + side / 2, 1) - np.maximum(centre - side / 2, 0)
+    # In bins, because a side is cut off to whole cells.
+    bins = [0, 0.05, 0.2, 0.5, 0.8, 0.95, 1.01]
+    shares = [np.histogram(v, bins)[0] / len(v) for v in (volume, expected)]
+    np.testing.assert_allclose(*shares, atol=0.03)
 
 
 def test_a_single_sample_is_itself(backend):

@@ -62,7 +62,7 @@ ARGUMENTS = [
     (TypeError, "got 4.0 of type float", lambda: zeta_plan(4.0)),
     (TypeError, "got 4.0 of type float", lambda: mixup_plan(4.0)),
     (TypeError, "got True of type bool", lambda: zeta_plan(True)),
-    (ValueError, "n must be at most 2**37", lambda: zeta_plan(2**40, num_mix=2, num_outputs=2)),
+    (ValueError, "n must be at most 2**31 - 1", lambda: zeta_plan(2**40, num_mix=2, num_outputs=2)),
     (ValueError, "num_mix must be >= 1, got 0", lambda: zeta_plan(4, num_mix=0)),
     (
         ValueError,
@@ -78,7 +78,20 @@ ARGUMENTS = [
         "pass a smaller num_mix",
         lambda: zeta_plan(100_000),
     ),
-    (ValueError, "alpha must be a positive finite number, got 0", lambda: mixup_plan(4, alpha=0)),
+    (
+        ValueError,
+        "alpha must be a positive number from 1e-6 to 1e6, got 0",
+        lambda: mixup_plan(4, alpha=0),
+    ),
+    (ValueError, "got 1e-07", lambda: dirichlet_plan(4, alpha=1e-7)),
+    (ValueError, "got 10000000.0", lambda: cutmix(X, axes=(1,), alpha=1e7)),
+    (TypeError, "anchored must be True or False, got 'no'", lambda: zeta_plan(4, anchored="no")),
+    (TypeError, "per_sample must be True", lambda: mixup_plan(4, per_sample=None)),
+    (TypeError, "anchored must be True or False, got 1", lambda: cutmix(X, axes=(1,), anchored=1)),
+    (TypeError, "like must be an array", lambda: zeta_plan(4, like="torch")),
+    (TypeError, "like must be an array", lambda: mixup_plan(4, like=[1.0])),
+    (TypeError, "like must be an array", lambda: zeta_weights(4, gamma=1, like=3)),
+    (TypeError, "like must be an array", lambda: MixPlan.load("missing", like=3)),
     (ValueError, "got nan", lambda: dirichlet_plan(4, alpha=math.nan)),
     (ValueError, "got inf", lambda: cutmix(X, axes=(1,), alpha=math.inf)),
     (TypeError, "got '1' of type str", lambda: mixup_plan(4, alpha="1")),
@@ -129,7 +142,11 @@ SAMPLES = [
         lambda: zeta_mixup(X, Y[:3], num_classes=3),
     ),
     (TypeError, "y must be an array", lambda: cutmix(X, [0, 1, 2, 1], axes=(1,), num_classes=3)),
+    (TypeError, "x must have no mask", lambda: zeta_mixup(np.ma.masked_equal(X, 0))),
     (ValueError, "axes must be one or more different axes", lambda: cutmix(X, axes=())),
+    (TypeError, "axes must be a tuple of whole numbers, got 1.0", lambda: cutmix(X, axes=1.0)),
+    (TypeError, "got ('a',)", lambda: cutmix(X, axes=("a",))),
+    (TypeError, "got (True,)", lambda: cutmix(X, axes=(True,))),
     (ValueError, "got (0, 1) for an array of 2 axes", lambda: cutmix(X, axes=(0, 1))),
     (ValueError, "got (-2, -1) for an array of 2 axes", lambda: cutmix(X)),
     (ValueError, "got (1, -1)", lambda: cutmix(X, axes=(1, -1))),
@@ -229,6 +246,7 @@ PLANS = [
         lambda: MixPlan(np.asarray([[0, 1]]), np.asarray([2.0, -1.0]), 2),
     ),
     (ValueError, "sum to 1", lambda: MixPlan(np.asarray([[0, 1]]), np.full(2, np.nan), 2)),
+    (ValueError, "sum to 1", lambda: MixPlan(np.asarray([[0, 1]]), np.full(2, 0.505), 2)),
     (ValueError, "must be >= 1, got 0", lambda: MixPlan(np.asarray([[0]]), np.ones(1), 0)),
 ]
 
@@ -253,6 +271,12 @@ def test_the_same_on_every_library(backend):
         check(ValueError, "got -1.0", lambda: zeta_plan(4, gamma=bad, like=x))
         if not backend.name.startswith("numpy"):
             check(TypeError, "must be of NumPy or of the", lambda: zeta_weights(4, gamma=x[:, 0]))
+
+
+def test_the_place_in_a_structure_is_noted():
+    with pytest.raises(ValueError, match="drawn for 4 samples") as caught:
+        PLAN.apply({"a": [X, X[:2]]})
+    assert caught.value.__notes__ == ["at 'a/1' of the structure"]
 
 
 def test_libraries_do_not_mix(backend):
@@ -299,6 +323,8 @@ def test_jax_keys():
     check(TypeError, "needs like= an array of that library", lambda: zeta_plan(4, rng=key))
     several = jax.random.split(key, 2)
     check(TypeError, "rng must be", lambda: zeta_plan(4, rng=several, like=like))
+    words = jax.numpy.zeros(3, dtype="uint32")
+    check(TypeError, "rng must be", lambda: zeta_plan(4, rng=words, like=like))
 
 
 @pytest.mark.needs("dask")
@@ -309,3 +335,4 @@ def test_dask():
     unknown = da.ones(8, chunks=4)
     unknown = unknown[unknown > 0]
     check(ValueError, "call compute_chunk_sizes()", lambda: zeta_mixup(unknown))
+    check(ValueError, "call compute_chunk_sizes()", lambda: PLAN @ unknown)

@@ -1,5 +1,9 @@
 """jit, vmap, grad, pytrees and 64-bit mode."""
 
+import os
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 
@@ -138,6 +142,55 @@ def test_the_device_of_the_samples_is_taken():
     x = jax.device_put(samples(4, 3), device)
     plan = zeta_plan(4, rng=0, like=x)
     assert plan.indices.devices() == plan.weights.devices() == {device}
+
+
+SEVERAL_DEVICES = """
+import jax, numpy as np
+from jax import numpy as jnp
+from jax.sharding import AxisType, NamedSharding, PartitionSpec
+from zetamix_core import cutmix, mixup, mixup_plan, zeta_mixup, zeta_plan
+
+device = jax.devices()[3]
+x = jax.device_put(jnp.arange(64.0).reshape(16, 4), device)
+y = jax.device_put(jnp.arange(16) % 3, device)
+key = jax.random.key(0)
+for rng in (0, key):
+    for options in ({}, {"num_mix": 2}, {"gamma": jnp.asarray(2.0)}):
+        mixed, soft = zeta_mixup(x, y, num_classes=3, rng=rng, **options)
+        assert mixed.devices() == soft.devices() == {device}, (rng, options)
+        expected, _ = zeta_mixup(jax.device_put(x, jax.devices()[0]), rng=rng, **options)
+        np.testing.assert_allclose(mixed, expected, rtol=1e-6)
+    for make in (mixup, lambda *a, **k: cutmix(*a, axes=(1,), **k)):
+        mixed, soft = make(x, y, num_classes=3, rng=rng)
+        assert mixed.devices() == soft.devices() == {device}
+    assert mixup_plan(16, rng=rng, like=x).weights.devices() == {device}
+
+mesh = jax.make_mesh((8,), ("data",), axis_types=(AxisType.Auto,))
+whole = jnp.arange(256.0).reshape(16, 4, 4)
+sharded = jax.device_put(whole, NamedSharding(mesh, PartitionSpec("data")))
+for rng in (0, key):
+    for make in (mixup, cutmix, zeta_mixup, lambda x, rng: zeta_mixup(x, num_mix=2, rng=rng)):
+        np.testing.assert_allclose(make(sharded, rng=rng)[0], make(whole, rng=rng)[0], rtol=1e-6)
+"""
+
+
+def test_other_devices_than_the_default_and_several():
+    flags = {"XLA_FLAGS": "--xla_force_host_platform_device_count=8"}
+    done = subprocess.run(
+        [sys.executable, "-c", SEVERAL_DEVICES],
+        env={**os.environ, **flags},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+
+
+def test_infinite_gamma_in_a_trace():
+    x = jnp.asarray([[jnp.inf], [1.0], [2.0], [3.0]])
+    key = jax.random.key(0)
+    mix = jax.jit(lambda x: zeta_plan(4, gamma=jnp.inf, num_mix=2, rng=key, like=x) @ x)
+    assert np.array_equal(mix(x), x)
 
 
 def test_64_bit_mode():

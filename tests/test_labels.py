@@ -133,6 +133,29 @@ def test_sparse_labels_are_the_dense_ones(backend):
         np.testing.assert_allclose(dense, plan.mix_labels(y, 4), rtol=1e-6, atol=1e-7)
 
 
+def test_sparse_labels_do_not_hand_out_the_weights_of_the_plan(backend):
+    plan = mixup_plan(4, rng=0)
+    weights = plan.weights.copy()
+    _, handed_out = plan.sparse_labels(backend.asarray(np.arange(4, dtype=np.int32)))
+    if backend.name not in ("jax", "dask"):  # of immutable arrays
+        handed_out[...] = 0
+    assert np.array_equal(plan.weights, weights)
+
+
+@pytest.mark.needs("torch")
+@pytest.mark.parametrize("dtype", ["uint16", "uint32", "uint64"])
+def test_unsigned_classes_of_torch(dtype):
+    import torch
+
+    y = np.asarray([3, 0, 2, 3], dtype=dtype)
+    plan = zeta_plan(4, rng=0)
+    soft = plan.mix_labels(torch.from_numpy(y), 4)
+    np.testing.assert_allclose(soft, plan.mix_labels(y, 4), rtol=1e-6)
+    ids, _ = plan.sparse_labels(torch.from_numpy(y))
+    assert ids.dtype == getattr(torch, dtype)
+    assert np.array_equal(ids.numpy(), plan.sparse_labels(y)[0])
+
+
 def test_sparse_labels_of_a_billion_classes(backend):
     """A dense row of them would be gigabytes long."""
     y = np.asarray([0, 10**9, 5, 7], dtype=np.int32)

@@ -79,6 +79,19 @@ def test_the_version_is_that_of_the_distribution():
     assert zetamix.__version__ == zetamix_core.__version__ == version("zetamix")
 
 
+def test_the_wheel_holds_the_two_packages_and_nothing_else():
+    from importlib.metadata import distribution
+
+    files = distribution("zetamix").files
+    top = {file.parts[0] for file in files if not file.parts[0].startswith("zetamix-")}
+    if any(name.endswith(".pth") for name in top):
+        pytest.skip("an editable install has a link in place of files; the wheel is tested too")
+    assert {name for name in top if name not in ("..", "__pycache__")} == {
+        "zetamix",
+        "zetamix_core",
+    }
+
+
 def test_typed():
     for package in (zetamix, zetamix_core):
         assert Path(package.__file__).with_name("py.typed").is_file()

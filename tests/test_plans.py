@@ -6,6 +6,7 @@ import dataclasses
 import io
 import math
 import pickle
+import types
 from typing import NamedTuple
 
 import numpy as np
@@ -39,6 +40,14 @@ def test_one_weight_a_batch():
     assert mixup_plan(6, rng=0).weights.shape == (6, 2)
 
 
+def test_arrays_given_to_a_plan_stay_writable():
+    indices, weights = np.asarray([[0, 1]], dtype=np.uint8), np.asarray([0.5, 0.5])
+    plan = MixPlan(indices, weights, 2)
+    assert plan.indices.dtype == np.int64
+    assert indices.flags.writeable
+    assert weights.flags.writeable
+
+
 def test_mixup_partners_are_others():
     plan = mixup_plan(50, num_outputs=1000, anchored=False, rng=0)
     assert np.all(plan.indices[:, 0] != plan.indices[:, 1])
@@ -47,8 +56,9 @@ def test_mixup_partners_are_others():
 @pytest.mark.parametrize("make", [zeta_plan, mixup_plan, dirichlet_plan])
 def test_a_single_sample_is_itself(backend, make):
     x = np.asarray([[1.0, 2.0]], dtype=np.float32)
-    mixed = make(1, rng=0) @ backend.asarray(x)
-    assert np.array_equal(backend.to_numpy(mixed), x)
+    for n in (1, np.int64(1)):
+        mixed = make(n, rng=0) @ backend.asarray(x)
+        assert np.array_equal(backend.to_numpy(mixed), x)
 
 
 @pytest.mark.parametrize("lam", [0.5, 0.6, 0.85, 0.999])
@@ -98,6 +108,8 @@ def test_plans_are_immutable_and_compare_by_what_they_mix():
     plan = zeta_plan(6, num_mix=3, rng=0)
     with pytest.raises(dataclasses.FrozenInstanceError):
         plan.num_samples = 7
+    with pytest.raises(ValueError, match="read-only"):
+        plan.indices[0, 0] = 1
     assert plan == zeta_plan(6, num_mix=3, rng=0)
     assert plan != zeta_plan(6, num_mix=3, rng=1)
     assert plan != zeta_plan(6, num_mix=3, gamma=2.7, rng=0)
@@ -131,6 +143,20 @@ def test_saved_plans_give_exactly_the_same_mix(backend, make, tmp_path):
     on_host = MixPlan.load(path)
     assert isinstance(on_host.indices, np.ndarray)
     assert on_host == plan
+
+
+def test_a_saved_plan_knows_samples_that_it_does_not_use():
+    plan, file = zeta_plan(50, num_mix=1, num_outputs=2, rng=0), io.BytesIO()
+    plan.save(file)
+    file.seek(0)
+    assert MixPlan.load(file).shape == (2, 50)
+
+
+def test_a_broken_file_is_refused_on_every_library(backend, tmp_path):
+    path = tmp_path / "broken.npz"
+    np.savez(path, indices=[[0, 9]], weights=[0.5, 0.5], num_samples=3)
+    with pytest.raises(ValueError, match="indices must be from 0 to"):
+        MixPlan.load(path, like=backend.like)
 
 
 def test_files_that_hold_no_plan(tmp_path):
@@ -198,6 +224,12 @@ def test_apply_keeps_what_a_mapping_knows():
     assert type(mixed) is collections.defaultdict
     assert mixed["missing"] == []
     assert "missing" not in tree
+
+
+def test_apply_to_an_immutable_mapping():
+    tree = types.MappingProxyType({"x": np.ones((4, 2))})
+    mixed = zeta_plan(4, rng=0).apply(tree)
+    assert type(mixed) is types.MappingProxyType
 
 
 def test_displacement_of_anchored_samples():

@@ -134,6 +134,25 @@ class TestTorch:
         uniform = stream.uniform((20_000,)).numpy()
         assert stats.kstest(uniform, "uniform").pvalue > 1e-4
 
+    def test_weights_and_partners_are_independent(self):
+        import torch
+        from scipy import stats
+
+        from zetamix_core.sampling._torch import TorchStream
+
+        stream = TorchStream(torch.Generator().manual_seed(1), torch.zeros(1))
+        indices = stream.orderings(20_000, 40, 2, anchored=False).numpy()
+        weights = stream.dirichlet(1.0, (20_000, 2)).numpy()
+        for column in indices.T:
+            assert abs(stats.spearmanr(weights[:, 0], column).statistic) < 0.03
+
+    def test_a_cpu_generator_serves_any_device(self):
+        import torch
+
+        rng = torch.Generator().manual_seed(3)
+        plan = zeta_plan(8, rng=rng, like=torch.zeros(1, device="meta"))
+        assert plan.indices.device.type == "meta"
+
     def test_tiny_alpha_picks_one_sample(self):
         import torch
 
@@ -147,6 +166,16 @@ class TestTorch:
 
 @pytest.mark.needs("jax")
 class TestJax:
+    def test_weights_and_partners_are_independent(self):
+        import jax
+        from scipy import stats
+
+        like = jax.numpy.zeros(1)
+        plan = mixup_plan(40, num_outputs=20_000, anchored=False, rng=jax.random.key(5), like=like)
+        for column in np.asarray(plan.indices).T:
+            statistic = stats.spearmanr(np.asarray(plan.weights[:, 0]), column).statistic
+            assert abs(statistic) < 0.03
+
     def test_key_decides(self):
         import jax
 

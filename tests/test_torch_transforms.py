@@ -90,7 +90,9 @@ def test_a_portable_rng_breaks_the_graph_and_says_why():
 
 
 def test_new_gammas_and_batches_do_not_recompile_without_end():
-    counter = torch._dynamo.testing.CompileCounter()
+    from torch._dynamo.testing import CompileCounter
+
+    counter = CompileCounter()
 
     @torch.compile(fullgraph=True, backend=counter)
     def step(x, gamma):
@@ -102,6 +104,46 @@ def test_new_gammas_and_batches_do_not_recompile_without_end():
     for n in (17, 18, 19, 20):
         step(torch.randn(n, 3), torch.tensor(2.8))
     assert counter.frame_count <= 3
+
+
+@pytest.mark.parametrize("dynamic", [None, True])
+def test_a_schedule_of_gamma(dynamic):
+    step = torch.compile(
+        lambda x, gamma: zeta_mixup(x, gamma=gamma, rng="device")[0],
+        fullgraph=True,
+        dynamic=dynamic,
+    )
+    x = torch.randn(8, 3)
+    for gamma in (1.0, 2.0, 3.5, 1e9):
+        mixed = step(x, gamma)
+    assert torch.equal(mixed, x)
+
+
+@pytest.mark.parametrize("rng", ["device", "generator"])
+def test_a_default_device_does_not_matter(rng):
+    """As in programs that call torch.set_default_device("cuda") first of all."""
+    x, y = torch.randn(8, 3), torch.arange(8) % 2
+    generator = torch.Generator().manual_seed(0)
+    torch.set_default_device("meta")
+    try:
+        source = rng if rng == "device" else generator
+        mixed, soft = zeta_mixup(x, y, num_classes=2, rng=source)
+        if rng == "device":
+            mixed, soft = compiled(lambda x, y: zeta_mixup(x, y, num_classes=2, rng=rng))(x, y)
+    finally:
+        torch.set_default_device(None)
+    assert mixed.device == soft.device == x.device
+
+
+def test_a_generator_does_as_without_compiling():
+    x, generator = torch.randn(8, 3), torch.Generator()
+
+    def step(x):
+        return zeta_mixup(x, rng=generator.manual_seed(1))[0]
+
+    torch.testing.assert_close(torch.compile(step)(x), step(x))
+    with pytest.raises(Exception, match="rng='device'"):
+        torch.compile(lambda x: zeta_mixup(x, rng=generator)[0], fullgraph=True)(x)
 
 
 def test_a_bad_gamma_gives_nan_in_a_graph():
@@ -186,6 +228,23 @@ def test_half_complex():
     mixed = plan @ x.to(torch.complex32)
     assert mixed.dtype == torch.complex32
     torch.testing.assert_close(mixed.to(torch.complex64), plan @ x, atol=5e-3, rtol=5e-3)
+
+
+def test_gamma_in_bfloat16():
+    gamma = torch.tensor([2.0, 4.0], dtype=torch.bfloat16)
+    weights = zeta_plan(2, gamma=gamma, like=gamma, rng=0).weights
+    assert weights.dtype == torch.float32
+    torch.testing.assert_close(weights[:, 0], torch.tensor([0.8, 16 / 17]), atol=0.01, rtol=0)
+
+
+def test_labels_with_a_narrow_default_dtype():
+    torch.set_default_dtype(torch.bfloat16)
+    try:
+        soft = zeta_plan(8, rng=0).mix_labels(torch.arange(8), 8)
+    finally:
+        torch.set_default_dtype(torch.float32)
+    expected = torch.from_numpy(zeta_plan(8, rng=0).matrix()).to(torch.bfloat16)
+    assert torch.equal(soft, expected)
 
 
 def test_the_default_dtype_is_followed():

@@ -93,9 +93,9 @@ def device_of(x: Array) -> Any:
     if is_torch(x):
         return x.device
     if is_jax(x):
-        # A traced or sharded array has no one device; an uncommitted array follows it anywhere.
-        devices = set() if is_jax_tracer(x) else x.devices()
-        return next(iter(devices)) if len(devices) == 1 else None
+        # JAX moves uncommitted arrays to where they are needed, and sharded ones have many devices.
+        placed = not is_jax_tracer(x) and x.committed and len(x.devices()) == 1
+        return next(iter(x.devices())) if placed else None
     return compat.device(x)
 
 
@@ -104,10 +104,8 @@ def from_host(host: np.ndarray, like: Array | None) -> Array:
     if like is None or is_numpy(like) or is_dask(like):
         return host
     if is_torch(like):
-        torch = sys.modules["torch"]
-        # from_numpy shares memory, and warns where that memory is read-only.
-        owned = host if host.flags.writeable else host.copy()
-        return torch.from_numpy(owned).to(like.device, non_blocking=True)
+        # Copied first, because from_numpy shares memory, which is not to be written to.
+        return sys.modules["torch"].from_numpy(host.copy()).to(like.device, non_blocking=True)
     if is_jax(like):
         jax = sys.modules["jax"]
         device = device_of(like)
@@ -163,8 +161,8 @@ def kind(x: Array) -> str:
         if x.dtype.is_floating_point:
             return "floating"
         return "bool" if x.dtype == sys.modules["torch"].bool else "integer"
-    if _is_extension_float(x.dtype):
-        return "floating"
+    if extension := _extension_kind(x.dtype):
+        return extension
     xp = namespace(x)
     names = {"bool": "bool", "integral": "integer", "real floating": "floating"}
     names["complex floating"] = "complex"
@@ -176,12 +174,11 @@ def kind(x: Array) -> str:
     )
 
 
-def _is_extension_float(dtype: Any) -> bool:
-    """Tell whether a NumPy dtype is a narrow float of another package, such as bfloat16."""
-    try:
-        return dtype.kind == "V" and np.result_type(dtype, np.float32) == np.float32
-    except (AttributeError, TypeError):
-        return False
+def _extension_kind(dtype: Any) -> str | None:
+    """Return the kind of a dtype that a package adds to NumPy, such as bfloat16 and int4."""
+    if not isinstance(dtype, np.dtype) or dtype.isbuiltin != 2:
+        return None
+    return "floating" if "float" in dtype.name else "integer" if "int" in dtype.name else None
 
 
 def default_float(xp: Namespace) -> Any:
@@ -194,7 +191,7 @@ def default_float(xp: Namespace) -> Any:
 
 def working_dtype(xp: Namespace, dtype: Any) -> Any:
     """Return the dtype to accumulate a floating or complex `dtype` in: never below 32 bits."""
-    if _is_extension_float(dtype):
+    if _extension_kind(dtype):
         return xp.float32
     if xp.finfo(dtype).bits >= 32:
         return dtype
@@ -213,7 +210,7 @@ def weights_dtype(like: Array | None) -> Any:
     if like is None or is_dask(like):
         return np.float64
     xp = namespace(like)
-    inexact = kind(like) in ("floating", "complex") and not _is_extension_float(like.dtype)
+    inexact = kind(like) in ("floating", "complex") and not _extension_kind(like.dtype)
     return xp.float64 if inexact and xp.finfo(like.dtype).bits >= 64 else xp.float32
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
 import numpy as np
@@ -19,7 +18,8 @@ from zetamix_core._arrays import (
 )
 
 MAX_ENTRIES = 2**26
-MAX_SAMPLES = 2**37
+MIN_ALPHA = 1e-6
+MAX_SAMPLES = 2**31 - 1  # what 32-bit indices count, the only ones that JAX has by default
 # A tuple, because Dynamo does not trace unions of NumPy's types.
 _REAL = (int, float, np.integer, np.floating)
 
@@ -40,7 +40,7 @@ def check_count(name: str, value: Any, remedy: str = "pass a positive int") -> i
 def check_num_samples(n: Any) -> int:
     count = check_count("n (the number of samples)", n, remedy="skip empty batches")
     if count > MAX_SAMPLES:
-        raise ValueError(f"n must be at most 2**37, got {n}; draw plans for parts of the data")
+        raise ValueError(f"n must be at most 2**31 - 1, got {n}; draw plans for parts of the data")
     return count
 
 
@@ -79,7 +79,7 @@ def check_gamma(gamma: Any) -> Any:
             f"gamma must be a number >= 0 or a one-dimensional array of them, got {gamma!r} of "
             f"type {type(gamma).__name__}; pass a float"
         )
-    if math.isnan(gamma) or gamma < 0:
+    if not gamma >= 0:  # true for NaN too
         raise ValueError(f"gamma must be a number >= 0, got {gamma}; the paper uses 2.8")
     return float(gamma)
 
@@ -105,9 +105,10 @@ def check_alpha(alpha: Any) -> float:
             f"alpha must be a positive number, got {alpha!r} of type {type(alpha).__name__}; "
             f"pass a float"
         )
-    if not 0 < alpha < math.inf:
+    if not MIN_ALPHA <= alpha <= 1 / MIN_ALPHA:
         raise ValueError(
-            f"alpha must be a positive finite number, got {alpha}; alpha=1 draws mixtures uniformly"
+            f"alpha must be a positive number from 1e-6 to 1e6, got {alpha}; alpha=1 draws weights "
+            f"uniformly, and beyond these limits they are as good as constant"
         )
     return float(alpha)
 
@@ -118,6 +119,8 @@ def check_is_array(name: str, x: Any) -> None:
             f"{name} must be an array of a supported library, got {type(x).__name__}; "
             f"convert it, for instance with numpy.asarray"
         )
+    if isinstance(x, np.ma.MaskedArray):
+        raise TypeError(f"{name} must have no mask, got a masked array; fill it with x.filled(...)")
     if x.ndim < 1:
         raise ValueError(
             f"{name} must have samples along its first axis, got a 0-d array; add an axis"
@@ -125,7 +128,7 @@ def check_is_array(name: str, x: Any) -> None:
 
 
 def check_samples(name: str, x: Any) -> int:
-    """Return the length of the first axis of an array of samples."""
+    """Return the length of the first axis of an array of samples, which must be known."""
     check_is_array(name, x)
     n = x.shape[0]
     if n is None or n != n:  # None in the standard, NaN in Dask
@@ -134,6 +137,19 @@ def check_samples(name: str, x: Any) -> int:
             f"call compute_chunk_sizes() first"
         )
     return check_num_samples(n)
+
+
+def check_like(like: Any) -> None:
+    if like is not None and not is_array(like):
+        raise TypeError(
+            f"like must be an array, whose library and device are taken, or None for NumPy, got "
+            f"{like!r}; pass for instance the samples themselves"
+        )
+
+
+def check_flag(name: str, value: Any) -> None:
+    if not isinstance(value, (bool, np.bool)):
+        raise TypeError(f"{name} must be True or False, got {value!r}; pass a bool")
 
 
 def check_same_samples(x: Array, y: Array) -> None:

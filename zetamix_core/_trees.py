@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, MutableMapping
 from typing import Any
 
 from zetamix_core._arrays import is_array
@@ -19,7 +19,11 @@ def map_leaves(function: Callable[[str, Any], Any], tree: Any, *, declared: Coll
     def visit(path: str, node: Any) -> Any:
         if is_array(node):
             seen.add(path)
-            return function(path, node)
+            try:
+                return function(path, node)
+            except (TypeError, ValueError) as error:
+                error.add_note(f"at {path!r} of the structure")
+                raise
         if node is None:
             return None
         if isinstance(node, Mapping):
@@ -49,6 +53,8 @@ def _join(path: str, key: Any) -> str:
 def _like_mapping(node: Mapping[Any, Any], items: dict[Any, Any]) -> Any:
     if type(node) is dict:
         return items
+    if not isinstance(node, MutableMapping):
+        return type(node)(items)  # type: ignore[call-arg]
     result: Any = copy.copy(node)  # keeps what the type knows besides its items
     for key, value in items.items():
         result[key] = value

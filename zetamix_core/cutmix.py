@@ -5,13 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from zetamix_core._arrays import (
-    Array,
-    device_of,
-    kind,
-    namespace,
-)
-from zetamix_core._checks import check_alpha, check_same_samples, check_samples
+from zetamix_core._arrays import Array, device_of, is_dask, is_whole_number, kind, namespace
+from zetamix_core._checks import check_alpha, check_flag, check_same_samples, check_samples
 from zetamix_core.plans import MixPlan
 from zetamix_core.sampling import Stream, stream_for
 
@@ -84,6 +79,8 @@ def cutmix(
     True
     """
     n = check_samples("x", x)
+    check_flag("anchored", anchored)
+    check_flag("per_sample", per_sample)
     alpha = check_alpha(alpha)
     axes = _check_axes(axes, x.ndim)
     if y is not None:
@@ -100,8 +97,10 @@ def cutmix(
 
 def _check_axes(axes: Sequence[int], ndim: int) -> tuple[int, ...]:
     """Return the axes counted from the front."""
-    if isinstance(axes, int):
-        axes = (axes,)
+    if not isinstance(axes, (tuple, list)) or not all(map(is_whole_number, axes)):
+        raise TypeError(
+            f"axes must be a tuple of whole numbers, got {axes!r}; pass for instance axes=(-2, -1)"
+        )
     positive = tuple(axis + ndim if axis < 0 else axis for axis in axes)
     distinct = len(set(positive)) == len(positive) > 0
     if not distinct or not all(1 <= axis < ndim for axis in positive):
@@ -133,7 +132,8 @@ def _boxes(
     lower, upper = [], []
     for column, length in enumerate(lengths):
         side = xp.floor(share * length)
-        start = xp.floor(centres[:, column] * length) - xp.floor(side / 2)
+        # Rounded, not cut off: else boxes would cover the first cells more often than the last.
+        start = xp.floor(centres[:, column] * length - side / 2 + 0.5)
         end = start + side
         lower.append(xp.where(start > 0, start, 0))
         upper.append(xp.where(end < length, end, length))
@@ -169,4 +169,5 @@ def _paste(
         shape[0], shape[axis] = along.shape[0], along.shape[1]
         along = namespace(low).reshape(along, tuple(shape))
         inside = along if inside is None else inside & along
-    return xp.where(inside, donor, base)
+    pasted = xp.where(inside, donor, base)
+    return pasted.rechunk(x.chunks) if is_dask(x) else pasted

@@ -12,6 +12,7 @@ from zetamix_core._arrays import (
     device_of,
     host_values,
     is_dask,
+    is_torch,
     kind,
     namespace,
     working_dtype,
@@ -56,13 +57,14 @@ def sparse_labels(indices: Array, weights: Array, y: Array) -> tuple[Array, Arra
             f"dtype {y.dtype}; use mix_labels for one-hot and soft labels"
         )
     xp = namespace(weights)
-    take = functools.partial(_take_classes, indices)
+    take = functools.partial(_take_classes, indices, dtype=y.dtype)
     if is_dask(y):
         num_outputs, num_mix = indices.shape
         classes = _map_lazily(take, y, num_outputs, num_mix, y.dtype)
     else:
         classes = take(y)
-    return classes, xp.broadcast_to(weights, indices.shape)
+    # A copy: the plan's own weights are not to be handed out.
+    return classes, xp.asarray(xp.broadcast_to(weights, indices.shape), copy=True)
 
 
 # --- forms of labels ------------------------------------------------------------------------------
@@ -120,7 +122,7 @@ def _mix_classes(
 ) -> Array:
     """Mix classes (N,) into (M, num_classes), by adding each weight where its class is."""
     xp = namespace(y)
-    classes = cast(_take_classes(indices, y), indices.dtype)
+    classes = _take_classes(indices, y, dtype=indices.dtype)
     weights = cast(weights, working_dtype(xp, dtype))
     if checked:
         return cast(scatter_rows(classes, weights, num_classes), dtype)
@@ -141,9 +143,12 @@ def _mix_masks(
     return weighted_sum(indices, weights, rows)
 
 
-def _take_classes(indices: Array, y: Array) -> Array:
+def _take_classes(indices: Array, y: Array, *, dtype: Any) -> Array:
     xp = namespace(y)
-    return xp.reshape(xp.take(y, xp.reshape(indices, (-1,)), axis=0), indices.shape)
+    # Torch takes from few unsigned dtypes.
+    y = cast(y, xp.int64) if is_torch(y) else y
+    taken = xp.take(y, xp.reshape(indices, (-1,)), axis=0)
+    return cast(xp.reshape(taken, indices.shape), dtype)
 
 
 def _nan_unless(good: Array, values: Array, dtype: Any) -> Array:

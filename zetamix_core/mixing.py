@@ -25,17 +25,17 @@ from zetamix_core._arrays import (
     is_dask,
     is_jax,
     is_numpy,
+    is_on_cpu,
     is_torch,
     kind,
     namespace,
     real_dtype,
-    torch_is_compiling,
     working_dtype,
 )
 
 # A matrix product wins over T gathers from about this share of the samples on.
 _DENSE_SHARE = 8
-# Longer gather-sums are traced as a loop by JAX, to bound the size of the compiled program.
+# Longer gather-sums are a loop in JAX, to bound the size of the compiled program.
 _MAX_UNROLLED = 32
 
 
@@ -75,45 +75,24 @@ def _mix_rows(xp: Namespace, indices: Array, weights: Array, rows: Array) -> Arr
     work = working_dtype(xp, out)
     weights = cast(weights, real_dtype(xp, work))
     n, num_mix = rows.shape[0], indices.shape[1]
-    if num_mix == n and not _has_zeros(weights):
-        return cast(_product(xp, indices, weights, cast(rows, work)), out)
-    if n <= _DENSE_SHARE * num_mix and not _must_gather(rows):
-        mixed = _product(xp, indices, weights, cast(rows, work))
-        # Zero times infinity is NaN: one non-finite sample shows in every row of a dense product,
-        # so that the first row tells whether outputs were reached that do not use it.
-        if _is_true(xp.all(xp.isfinite(mixed[:1, :]))):
-            return cast(mixed, out)
-    return cast(_gather_sum(xp, indices, weights, rows, work), out)
-
-
-def _must_gather(rows: Array) -> bool:
-    """Tell whether the values can't be looked at without synchronization."""
-    if is_torch(rows):
-        return torch_is_compiling() or rows.device.type != "cpu"
-    return is_jax(rows) or is_cupy(rows)
-
-
-def _is_true(flag: Array) -> bool:
-    value = host_values(flag)
-    return value is not None and bool(value)
-
-
-def _has_zeros(weights: Array) -> bool:
-    """Tell whether ranks are known to have no weight (gamma = infinity, or an underflow)."""
-    values = host_values(weights)
-    return values is not None and not values.all()
-
-
-# --- matrix product -------------------------------------------------------------------------------
-
-
-def _product(xp: Namespace, indices: Array, weights: Array, rows: Array) -> Array:
-    matrix = cast(scatter_rows(indices, weights, rows.shape[0]), rows.dtype)
-    if is_jax(rows):
-        # JAX's default on accelerators rounds the factors to fewer bits.
-        return xp.matmul(matrix, rows, precision="highest")
+    # Ranks may have no weight (gamma = infinity, or an underflow). None: not to be known here.
+    all_positive = _all(weights)
     with _as_asked(rows):
-        return xp.matmul(matrix, rows)
+        if num_mix == n and all_positive is not False:
+            return cast(_product(xp, indices, weights, cast(rows, work)), out)
+        if n <= _DENSE_SHARE * num_mix and all_positive is not None and is_on_cpu(rows):
+            mixed = _product(xp, indices, weights, cast(rows, work))
+            # Zero times infinity is NaN: one non-finite sample shows in every row of a dense
+            # product, so that the first tells whether outputs were reached that do not use it.
+            if _all(xp.isfinite(mixed[:1, :])):
+                return cast(mixed, out)
+        return cast(_gather_sum(xp, indices, weights, rows, work, all_positive), out)
+
+
+def _all(x: Array) -> bool | None:
+    """Tell whether all of `x` is true or not zero, None where that can't be seen at no cost."""
+    values = host_values(x)
+    return None if values is None else bool(values.all())
 
 
 def _as_asked(x: Array) -> contextlib.AbstractContextManager[Any]:
@@ -124,6 +103,17 @@ def _as_asked(x: Array) -> contextlib.AbstractContextManager[Any]:
     if not torch.amp.is_autocast_available(device):
         return contextlib.nullcontext()
     return torch.autocast(device, enabled=False)  # type: ignore[no-any-return]
+
+
+# --- matrix product -------------------------------------------------------------------------------
+
+
+def _product(xp: Namespace, indices: Array, weights: Array, rows: Array) -> Array:
+    matrix = cast(scatter_rows(indices, weights, rows.shape[0]), rows.dtype)
+    if is_jax(rows):
+        # JAX's default on accelerators rounds the factors to fewer bits.
+        return xp.matmul(matrix, rows, precision="highest")
+    return xp.matmul(matrix, rows)
 
 
 def scatter_rows(columns: Array, weights: Array, width: int) -> Array:
@@ -137,17 +127,19 @@ def scatter_rows(columns: Array, weights: Array, width: int) -> Array:
     weights = xp.broadcast_to(weights, columns.shape)
     if is_numpy(columns):
         flat = columns + xp.arange(shape[0])[:, None] * width
-        sums = xp.bincount(flat.ravel(), weights.ravel(), minlength=shape[0] * width)
+        wide = weights.astype(xp.float64).ravel()
+        sums = xp.bincount(flat.ravel(), wide, minlength=shape[0] * width)
         return cast(sums.reshape(shape), weights.dtype)
     if is_torch(columns):
         zeros = xp.zeros(shape, dtype=weights.dtype, device=weights.device)
-        return zeros.scatter_add(1, columns, weights)
+        return zeros.scatter_add(1, cast(columns, xp.int64), weights)
     if is_jax(columns):
         rows = xp.arange(shape[0])[:, None]
         return xp.zeros(shape, dtype=weights.dtype).at[rows, columns].add(weights)
     if is_cupy(columns):
-        sums = xp.zeros(shape, dtype=weights.dtype)
-        xp.add.at(sums, (xp.arange(shape[0])[:, None], columns), weights)
+        device = columns.device
+        sums = xp.zeros(shape, dtype=weights.dtype, device=device)
+        xp.add.at(sums, (xp.arange(shape[0], device=device)[:, None], columns), weights)
         return sums
     return _scatter_rows_generic(xp, columns, weights, width)
 
@@ -166,31 +158,29 @@ def _scatter_rows_generic(xp: Namespace, columns: Array, weights: Array, width: 
 # --- gather-sum -----------------------------------------------------------------------------------
 
 
-def _gather_sum(xp: Namespace, indices: Array, weights: Array, rows: Array, work: Any) -> Array:
+def _gather_sum(
+    xp: Namespace,
+    indices: Array,
+    weights: Array,
+    rows: Array,
+    work: Any,
+    all_positive: bool | None = None,
+) -> Array:
     num_mix = indices.shape[1]
-    # A sample without weight is not used, not even to multiply its infinities by zero.
-    indices = xp.where(weights == 0, indices[:, :1], indices)
 
     def term(r: Any) -> Array:
         weight = weights[r] if weights.ndim == 1 else weights[:, r][:, None]
-        return cast(xp.take(rows, indices[:, r], axis=0), work) * weight
+        product = cast(xp.take(rows, indices[:, r], axis=0), work) * weight
+        # A sample without weight is not used, not even to multiply its infinities by zero.
+        return product if all_positive else xp.where(weight == 0, 0, product)
 
     if is_jax(rows) and num_mix > _MAX_UNROLLED:
         loop = sys.modules["jax"].lax.fori_loop
         return loop(1, num_mix, lambda r, total: total + term(r), term(0))
     total = term(0)
-    for r in range(1, _num_used(weights)):
+    for r in range(1, num_mix):
         total = total + term(r)
     return total
-
-
-def _num_used(weights: Array) -> int:
-    """Return how many ranks to add: up to the last that is not known to have no weight."""
-    values = host_values(weights)
-    if values is None:
-        return int(weights.shape[-1])
-    used = (values != 0).reshape(-1, values.shape[-1]).any(axis=0)
-    return int(used.nonzero()[0][-1]) + 1
 
 
 # --- trailing axes --------------------------------------------------------------------------------

@@ -162,4 +162,5 @@ def _apply(
 ) -> tuple[Array, Array | None]:
     # Labels first: they are the ones that may be refused.
     y_mixed = None if y is None else plan.mix_labels(y, num_classes)
-    return plan @ x, y_mixed
+    # Not `plan @ x`, which Dynamo takes for a product of tensors where a default device is set.
+    return plan.__matmul__(x), y_mixed

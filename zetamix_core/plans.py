@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import sys
 from collections.abc import Iterable, Mapping
 from os import PathLike
@@ -26,11 +27,13 @@ from zetamix_core._arrays import (
 )
 from zetamix_core._checks import (
     check_alpha,
-    check_is_array,
+    check_flag,
+    check_like,
     check_num_mix,
     check_num_outputs,
     check_num_samples,
     check_same_place,
+    check_samples,
     check_size,
 )
 from zetamix_core._trees import map_leaves
@@ -64,8 +67,8 @@ class MixPlan:
     Raises
     ------
     ValueError
-        If shapes do not fit, or, where values can be read without synchronization, if an index is
-        out of range or a row of weights is negative or does not sum to one.
+        If shapes do not fit or, in NumPy arrays, an index is out of range, a weight is negative or
+        the weights of an output do not sum to one.
     TypeError
         If `indices` and `weights` are not arrays of one library, of integers and floats.
 
@@ -99,6 +102,11 @@ class MixPlan:
         _check_entries(self.indices, self.weights, self.num_samples)
         if is_jax(self.indices):
             _register_with_jax()
+        if is_numpy(self.indices):
+            object.__setattr__(
+                self, "indices", _read_only(self.indices.astype(np.int64, copy=False))
+            )
+            object.__setattr__(self, "weights", _read_only(self.weights))
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -341,6 +349,7 @@ class MixPlan:
         >>> MixPlan.load(file) == plan
         True
         """
+        check_like(like)
         try:
             with np.load(file, allow_pickle=False) as stored:
                 arrays = {name: stored[name] for name in ("indices", "weights", "num_samples")}
@@ -349,25 +358,36 @@ class MixPlan:
                 f"a saved plan is an npz file with indices, weights and num_samples, got {file!r} "
                 f"({error}); write it with MixPlan.save"
             ) from error
-        indices, weights = (from_host(arrays[name], like) for name in ("indices", "weights"))
-        return cls(indices, weights, int(arrays["num_samples"]))
+        plan = cls(arrays["indices"], arrays["weights"], int(arrays["num_samples"]))
+        return plan if like is None else plan._moved_to(like)
 
     def _beside(self, x: Array, name: str = "x") -> MixPlan:
         """Check that the plan applies to `x`, and return it where `x` is."""
-        check_is_array(name, x)
-        if x.shape[0] != self.num_samples:
+        n = check_samples(name, x)
+        if n != self.num_samples:
             raise ValueError(
                 f"the plan was drawn for {self.num_samples} samples, got {name} with "
-                f"{x.shape[0]} along its first axis; draw a plan for n={x.shape[0]}"
+                f"{n} along its first axis; draw a plan for n={n}"
             )
         if not is_numpy(self.indices):
             remedy = "draw the plan with like= this array, or with like=None for any library"
             check_same_place(self.indices, x, f"the plan and {name}", remedy)
             return self
-        if is_numpy(x) or is_dask(x):
+        return self._moved_to(x)
+
+    def _moved_to(self, like: Array) -> MixPlan:
+        """Return this NumPy plan in the library and on the device of `like`."""
+        if is_numpy(like) or is_dask(like):
             return self
-        indices, weights = (from_host(array, x) for array in (self.indices, self.weights))
+        indices, weights = (from_host(array, like) for array in (self.indices, self.weights))
         return dataclasses.replace(self, indices=indices, weights=weights)
+
+
+def _read_only(array: np.ndarray) -> np.ndarray:
+    """Return a view that can't be written to; the array that was given stays as it is."""
+    view = array.view()
+    view.flags.writeable = False
+    return view
 
 
 def _check_entries(indices: Array, weights: Array, num_samples: int) -> None:
@@ -491,6 +511,7 @@ def zeta_plan(
     array([0.8405, 0.1207, 0.0388])
     """
     n, num_mix, num_outputs = _check_shape(n, num_mix, num_outputs)
+    check_flag("anchored", anchored)
     weights = zeta_weights(num_mix, gamma=gamma, like=like)
     if weights.ndim == 2 and weights.shape[0] != num_outputs:
         raise ValueError(
@@ -559,11 +580,10 @@ def mixup_plan(
     >>> plan.weights.sum(axis=1)
     array([1., 1., 1., 1.])
     """
-    num_mix = min(2, n) if isinstance(n, int) else 2
     return dirichlet_plan(
         n,
         alpha=alpha,
-        num_mix=num_mix,
+        num_mix=min(2, check_num_samples(n)),
         per_sample=per_sample,
         num_outputs=num_outputs,
         anchored=anchored,
@@ -632,6 +652,9 @@ def dirichlet_plan(
     (6, 3)
     """
     n, num_mix, num_outputs = _check_shape(n, num_mix, num_outputs)
+    check_flag("anchored", anchored)
+    check_flag("per_sample", per_sample)
+    check_like(like)
     alpha = check_alpha(alpha)
     stream = stream_for(rng, like)
     indices = stream.orderings(num_outputs, n, num_mix, anchored=anchored)
@@ -647,11 +670,10 @@ def _check_shape(n: Any, num_mix: int | None, num_outputs: int | None) -> tuple[
     return n, num_mix, num_outputs
 
 
+@functools.cache
 def _register_with_jax() -> None:
     """Make plans pytrees, once."""
     jax = sys.modules["jax"]
-    if getattr(_register_with_jax, "done", False):
-        return
 
     def flatten(plan: MixPlan) -> tuple[tuple[tuple[Any, Array], ...], int]:
         key = jax.tree_util.GetAttrKey
@@ -669,4 +691,3 @@ def _register_with_jax() -> None:
         return plan
 
     jax.tree_util.register_pytree_with_keys(MixPlan, flatten, unflatten)
-    _register_with_jax.done = True  # type: ignore[attr-defined]

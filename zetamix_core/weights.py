@@ -24,7 +24,7 @@ from zetamix_core._arrays import (
     torch_is_compiling,
     weights_dtype,
 )
-from zetamix_core._checks import check_count, check_gamma, check_same_place
+from zetamix_core._checks import check_count, check_gamma, check_like, check_same_place
 
 __all__ = ["zeta_weights"]
 
@@ -71,6 +71,7 @@ def zeta_weights(num_mix: int, *, gamma: Any, like: Array | None = None) -> Arra
     array([0.8262, 0.1186, 0.0381, 0.017 ])
     """
     num_mix = check_count("num_mix", num_mix)
+    check_like(like)
     gamma = check_gamma(gamma)
     _check_library(gamma, like)
     dtype = weights_dtype(like)

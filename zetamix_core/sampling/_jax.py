@@ -5,7 +5,7 @@ from __future__ import annotations
 import jax
 from jax import numpy as jnp
 
-from zetamix_core._arrays import Array, is_jax_tracer, weights_dtype
+from zetamix_core._arrays import Array, device_of, is_jax_tracer, weights_dtype
 from zetamix_core.sampling._stream import Step, Stream, floyd, takes_few
 
 
@@ -15,7 +15,9 @@ class JaxStream(Stream):
     xp = jnp
 
     def __init__(self, key: Array, like: Array) -> None:
-        self._key = key
+        # Numbers are drawn where their key is.
+        device = device_of(like)
+        self._key = key if device is None else jax.device_put(key, device)
         self._dtype = weights_dtype(like)
 
     def dirichlet(self, alpha: float, shape: tuple[int, int]) -> Array:
@@ -54,7 +56,7 @@ def is_key(value: object) -> bool:
         return False
     if jnp.issubdtype(value.dtype, jax.dtypes.prng_key):
         return value.ndim == 0
-    return value.ndim == 1 and value.dtype == jnp.uint32
+    return value.shape in ((2,), (4,)) and value.dtype == jnp.uint32
 
 
 def is_tracing(like: Array) -> bool:

@@ -40,21 +40,30 @@ def stream_for(rng: Any, like: Array | None) -> Stream:
 def _torch_stream(rng: Any, like: Array) -> Stream:
     from zetamix_core.sampling import _torch
 
+    if not torch_is_compiling():
+        return _eager_torch_stream(rng, like)
+    if _is_device_word(rng):
+        return _torch.TorchStream(None, like)
+    return _torch.uncompiled(lambda: _eager_torch_stream(rng, like))  # type: ignore[no-any-return]
+
+
+def _eager_torch_stream(rng: Any, like: Array) -> Stream:
+    from zetamix_core.sampling import _torch
+
     torch = sys.modules["torch"]
-    generator = None if isinstance(rng, str) else rng
-    native = _is_device_word(rng) or isinstance(rng, torch.Generator)
-    if torch_is_compiling():
-        return _torch.TorchStream(generator, like) if native else _torch.uncompiled(rng, like)
-    if not native:
+    if _is_device_word(rng):
+        generator, device = None, like.device
+    elif isinstance(rng, torch.Generator):
+        generator, device = rng, rng.device
+    else:
         return _portable_stream(rng, like)
-    device = like.device.type if generator is None else generator.device.type
-    if device == "cpu":
+    if device.type == "cpu":
         # Seeding the portable sampler is faster on a CPU, and serves tensors on any device.
         return PortableStream(_torch.seed_from(generator), like)
-    if generator is not None and generator.device != like.device:
+    if device != like.device:
         raise ValueError(
             f"a torch.Generator on an accelerator draws for its own device only, got a generator "
-            f"on {generator.device} and a tensor on {like.device}; use torch.Generator(device="
+            f"on {device} and a tensor on {like.device}; use torch.Generator(device="
             f"{str(like.device)!r}) or one on the CPU"
         )
     return _torch.TorchStream(generator, like)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import array_api_compat.torch
@@ -9,7 +10,6 @@ import numpy as np
 import torch
 
 from zetamix_core._arrays import Array, weights_dtype
-from zetamix_core.sampling._portable import PortableStream
 from zetamix_core.sampling._stream import Stream, floyd, takes_few
 
 _WORD_LIMIT = 2**62
@@ -55,25 +55,36 @@ class TorchStream(Stream):
 
 def seed_from(generator: torch.Generator | None) -> np.random.SeedSequence:
     """Return a seed drawn from a CPU generator, which advances by eight numbers."""
-    words = torch.randint(2**32, (8,), generator=generator, dtype=torch.int64)
+    words = torch.randint(2**32, (8,), generator=generator, dtype=torch.int64, device="cpu")
     return np.random.SeedSequence(words.tolist())
 
 
 _outside_graphs = torch.compiler.disable(  # type: ignore[no-untyped-call]
-    reason="a portable rng draws in NumPy and can't be traced; pass rng='device' to draw inside"
+    reason="this rng draws outside of graphs and can't be traced; pass rng='device' to draw inside"
 )
 
 
-class UncompiledStream(PortableStream):
-    """The portable stream as torch.compile meets it: run eagerly, with a reason that tells why."""
+class UncompiledStream:
+    """A stream as torch.compile meets it: run eagerly, with a reason that tells why."""
 
-    orderings = _outside_graphs(PortableStream.orderings)
-    dirichlet = _outside_graphs(PortableStream.dirichlet)
-    uniform = _outside_graphs(PortableStream.uniform)
+    @_outside_graphs  # type: ignore[untyped-decorator]
+    def __init__(self, make: Callable[[], Stream]) -> None:
+        self._stream = make()
+
+    @_outside_graphs  # type: ignore[untyped-decorator]
+    def orderings(self, num_outputs: int, n: int, num_mix: int, *, anchored: bool) -> Array:
+        return self._stream.orderings(num_outputs, n, num_mix, anchored=anchored)
+
+    @_outside_graphs  # type: ignore[untyped-decorator]
+    def dirichlet(self, alpha: float, shape: tuple[int, int]) -> Array:
+        return self._stream.dirichlet(alpha, shape)
+
+    @_outside_graphs  # type: ignore[untyped-decorator]
+    def uniform(self, shape: tuple[int, ...]) -> Array:
+        return self._stream.uniform(shape)
 
 
 @_outside_graphs  # type: ignore[untyped-decorator]
-def uncompiled(rng: object, like: Array) -> UncompiledStream:
-    from zetamix_core.sampling._resolve import seed_sequence
-
-    return UncompiledStream(seed_sequence(rng), like)
+def uncompiled(make: Callable[[], Stream]) -> UncompiledStream:
+    stream: UncompiledStream = UncompiledStream(make)
+    return stream
