@@ -77,12 +77,11 @@ def floyd(
     """
     length = draws.shape[1]
     columns = xp.arange(length, dtype=draws.dtype, device=device_of(draws))
-    zeros = xp.zeros_like(draws)
 
     def step(r: int, chosen: Array) -> Array:
         here = columns == r
-        draw = xp.sum(xp.where(here, draws, zeros), axis=1, keepdims=True, dtype=draws.dtype)
+        draw = draws[:, r][:, None]
         repeated = xp.any(chosen == draw, axis=1, keepdims=True)
         return xp.where(here, xp.where(repeated, n - length + r, draw), chosen)
 
-    return loop(length, step, zeros - 1)
+    return loop(length, step, xp.full_like(draws, -1))
