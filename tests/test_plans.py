@@ -167,7 +167,9 @@ def test_files_that_hold_no_plan(tmp_path):
     np.savez(pickled, indices=np.asarray([{}], dtype=object), weights=[1.0], num_samples=1)
     array = tmp_path / "array.npy"
     np.save(array, np.ones(3))
-    for path in (other, text, pickled, array):
+    cut = tmp_path / "cut.npz"
+    cut.write_bytes(other.read_bytes()[:100])
+    for path in (other, text, pickled, array, cut):
         with pytest.raises(
             ValueError, match=r"a saved plan is an npz file .*; write it with MixPlan.save"
         ):

@@ -153,6 +153,14 @@ def host_values(x: Array) -> np.ndarray | None:
 # --- dtypes ---------------------------------------------------------------------------------------
 
 
+_KINDS = {
+    "bool": "bool",
+    "integral": "integer",
+    "real floating": "floating",
+    "complex floating": "complex",
+}
+
+
 def kind(x: Array) -> str:
     """Return "bool", "integer", "floating" or "complex"."""
     if is_torch(x):
@@ -164,9 +172,7 @@ def kind(x: Array) -> str:
     if extension := _extension_kind(x.dtype):
         return extension
     xp = namespace(x)
-    names = {"bool": "bool", "integral": "integer", "real floating": "floating"}
-    names["complex floating"] = "complex"
-    for standard, name in names.items():
+    for standard, name in _KINDS.items():
         if xp.isdtype(x.dtype, standard):
             return name
     raise TypeError(
@@ -181,18 +187,17 @@ def _extension_kind(dtype: Any) -> str | None:
     return "floating" if "float" in dtype.name else "integer" if "int" in dtype.name else None
 
 
-def default_float(xp: Namespace) -> Any:
-    """Return the floating dtype that the library gives to Python floats."""
-    torch = _loaded("torch")
-    if torch is not None and xp.__name__.endswith("torch"):
-        return torch.get_default_dtype()
-    return xp.asarray(0.0).dtype
+def default_float(x: Array) -> Any:
+    """Return the floating dtype that the library of `x` gives to Python floats."""
+    if is_torch(x):
+        return sys.modules["torch"].get_default_dtype()
+    return namespace(x).asarray(0.0).dtype
 
 
 def working_dtype(xp: Namespace, dtype: Any) -> Any:
     """Return the dtype to accumulate a floating or complex `dtype` in: never below 32 bits."""
     if _extension_kind(dtype):
-        return xp.float32
+        return xp.float32  # narrow ones are all there are
     if xp.finfo(dtype).bits >= 32:
         return dtype
     return xp.complex64 if getattr(dtype, "is_complex", False) else xp.float32

@@ -67,7 +67,7 @@ def weighted_sum(indices: Array, weights: Array, x: Array) -> Array:
 
 def output_dtype(x: Array) -> Any:
     """Return the dtype of mixed samples: that of `x`; the default float for integers and bool."""
-    return x.dtype if kind(x) in ("floating", "complex") else default_float(namespace(x))
+    return x.dtype if kind(x) in ("floating", "complex") else default_float(x)
 
 
 def _mix_rows(xp: Namespace, indices: Array, weights: Array, rows: Array) -> Array:

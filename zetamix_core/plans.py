@@ -8,6 +8,7 @@ import sys
 from collections.abc import Iterable, Mapping
 from os import PathLike
 from typing import IO, Any
+from zipfile import BadZipFile
 
 import numpy as np
 
@@ -22,7 +23,6 @@ from zetamix_core._arrays import (
     is_torch_symbol,
     kind,
     library,
-    namespace,
     to_host,
 )
 from zetamix_core._checks import (
@@ -255,7 +255,7 @@ class MixPlan:
         """
         plan = self._beside(y, "y")
         foreign = is_numpy(self.indices) and not (is_numpy(y) or is_dask(y))
-        dtype = default_float(namespace(y)) if foreign else plan.weights.dtype
+        dtype = default_float(y) if foreign else plan.weights.dtype
         return mix_labels(plan.indices, plan.weights, y, num_classes, dtype)
 
     def sparse_labels(self, y: Array) -> tuple[Array, Array]:
@@ -353,7 +353,7 @@ class MixPlan:
         try:
             with np.load(file, allow_pickle=False) as stored:
                 arrays = {name: stored[name] for name in ("indices", "weights", "num_samples")}
-        except (KeyError, ValueError, EOFError, AttributeError, TypeError) as error:
+        except (KeyError, ValueError, EOFError, AttributeError, TypeError, BadZipFile) as error:
             raise ValueError(
                 f"a saved plan is an npz file with indices, weights and num_samples, got {file!r} "
                 f"({error}); write it with MixPlan.save"
