@@ -6,6 +6,7 @@ import dataclasses
 import functools
 import sys
 from collections.abc import Iterable, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from os import PathLike
 from typing import IO, Any
 from zipfile import BadZipFile
@@ -313,11 +314,8 @@ class MixPlan:
             "weights": to_host(self.weights),
             "num_samples": np.asarray(self.num_samples),
         }
-        if isinstance(file, str | PathLike):
-            with open(file, "wb") as handle:  # given a name, savez would append to it
-                np.savez(handle, allow_pickle=False, **arrays)
-        else:
-            np.savez(file, allow_pickle=False, **arrays)
+        with _opened(file, "wb") as handle:
+            np.savez(handle, allow_pickle=False, **arrays)
 
     @classmethod
     def load(cls, file: str | PathLike[str] | IO[bytes], like: Array | None = None) -> MixPlan:
@@ -351,7 +349,7 @@ class MixPlan:
         """
         check_like(like)
         try:
-            with np.load(file, allow_pickle=False) as stored:
+            with _opened(file, "rb") as handle, np.load(handle, allow_pickle=False) as stored:
                 arrays = {name: stored[name] for name in ("indices", "weights", "num_samples")}
         except (KeyError, ValueError, EOFError, AttributeError, TypeError, BadZipFile) as error:
             raise ValueError(
@@ -381,6 +379,11 @@ class MixPlan:
             return self
         indices, weights = (from_host(array, like) for array in (self.indices, self.weights))
         return dataclasses.replace(self, indices=indices, weights=weights)
+
+
+def _opened(file: str | PathLike[str] | IO[bytes], mode: str) -> AbstractContextManager[Any]:
+    """Open a path as it is: NumPy adds an ending to names, and leaves broken files open."""
+    return open(file, mode) if isinstance(file, str | PathLike) else nullcontext(file)
 
 
 def _read_only(array: np.ndarray) -> np.ndarray:
