@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from zetamix_core import cutmix, dirichlet_plan, mixup_plan, zeta_mixup, zeta_plan
+from zetamix_core.sampling import stream_for
 
 GOLDEN = json.loads(Path(__file__).with_name("golden_indices.json").read_text(encoding="utf-8"))
 
@@ -206,3 +207,30 @@ def test_portable_weights_have_the_right_law():
         # The weights tell nothing about the partner.
         partner = mixup_plan(20_000, alpha=alpha, rng=3).indices[:, 1]
         assert abs(stats.spearmanr(weights[:, 0], partner).statistic) < 0.03
+
+
+@pytest.mark.parametrize("source", ["portable", "torch", "jax"])
+def test_a_stream_does_not_repeat_itself(source, require):
+    """Orderings, weights and boxes of one plan come from one stream, one after the other."""
+    if source == "portable":
+        stream = stream_for(0, None)
+    elif source == "torch":
+        require("torch")
+        import torch
+
+        from zetamix_core.sampling._torch import TorchStream
+
+        stream = TorchStream(torch.Generator().manual_seed(0), torch.zeros(1))
+    else:
+        require("jax")
+        import jax
+
+        stream = stream_for(jax.random.key(0), jax.numpy.zeros(1))
+    draws = [
+        lambda: stream.uniform((4, 3)),
+        lambda: stream.dirichlet(1.0, (4, 3)),
+        lambda: stream.orderings(50, 50, 4, anchored=False),
+        lambda: stream.orderings(50, 50, 40, anchored=False),
+    ]
+    for draw in draws:
+        assert not np.array_equal(np.asarray(draw()), np.asarray(draw()))
