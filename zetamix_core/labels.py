@@ -15,7 +15,6 @@ from zetamix_core._arrays import (
     is_torch,
     kind,
     namespace,
-    working_dtype,
 )
 from zetamix_core._checks import check_count
 from zetamix_core.mixing import scatter_rows, weighted_sum, whole_samples
@@ -123,7 +122,6 @@ def _mix_classes(
     """Mix classes (N,) into (M, num_classes), by adding each weight where its class is."""
     xp = namespace(y)
     classes = _take_classes(indices, y, dtype=indices.dtype)
-    weights = cast(weights, working_dtype(xp, dtype))
     if checked:
         return cast(scatter_rows(classes, weights, num_classes), dtype)
     good = (classes >= 0) & (classes < num_classes)
