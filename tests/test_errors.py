@@ -103,9 +103,10 @@ RNGS = [
     (ValueError, "each entry of the key", lambda: zeta_plan(4, rng=(0, 2**32))),
     (ValueError, "each entry of the key", lambda: zeta_plan(4, rng=(0, -1))),
     (TypeError, "rng must be None, an int, a tuple", lambda: zeta_plan(4, rng=1.5)),
-    (TypeError, "got builtins.tuple", lambda: zeta_plan(4, rng=())),
-    (TypeError, "got builtins.tuple", lambda: zeta_plan(4, rng=(1, 2.0))),
-    (TypeError, "got builtins.bool", lambda: zeta_plan(4, rng=True)),
+    (TypeError, "got ()", lambda: zeta_plan(4, rng=())),
+    (TypeError, "got (1, 2.0)", lambda: zeta_plan(4, rng=(1, 2.0))),
+    (TypeError, "got [1, 2]", lambda: zeta_plan(4, rng=[1, 2])),
+    (TypeError, "got True", lambda: zeta_plan(4, rng=True)),
     (
         TypeError,
         "got numpy.random.mtrand.RandomState",
@@ -206,6 +207,13 @@ TREES = [
         lambda: PLAN.apply({"a": X, "b": [Y]}),
     ),
     (ValueError, "got dtype bool at ''", lambda: PLAN.apply(Y > 0)),
+    (
+        TypeError,
+        "num_classes must name leaves by their paths, which are strings, got 10",
+        lambda: PLAN.apply(X, num_classes=10),
+    ),
+    (TypeError, "got {1: 10}", lambda: PLAN.apply((X, Y), num_classes={1: 10})),
+    (TypeError, "as_data must name leaves", lambda: PLAN.apply(X, as_data=True)),
     (TypeError, "got str at 'name'", lambda: PLAN.apply({"x": X, "name": "cat"})),
     (TypeError, "got float at '1'", lambda: PLAN.apply((X, 0.5))),
     (
@@ -320,7 +328,7 @@ def test_jax_keys():
     jax = pytest.importorskip("jax")
     like, key = jax.numpy.zeros(1), jax.random.key(0)
     check(ValueError, "JAX has no default generator", lambda: zeta_plan(4, rng="device", like=like))
-    check(TypeError, "needs like= an array of that library", lambda: zeta_plan(4, rng=key))
+    check(TypeError, "goes with arrays of that library", lambda: zeta_plan(4, rng=key))
     several = jax.random.split(key, 2)
     check(TypeError, "rng must be", lambda: zeta_plan(4, rng=several, like=like))
     words = jax.numpy.zeros(3, dtype="uint32")

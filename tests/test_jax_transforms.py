@@ -137,6 +137,28 @@ def test_plans_are_pytrees():
     assert paths == [".indices", ".weights"]
 
 
+def test_a_numpy_plan_is_a_pytree_too_and_threads_may_make_the_first():
+    code = """
+import sys, threading, jax, numpy as np
+from zetamix_core import zeta_plan
+sys.setswitchinterval(1e-6)
+failures = []
+def make():
+    try:
+        zeta_plan(4, rng=0)
+    except Exception as error:
+        failures.append(error)
+threads = [threading.Thread(target=make) for _ in range(16)]
+[thread.start() for thread in threads]
+[thread.join() for thread in threads]
+assert not failures, failures
+x = jax.numpy.ones((4, 2))
+assert jax.jit(lambda plan, x: plan @ x)(zeta_plan(4, rng=0), x).shape == (4, 2)
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+
+
 def test_the_device_of_the_samples_is_taken():
     device = jax.devices("cpu")[0]
     x = jax.device_put(samples(4, 3), device)

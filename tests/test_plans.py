@@ -40,12 +40,19 @@ def test_one_weight_a_batch():
     assert mixup_plan(6, rng=0).weights.shape == (6, 2)
 
 
-def test_arrays_given_to_a_plan_stay_writable():
-    indices, weights = np.asarray([[0, 1]], dtype=np.uint8), np.asarray([0.5, 0.5])
+@pytest.mark.parametrize("dtype", ["uint8", "int64", ">i4"])
+def test_a_plan_keeps_its_own_copy(dtype):
+    indices, weights = np.asarray([[0, 1]], dtype=dtype), np.asarray([0.5, 0.5])
     plan = MixPlan(indices, weights, 2)
+    indices[0, 0], weights[:] = 9, 0
+    assert plan.indices.tolist() == [[0, 1]]
+    assert plan.weights.tolist() == [0.5, 0.5]
     assert plan.indices.dtype == np.int64
-    assert indices.flags.writeable
-    assert weights.flags.writeable
+
+
+def test_an_array_times_a_plan_is_refused():
+    with pytest.raises(TypeError, match="unsupported operand"):
+        _ = np.ones((4, 4)) @ zeta_plan(4, rng=0)
 
 
 def test_mixup_partners_are_others():
@@ -124,7 +131,9 @@ def test_plans_are_immutable_and_compare_by_what_they_mix():
 )
 def test_copies(duplicate):
     plan = mixup_plan(6, rng=0)
-    assert duplicate(plan) == plan
+    again = duplicate(plan)
+    assert again == plan
+    assert not again.indices.flags.writeable
 
 
 @pytest.mark.parametrize("make", [zeta_plan, mixup_plan])
@@ -169,7 +178,11 @@ def test_files_that_hold_no_plan(tmp_path):
     np.save(array, np.ones(3))
     cut = tmp_path / "cut.npz"
     cut.write_bytes(other.read_bytes()[:100])
-    for path in (other, text, pickled, array, cut):
+    odd = []
+    for number, value in enumerate(([1, 2], 16.9, np.nan)):
+        odd.append(tmp_path / f"odd{number}.npz")
+        np.savez(odd[-1], indices=[[0]], weights=[1.0], num_samples=value)
+    for path in (other, text, pickled, array, cut, *odd):
         with pytest.raises(
             ValueError, match=r"a saved plan is an npz file .*; write it with MixPlan.save"
         ):

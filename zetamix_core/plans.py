@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
-import functools
 import sys
+import threading
+import zlib
 from collections.abc import Iterable, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from os import PathLike
@@ -19,12 +20,12 @@ from zetamix_core._arrays import (
     from_host,
     is_array,
     is_dask,
-    is_jax,
     is_numpy,
     is_torch_symbol,
     kind,
     library,
     to_host,
+    torch_is_compiling,
 )
 from zetamix_core._checks import (
     check_alpha,
@@ -44,6 +45,15 @@ from zetamix_core.sampling import stream_for
 from zetamix_core.weights import zeta_weights
 
 __all__ = ["MixPlan", "dirichlet_plan", "mixup_plan", "zeta_plan"]
+
+
+# What reading a file that holds no plan, or a broken one, may raise.
+_UNREADABLE = (
+    *(AttributeError, EOFError, KeyError, NotImplementedError, TypeError, ValueError),
+    *(BadZipFile, zlib.error),
+)
+_REGISTERING = threading.Lock()
+_REGISTERED: set[type] = set()
 
 
 @dataclasses.dataclass(frozen=True, eq=False, repr=False)
@@ -96,18 +106,19 @@ class MixPlan:
     weights: Array
     num_samples: int
 
+    __array_ufunc__ = None  # else NumPy would take `x @ plan` apart before refusing it
+
     def __post_init__(self) -> None:
         # Where torch.compile meets `plan @ x` it rebuilds the plan from symbols, without values.
         if is_torch_symbol(self.indices):
             return
-        _check_entries(self.indices, self.weights, self.num_samples)
-        if is_jax(self.indices):
-            _register_with_jax()
+        _check_arrays(self.indices, self.weights, self.num_samples)
         if is_numpy(self.indices):
-            object.__setattr__(
-                self, "indices", _read_only(self.indices.astype(np.int64, copy=False))
-            )
-            object.__setattr__(self, "weights", _read_only(self.weights))
+            object.__setattr__(self, "indices", _frozen(self.indices, np.int64))
+            object.__setattr__(self, "weights", _frozen(self.weights, self.weights.dtype))
+            _check_values(self.indices, self.weights, self.num_samples)
+        if "jax" in sys.modules and not torch_is_compiling():
+            _register_with_jax()
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -125,6 +136,9 @@ class MixPlan:
             f"MixPlan(num_outputs={num_outputs}, num_samples={num_samples}, "
             f"num_mix={self.num_mix}, library={library(self.indices)!r})"
         )
+
+    def __reduce__(self) -> tuple[type[MixPlan], tuple[Array, Array, int]]:
+        return type(self), (self.indices, self.weights, self.num_samples)
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, MixPlan):
@@ -204,8 +218,9 @@ class MixPlan:
         array([[0.667, 0.333],
                [0.333, 0.667]])
         """
-        classes = dict(num_classes or {})
-        data = frozenset((as_data,) if isinstance(as_data, str) else as_data)
+        classes = _check_paths("num_classes", num_classes or {})
+        as_data = [as_data] if isinstance(as_data, str) else as_data
+        data = frozenset(_check_paths("as_data", as_data))
 
         def mix_leaf(path: str, leaf: Any) -> Any:
             if path in classes:
@@ -350,13 +365,12 @@ class MixPlan:
         check_like(like)
         try:
             with _opened(file, "rb") as handle, np.load(handle, allow_pickle=False) as stored:
-                arrays = {name: stored[name] for name in ("indices", "weights", "num_samples")}
-        except (KeyError, ValueError, EOFError, AttributeError, TypeError, BadZipFile) as error:
+                plan = cls(stored["indices"], stored["weights"], stored["num_samples"][()])
+        except _UNREADABLE as error:
             raise ValueError(
                 f"a saved plan is an npz file with indices, weights and num_samples, got {file!r} "
                 f"({error}); write it with MixPlan.save"
             ) from error
-        plan = cls(arrays["indices"], arrays["weights"], int(arrays["num_samples"]))
         return plan if like is None else plan._moved_to(like)
 
     def _beside(self, x: Array, name: str = "x") -> MixPlan:
@@ -386,14 +400,26 @@ def _opened(file: str | PathLike[str] | IO[bytes], mode: str) -> AbstractContext
     return open(file, mode) if isinstance(file, str | PathLike) else nullcontext(file)
 
 
-def _read_only(array: np.ndarray) -> np.ndarray:
-    """Return a view that can't be written to; the array that was given stays as it is."""
-    view = array.view()
-    view.flags.writeable = False
-    return view
+def _frozen(array: np.ndarray, dtype: Any) -> np.ndarray:
+    """Return an array that nobody writes to: a copy, unless it was handed over read-only."""
+    array = array.astype(dtype, copy=array.flags.writeable)
+    array.flags.writeable = False
+    return array
 
 
-def _check_entries(indices: Array, weights: Array, num_samples: int) -> None:
+def _check_paths(name: str, paths: Any) -> Any:
+    """Check that leaves are declared by their paths."""
+    expected = Mapping if name == "num_classes" else Iterable
+    if not isinstance(paths, expected) or not all(isinstance(path, str) for path in paths):
+        example = "{'label': 10}" if name == "num_classes" else "['image']"
+        raise TypeError(
+            f"{name} must name leaves by their paths, which are strings, got {paths!r}; pass for "
+            f"instance {name}={example}"
+        )
+    return paths
+
+
+def _check_arrays(indices: Array, weights: Array, num_samples: int) -> None:
     if not (is_array(indices) and is_array(weights)):
         raise TypeError(
             f"indices and weights of a plan must be arrays, got {type(indices).__name__} and "
@@ -414,13 +440,10 @@ def _check_entries(indices: Array, weights: Array, num_samples: int) -> None:
             f"and {tuple(weights.shape)}; reshape them"
         )
 
-    if is_numpy(indices):
-        _check_values(indices, np.asarray(weights), num_samples)
-
 
 def _check_values(indices: np.ndarray, weights: np.ndarray, num_samples: int) -> None:
     # Seen as unsigned, negative numbers are large: one pass instead of two.
-    unsigned = indices.view(f"u{indices.dtype.itemsize}")
+    unsigned = indices.view(np.uint64)
     if unsigned.size and unsigned.max() >= num_samples:
         raise ValueError(
             f"indices must be from 0 to num_samples - 1 = {num_samples - 1}, got values from "
@@ -673,9 +696,15 @@ def _check_shape(n: Any, num_mix: int | None, num_outputs: int | None) -> tuple[
     return n, num_mix, num_outputs
 
 
-@functools.cache
 def _register_with_jax() -> None:
     """Make plans pytrees, once."""
+    with _REGISTERING:
+        if MixPlan not in _REGISTERED:
+            _register_pytree()
+            _REGISTERED.add(MixPlan)
+
+
+def _register_pytree() -> None:
     jax = sys.modules["jax"]
 
     def flatten(plan: MixPlan) -> tuple[tuple[tuple[Any, Array], ...], int]:

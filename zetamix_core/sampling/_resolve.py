@@ -126,9 +126,10 @@ def seed_sequence(rng: Any) -> np.random.SeedSequence:
     if isinstance(rng, tuple) and rng and all(map(is_whole_number, rng)):
         return np.random.SeedSequence(_seed(rng[0]), spawn_key=tuple(map(_key_entry, rng[1:])))
     kind = type(rng)
+    received = repr(rng) if kind.__module__ == "builtins" else f"{kind.__module__}.{kind.__name__}"
     raise TypeError(
-        f"{_ACCEPTED}, got {kind.__module__}.{kind.__qualname__}; "
-        f"a generator or key of another library needs like= an array of that library"
+        f"{_ACCEPTED}, got {received}; seeds and entries of a key are whole numbers, and a "
+        f"generator or one key of another library goes with arrays of that library"
     )
 
 
