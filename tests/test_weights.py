@@ -59,6 +59,12 @@ def test_one_gamma_an_output(backend, from_numpy):
     np.testing.assert_allclose(host, expected, rtol=1e-6)
 
 
+def test_weights_belong_to_the_caller(backend):
+    weights = zeta_weights(4, gamma=2.8, like=backend.like)
+    if backend.name != "jax":  # whose arrays are immutable
+        weights *= 2
+
+
 def test_limits():
     assert zeta_weights(4, gamma=math.inf).tolist() == [1, 0, 0, 0]
     assert zeta_weights(4, gamma=0).tolist() == [0.25] * 4

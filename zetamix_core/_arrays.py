@@ -100,9 +100,8 @@ def device_of(x: Array) -> Any:
 
 
 def from_host(host: np.ndarray, like: Array | None) -> Array:
-    """Copy a NumPy array to the library and device of `like`; for NumPy, hand it over read-only."""
+    """Copy a NumPy array to the library and device of `like` (NumPy: leave it)."""
     if like is None or is_numpy(like) or is_dask(like):
-        host.flags.writeable = False
         return host
     if is_torch(like):
         # Copied first, because from_numpy shares memory, which is not to be written to.

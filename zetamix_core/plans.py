@@ -116,6 +116,7 @@ class MixPlan:
         if is_numpy(self.indices):
             object.__setattr__(self, "indices", _frozen(self.indices, np.int64))
             object.__setattr__(self, "weights", _frozen(self.weights, self.weights.dtype))
+            object.__setattr__(self, "num_samples", int(self.num_samples))
             _check_values(self.indices, self.weights, self.num_samples)
         if "jax" in sys.modules and not torch_is_compiling():
             _register_with_jax()

@@ -31,7 +31,9 @@ class PortableStream(Stream):
         self._like = like
 
     def orderings(self, num_outputs: int, n: int, num_mix: int, *, anchored: bool) -> Array:
-        return from_host(super().orderings(num_outputs, n, num_mix, anchored=anchored), self._like)
+        indices = super().orderings(num_outputs, n, num_mix, anchored=anchored)
+        indices.flags.writeable = False  # so that a plan takes them over without a copy
+        return from_host(indices, self._like)
 
     def dirichlet(self, alpha: float, shape: tuple[int, int]) -> Array:
         rows, columns = shape
