@@ -237,6 +237,14 @@ def test_gamma_in_bfloat16():
     torch.testing.assert_close(weights[:, 0], torch.tensor([0.8, 16 / 17]), atol=0.01, rtol=0)
 
 
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+def test_a_narrow_gamma_does_not_narrow_the_weights(dtype):
+    gamma = torch.tensor(1.5, dtype=dtype)  # exact in both, unlike the ranks above 256
+    weights = zeta_weights(1000, gamma=gamma, like=gamma)
+    expected = torch.from_numpy(zeta_weights(1000, gamma=1.5)).float()
+    torch.testing.assert_close(weights, expected)
+
+
 def test_labels_with_a_narrow_default_dtype():
     torch.set_default_dtype(torch.bfloat16)
     try:

@@ -23,6 +23,7 @@ from zetamix_core._arrays import (
     namespace,
     torch_is_compiling,
     weights_dtype,
+    working_dtype,
 )
 from zetamix_core._checks import check_count, check_gamma, check_like, check_same_place
 
@@ -108,7 +109,9 @@ def _computes_on_host(gamma: Any, like: Array | None) -> bool:
 
 def _as_floating(gamma: Any, like: Array, dtype: Any) -> Array:
     if is_array(gamma) and not is_numpy(gamma):
-        return gamma if kind(gamma) == "floating" else cast(gamma, dtype)
+        # Neither ranks nor sums fit into a narrow gamma's dtype.
+        floating = kind(gamma) == "floating"
+        return cast(gamma, working_dtype(namespace(gamma), gamma.dtype) if floating else dtype)
     return namespace(like).asarray(gamma, dtype=dtype, device=device_of(like))
 
 
