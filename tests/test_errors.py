@@ -202,11 +202,12 @@ LABELS = [
 TREES = [
     (
         ValueError,
-        "integer arrays are mixed only if declared, got dtype int64 at 'b/0'; pass "
-        "num_classes={'b/0': ...} for labels, or as_data=['b/0'] to average them",
+        "integer arrays are mixed only if declared, got shape (4,) and dtype int64 at 'b/0'; pass "
+        "num_classes={'b/0': ...} for labels, as_data=['b/0'] to average them, or keep=['b/0'] to "
+        "leave them alone",
         lambda: PLAN.apply({"a": X, "b": [Y]}),
     ),
-    (ValueError, "got dtype bool at ''", lambda: PLAN.apply(Y > 0)),
+    (ValueError, "dtype bool at ''", lambda: PLAN.apply(Y > 0)),
     (
         TypeError,
         "num_classes must name leaves by their paths, which are strings, got 10",

@@ -1,15 +1,21 @@
 """ζ-mixup for every array library: plans, weights, theory and mixing, written once."""
 
 from zetamix_core import theory
-from zetamix_core.cutmix import cutmix
+from zetamix_core.cutmix import CutMixPlan, cutmix, cutmix_plan
+from zetamix_core.drawing import dirichlet_plan, mixup_plan, zeta_plan
+from zetamix_core.losses import mixed_accuracy, mixed_loss
 from zetamix_core.mixup import mixup, zeta_mixup
-from zetamix_core.plans import MixPlan, dirichlet_plan, mixup_plan, zeta_plan
+from zetamix_core.plans import MixPlan
 from zetamix_core.weights import zeta_weights
 
 __all__ = [
+    "CutMixPlan",
     "MixPlan",
     "cutmix",
+    "cutmix_plan",
     "dirichlet_plan",
+    "mixed_accuracy",
+    "mixed_loss",
     "mixup",
     "mixup_plan",
     "theory",

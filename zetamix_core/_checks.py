@@ -175,3 +175,20 @@ def check_same_place(a: Array, b: Array, names: str, remedy: str) -> None:
         raise ValueError(
             f"{names} must be on the same device, got {places[0]} and {places[1]}; {remedy}"
         )
+
+
+def check_active(active: Any, beside: Array, num_outputs: int) -> None:
+    """Check what tells whether to mix: a bool, or one for all or each of the outputs."""
+    if isinstance(active, bool):
+        return
+    if not is_array(active) or kind(active) != "bool":
+        raise TypeError(
+            f"active must be a bool or an array of bool, got {active!r}; compare, for instance "
+            f"uniform < p"
+        )
+    if tuple(active.shape) not in ((), (num_outputs,)):
+        raise ValueError(
+            f"active must have shape () or ({num_outputs},), one for each output, got shape "
+            f"{tuple(active.shape)}; reshape it"
+        )
+    check_same_place(beside, active, "the plan and active", "convert active")

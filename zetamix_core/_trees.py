@@ -1,22 +1,79 @@
-"""Nested structures of arrays."""
+"""Nested structures of arrays: which leaves are mixed, which are labels, which stay."""
 
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Collection, Mapping, MutableMapping
+from collections.abc import Callable, Collection, Iterable, Mapping, MutableMapping
 from typing import Any
 
-from zetamix_core._arrays import is_array
+from zetamix_core._arrays import is_array, kind
 
 
-def map_leaves(function: Callable[[str, Any], Any], tree: Any, *, declared: Collection[str]) -> Any:
+def mix_tree(
+    plan: Any,
+    tree: Any,
+    *,
+    num_classes: Mapping[str, int],
+    as_data: Iterable[str],
+    keep: Iterable[str],
+) -> Any:
+    """Mix the leaves of `tree` by the rules of `MixPlan.apply`."""
+    classes = _check_paths("num_classes", num_classes)
+    data, kept = (
+        frozenset(_check_paths(name, [paths] if isinstance(paths, str) else paths))
+        for name, paths in (("as_data", as_data), ("keep", keep))
+    )
+
+    def mix_leaf(path: str, leaf: Any) -> Any:
+        if path in classes:
+            return plan.mix_labels(leaf, classes[path])
+        if path not in data:
+            check_averageable(path, leaf)
+        # Not `plan @ leaf`, which Dynamo takes for a product of tensors under a default device.
+        return plan.__matmul__(leaf)
+
+    return map_leaves(mix_leaf, tree, declared=data | classes.keys(), keep=kept)
+
+
+def check_averageable(path: str, leaf: Any) -> None:
+    if is_array(leaf) and kind(leaf) in ("integer", "bool"):
+        raise ValueError(
+            f"integer arrays are mixed only if declared, got shape {tuple(leaf.shape)} and dtype "
+            f"{leaf.dtype} at {path!r}; pass num_classes={{{path!r}: ...}} for labels, "
+            f"as_data=[{path!r}] to average them, or keep=[{path!r}] to leave them alone"
+        )
+
+
+def _check_paths(name: str, paths: Any) -> Any:
+    """Check that leaves are declared by their paths."""
+    expected = Mapping if name == "num_classes" else Iterable
+    if not isinstance(paths, expected) or not all(isinstance(path, str) for path in paths):
+        example = "{'label': 10}" if name == "num_classes" else "['image']"
+        raise TypeError(
+            f"{name} must name leaves by their paths, which are strings, got {paths!r}; pass for "
+            f"instance {name}={example}"
+        )
+    return paths
+
+
+def map_leaves(
+    function: Callable[[str, Any], Any],
+    tree: Any,
+    *,
+    declared: Collection[str] = (),
+    keep: Collection[str] = (),
+) -> Any:
     """Apply ``function(path, array)`` to the arrays of nested mappings, lists and tuples.
 
-    None stays, anything else is an error, and so is a declared path that leads to no array.
+    None and what is at a path of `keep` stay. Anything else is an error, and so is a declared path
+    that leads to no array.
     """
     seen: set[str] = set()
 
     def visit(path: str, node: Any) -> Any:
+        if path in keep:
+            seen.add(path)
+            return node
         if is_array(node):
             seen.add(path)
             try:
@@ -34,11 +91,11 @@ def map_leaves(function: Callable[[str, Any], Any], tree: Any, *, declared: Coll
             return type(node)(*items) if hasattr(node, "_fields") else type(node)(items)
         raise TypeError(
             f"only arrays, None and nested dicts, lists and tuples of them can be mixed, got "
-            f"{type(node).__name__} at {path!r}; take it out, and mix it yourself"
+            f"{type(node).__name__} at {path!r}; take it out, or leave it with keep=[{path!r}]"
         )
 
     mixed = visit("", tree)
-    if missing := sorted(set(declared) - seen):
+    if missing := sorted({*declared, *keep} - seen):
         raise ValueError(
             f"declared paths must lead to arrays, got {missing} where there are "
             f"{sorted(seen)}; write the path of tree['a'][0] as 'a/0'"

@@ -33,7 +33,7 @@ def mix_labels(
         _check_soft(y, num_classes)
         return weighted_sum(indices, weights, y)
     num_classes = _check_given(y, num_classes)
-    checked = _check_values(y, num_classes)
+    checked = check_values(y, num_classes)
     if _is_multi_hot(y, num_classes):
         rows = cast(y, dtype) if checked else _nan_unless((y >= 0) & (y <= 1), y, dtype)
         return weighted_sum(indices, weights, rows)
@@ -66,6 +66,11 @@ def sparse_labels(indices: Array, weights: Array, y: Array) -> tuple[Array, Arra
     return classes, xp.asarray(xp.broadcast_to(weights, indices.shape), copy=True)
 
 
+def smooth_labels(y: Array, smoothing: float) -> Array:
+    """Return ``(1 − ε) y + ε / C``, for soft labels with C classes along their last axis."""
+    return y * (1 - smoothing) + smoothing / y.shape[-1]
+
+
 # --- forms of labels ------------------------------------------------------------------------------
 
 
@@ -88,7 +93,7 @@ def _check_given(y: Array, num_classes: int | None) -> int:
     return num_classes
 
 
-def _check_values(y: Array, num_classes: int) -> bool:
+def check_values(y: Array, num_classes: int) -> bool:
     """Check integer labels of any form; return whether their values could be read for it."""
     values = host_values(y)
     if values is None or values.size == 0:

@@ -6,7 +6,8 @@ from typing import Any
 
 from zetamix_core._arrays import Array
 from zetamix_core._checks import check_same_samples, check_samples
-from zetamix_core.plans import MixPlan, mixup_plan, zeta_plan
+from zetamix_core.drawing import mixup_plan, zeta_plan
+from zetamix_core.plans import MixPlan
 
 __all__ = ["mixup", "zeta_mixup"]
 

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import sys
-import threading
 import zlib
 from collections.abc import Iterable, Mapping
 from contextlib import AbstractContextManager, nullcontext
@@ -16,7 +14,9 @@ import numpy as np
 
 from zetamix_core._arrays import (
     Array,
+    cast,
     default_float,
+    device_of,
     from_host,
     is_array,
     is_dask,
@@ -24,27 +24,22 @@ from zetamix_core._arrays import (
     is_torch_symbol,
     kind,
     library,
+    namespace,
     to_host,
-    torch_is_compiling,
 )
 from zetamix_core._checks import (
-    check_alpha,
-    check_flag,
+    check_active,
     check_like,
-    check_num_mix,
-    check_num_outputs,
     check_num_samples,
     check_same_place,
     check_samples,
-    check_size,
 )
-from zetamix_core._trees import map_leaves
+from zetamix_core._pytrees import register_with_jax
+from zetamix_core._trees import mix_tree
 from zetamix_core.labels import mix_labels, sparse_labels
 from zetamix_core.mixing import scatter_rows, weighted_sum
-from zetamix_core.sampling import stream_for
-from zetamix_core.weights import zeta_weights
 
-__all__ = ["MixPlan", "dirichlet_plan", "mixup_plan", "zeta_plan"]
+__all__ = ["MixPlan"]
 
 
 # What reading a file that holds no plan, or a broken one, may raise.
@@ -52,8 +47,6 @@ _UNREADABLE = (
     *(AttributeError, EOFError, KeyError, NotImplementedError, TypeError, ValueError),
     *(BadZipFile, zlib.error),
 )
-_REGISTERING = threading.Lock()
-_REGISTERED: set[type] = set()
 
 
 @dataclasses.dataclass(frozen=True, eq=False, repr=False)
@@ -118,8 +111,7 @@ class MixPlan:
             object.__setattr__(self, "weights", _frozen(self.weights, self.weights.dtype))
             object.__setattr__(self, "num_samples", int(self.num_samples))
             _check_values(self.indices, self.weights, self.num_samples)
-        if "jax" in sys.modules and not torch_is_compiling():
-            _register_with_jax()
+        register_with_jax(MixPlan, ("indices", "weights"))
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -179,6 +171,7 @@ class MixPlan:
         *,
         num_classes: Mapping[str, int] | None = None,
         as_data: Iterable[str] = (),
+        keep: Iterable[str] = (),
     ) -> Any:
         """Mix every array of a nested structure that shares the first axis.
 
@@ -195,6 +188,8 @@ class MixPlan:
             ``tree[1]`` is ``"1"``; fields of named tuples go by their names.
         as_data : iterable of str, optional
             Paths of integer arrays that hold data, such as uint8 images.
+        keep : iterable of str, optional
+            Paths of what is to be left as it is, of any type, such as ids and file names.
 
         Returns
         -------
@@ -219,18 +214,7 @@ class MixPlan:
         array([[0.667, 0.333],
                [0.333, 0.667]])
         """
-        classes = _check_paths("num_classes", num_classes or {})
-        as_data = [as_data] if isinstance(as_data, str) else as_data
-        data = frozenset(_check_paths("as_data", as_data))
-
-        def mix_leaf(path: str, leaf: Any) -> Any:
-            if path in classes:
-                return self.mix_labels(leaf, classes[path])
-            if path not in data:
-                _check_averageable(path, leaf)
-            return self @ leaf
-
-        return map_leaves(mix_leaf, tree, declared=data | classes.keys())
+        return mix_tree(self, tree, num_classes=num_classes or {}, as_data=as_data, keep=keep)
 
     def mix_labels(self, y: Array, num_classes: int | None = None) -> Array:
         """Mix labels with the same weights as the samples.
@@ -306,6 +290,43 @@ class MixPlan:
         """
         plan = self._beside(y, "y")
         return sparse_labels(plan.indices, plan.weights, y)
+
+    def where(self, active: Array | bool) -> MixPlan:
+        """Return this plan where `active` holds, else one that takes the sample at rank 1 alone.
+
+        Parameters
+        ----------
+        active : bool or array of bool, shape () or (M,)
+            Which outputs to mix, of the library and device of the plan. It may be traced.
+
+        Returns
+        -------
+        MixPlan
+            The plan with weights 1, 0, …, 0 where `active` does not hold; of an anchored plan that
+            is sample ``i mod N`` itself.
+
+        Raises
+        ------
+        ValueError
+            If `active` is an array of another shape or device.
+        TypeError
+            If `active` is no bool and no array of bool, or of another library than the plan.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from zetamix_core import zeta_plan
+        >>> plan = zeta_plan(2, gamma=1.0, rng=0).where(np.asarray([True, False]))
+        >>> plan.weights.round(3)
+        array([[0.667, 0.333],
+               [1.   , 0.   ]])
+        """
+        check_active(active, self.weights, self.shape[0])
+        xp, device = namespace(self.weights), device_of(self.weights)
+        alone = cast(xp.arange(self.num_mix, device=device) == 0, self.weights.dtype)
+        if isinstance(active, bool):
+            active = xp.asarray(active, device=device)
+        return dataclasses.replace(self, weights=xp.where(active[..., None], self.weights, alone))
 
     def matrix(self) -> Array:
         """Return the dense mixing matrix W, of shape (M, N), whose rows sum to one.
@@ -408,18 +429,6 @@ def _frozen(array: np.ndarray, dtype: Any) -> np.ndarray:
     return array
 
 
-def _check_paths(name: str, paths: Any) -> Any:
-    """Check that leaves are declared by their paths."""
-    expected = Mapping if name == "num_classes" else Iterable
-    if not isinstance(paths, expected) or not all(isinstance(path, str) for path in paths):
-        example = "{'label': 10}" if name == "num_classes" else "['image']"
-        raise TypeError(
-            f"{name} must name leaves by their paths, which are strings, got {paths!r}; pass for "
-            f"instance {name}={example}"
-        )
-    return paths
-
-
 def _check_arrays(indices: Array, weights: Array, num_samples: int) -> None:
     if not (is_array(indices) and is_array(weights)):
         raise TypeError(
@@ -456,271 +465,3 @@ def _check_values(indices: np.ndarray, weights: np.ndarray, num_samples: int) ->
             f"the weights of an output must be >= 0 and sum to 1, got a least weight of "
             f"{weights.min()} and sums from {sums.min()} to {sums.max()}; divide by the sum"
         )
-
-
-def _check_averageable(path: str, leaf: Any) -> None:
-    if is_array(leaf) and kind(leaf) in ("integer", "bool"):
-        raise ValueError(
-            f"integer arrays are mixed only if declared, got dtype {leaf.dtype} at {path!r}; pass "
-            f"num_classes={{{path!r}: ...}} for labels, or as_data=[{path!r}] to average them"
-        )
-
-
-def zeta_plan(
-    n: int,
-    *,
-    gamma: Any = 2.8,
-    num_mix: int | None = None,
-    num_outputs: int | None = None,
-    anchored: bool = True,
-    rng: Any = None,
-    like: Array | None = None,
-) -> MixPlan:
-    r"""Draw a ζ-mixup plan: p-series weights over random orderings of T of N samples.
-
-    .. math:: \hat{x}_i = \sum_{r=1}^{T} w_r \, x_{s_i(r)}, \quad
-              w_r = r^{-\gamma} / \sum_{j=1}^{T} j^{-\gamma}
-
-    where each ordering :math:`s_i` is drawn uniformly.
-
-    Parameters
-    ----------
-    n : int
-        N, the number of samples.
-    gamma : float or array of shape (M,), default 2.8
-        Exponent :math:`\gamma \ge 0`, one for all outputs or one for each. The larger, the closer
-        outputs stay to samples; from 1.72865 on rank 1 outweighs all others together.
-    num_mix : int, optional
-        T, the number of samples in a mixture, from 1 to `n`; all of them by default.
-    num_outputs : int, optional
-        M, the number of outputs; `n` by default.
-    anchored : bool, default True
-        If true, sample ``i mod n`` has rank 1 in output i and the other ranks are uniform. If
-        false, all ranks are.
-    rng : optional
-        Source of randomness; nothing global is read unless it is spelled ``"device"``.
-
-        - None (fresh entropy), an int, a tuple ``(seed, *key)`` such as (seed, epoch, step, rank),
-          a `numpy.random.SeedSequence` or `numpy.random.Generator`: portable, the same seed gives
-          the same indices on every library and device. Entries of the key are below 2**32.
-        - a `torch.Generator`, a JAX key or a CuPy generator, with `like` of that library: native,
-          drawn on that device and traceable; a torch generator on the CPU seeds the portable one.
-        - ``"device"``: the default generator of the library of `like` (torch, CuPy).
-    like : array, optional
-        Array whose library and device the plan takes; NumPy if None or a Dask array.
-
-    Returns
-    -------
-    MixPlan
-        `indices` of shape (M, T); `weights` of shape (T,), or (M, T) if `gamma` is an array, and
-        float64 if `like` is None or of double precision, else float32.
-
-    Raises
-    ------
-    ValueError
-        If `n` or `num_mix` is out of range, `gamma` NaN, negative or of another length than M, or
-        M · T above 2**26.
-    TypeError
-        If an argument has the wrong type, or a portable `rng` is used inside a JAX transformation.
-
-    References
-    ----------
-    Abhishek, Brown, Hamarneh, "Multi-sample ζ-mixup: richer, more realistic synthetic samples from
-    a p-series interpolant", Journal of Big Data 11:43 (2024), section "Method".
-
-    Examples
-    --------
-    >>> from zetamix_core import zeta_plan
-    >>> plan = zeta_plan(5, num_mix=3, rng=0)
-    >>> plan.indices[:, 0]
-    array([0, 1, 2, 3, 4])
-    >>> plan.weights.round(4)
-    array([0.8405, 0.1207, 0.0388])
-    """
-    n, num_mix, num_outputs = _check_shape(n, num_mix, num_outputs)
-    check_flag("anchored", anchored)
-    weights = zeta_weights(num_mix, gamma=gamma, like=like)
-    if weights.ndim == 2 and weights.shape[0] != num_outputs:
-        raise ValueError(
-            f"an array gamma must have one entry for each output, got {weights.shape[0]} for "
-            f"{num_outputs} outputs; pass a number to use it for all"
-        )
-    stream = stream_for(rng, like)
-    indices = stream.orderings(num_outputs, n, num_mix, anchored=anchored)
-    return MixPlan(indices, weights, n)
-
-
-def mixup_plan(
-    n: int,
-    *,
-    alpha: float = 1.0,
-    per_sample: bool = True,
-    num_outputs: int | None = None,
-    anchored: bool = True,
-    rng: Any = None,
-    like: Array | None = None,
-) -> MixPlan:
-    r"""Draw a plan of mixup: two samples, with a Beta-distributed weight.
-
-    .. math:: \hat{x} = \lambda x_1 + (1 - \lambda) x_2, \quad
-              \lambda \sim \mathrm{Beta}(\alpha, \alpha)
-
-    Parameters
-    ----------
-    n : int
-        N, the number of samples. A single sample is returned as it is.
-    alpha : float, default 1.0
-        Positive parameter of the Beta distribution; 1 draws :math:`\lambda` uniformly.
-    per_sample : bool, default True
-        Draw one :math:`\lambda` for each output, or one for all.
-    num_outputs : int, optional
-        M, the number of outputs; `n` by default.
-    anchored : bool, default True
-        If true, sample ``i mod n`` gets :math:`\lambda` in output i, else a random one. Its partner
-        is always another sample.
-    rng : optional
-        Source of randomness, as in `zeta_plan`.
-    like : array, optional
-        Array whose library and device the plan takes; NumPy if None or a Dask array.
-
-    Returns
-    -------
-    MixPlan
-        `indices` of shape (M, 2); `weights` of shape (M, 2), or (2,) if not `per_sample`. The
-        weights of a portable `rng` come from NumPy's Generator, whose releases may change them.
-
-    Raises
-    ------
-    ValueError
-        If `n` or `alpha` is out of range.
-    TypeError
-        If an argument has the wrong type, or a portable `rng` is used inside a JAX transformation.
-
-    References
-    ----------
-    Zhang, Cissé, Dauphin, Lopez-Paz, "mixup: Beyond Empirical Risk Minimization", ICLR 2018.
-
-    Examples
-    --------
-    >>> from zetamix_core import mixup_plan
-    >>> plan = mixup_plan(4, alpha=0.4, rng=0)
-    >>> plan.weights.sum(axis=1)
-    array([1., 1., 1., 1.])
-    """
-    return dirichlet_plan(
-        n,
-        alpha=alpha,
-        num_mix=min(2, check_num_samples(n)),
-        per_sample=per_sample,
-        num_outputs=num_outputs,
-        anchored=anchored,
-        rng=rng,
-        like=like,
-    )
-
-
-def dirichlet_plan(
-    n: int,
-    *,
-    alpha: float = 1.0,
-    num_mix: int | None = None,
-    per_sample: bool = True,
-    num_outputs: int | None = None,
-    anchored: bool = True,
-    rng: Any = None,
-    like: Array | None = None,
-) -> MixPlan:
-    r"""Draw a plan with symmetric Dirichlet weights over T of N samples.
-
-    .. math:: \hat{x}_i = \sum_{r=1}^{T} w_{ir} \, x_{s_i(r)}, \quad
-              (w_{i1}, \dots, w_{iT}) \sim \mathrm{Dir}(\alpha, \dots, \alpha)
-
-    Parameters
-    ----------
-    n : int
-        N, the number of samples.
-    alpha : float, default 1.0
-        Positive concentration; 1 is uniform on the simplex, less favours single samples.
-    num_mix : int, optional
-        T, the number of samples in a mixture, from 1 to `n`; all of them by default.
-    per_sample : bool, default True
-        Draw weights for each output, or one row of them for all.
-    num_outputs : int, optional
-        M, the number of outputs; `n` by default.
-    anchored : bool, default True
-        Whether sample ``i mod n`` comes first in output i; else a random one does.
-    rng : optional
-        Source of randomness, as in `zeta_plan`.
-    like : array, optional
-        Array whose library and device the plan takes; NumPy if None or a Dask array.
-
-    Returns
-    -------
-    MixPlan
-        `indices` of shape (M, T); `weights` of shape (M, T), or (T,) if not `per_sample`. The
-        weights of a portable `rng` come from NumPy's Generator, whose releases may change them.
-
-    Raises
-    ------
-    ValueError
-        If `n`, `num_mix` or `alpha` is out of range, or M · T above 2**26.
-    TypeError
-        If an argument has the wrong type, or a portable `rng` is used inside a JAX transformation.
-
-    Notes
-    -----
-    With T = N this is the Dirichlet ablation of the ζ-mixup paper, whose samples lie far from the
-    data: no rank dominates.
-
-    Examples
-    --------
-    >>> from zetamix_core import dirichlet_plan
-    >>> dirichlet_plan(6, num_mix=3, rng=0).weights.shape
-    (6, 3)
-    """
-    n, num_mix, num_outputs = _check_shape(n, num_mix, num_outputs)
-    check_flag("anchored", anchored)
-    check_flag("per_sample", per_sample)
-    check_like(like)
-    alpha = check_alpha(alpha)
-    stream = stream_for(rng, like)
-    indices = stream.orderings(num_outputs, n, num_mix, anchored=anchored)
-    weights = stream.dirichlet(alpha, (num_outputs if per_sample else 1, num_mix))
-    return MixPlan(indices, weights if per_sample else weights[0, :], n)
-
-
-def _check_shape(n: Any, num_mix: int | None, num_outputs: int | None) -> tuple[int, int, int]:
-    n = check_num_samples(n)
-    num_mix = check_num_mix(num_mix, n)
-    num_outputs = check_num_outputs(num_outputs, n)
-    check_size(num_outputs, num_mix)
-    return n, num_mix, num_outputs
-
-
-def _register_with_jax() -> None:
-    """Make plans pytrees, once."""
-    with _REGISTERING:
-        if MixPlan not in _REGISTERED:
-            _register_pytree()
-            _REGISTERED.add(MixPlan)
-
-
-def _register_pytree() -> None:
-    jax = sys.modules["jax"]
-
-    def flatten(plan: MixPlan) -> tuple[tuple[tuple[Any, Array], ...], int]:
-        key = jax.tree_util.GetAttrKey
-        return (
-            (key("indices"), plan.indices),
-            (key("weights"), plan.weights),
-        ), plan.num_samples
-
-    def unflatten(num_samples: int, leaves: Iterable[Any]) -> MixPlan:
-        # Transformations put other things than arrays into the leaves; they are not to be checked.
-        plan = object.__new__(MixPlan)
-        values = (*leaves, num_samples)
-        for field, value in zip(dataclasses.fields(MixPlan), values, strict=True):
-            object.__setattr__(plan, field.name, value)
-        return plan
-
-    jax.tree_util.register_pytree_with_keys(MixPlan, flatten, unflatten)

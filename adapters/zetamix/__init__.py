@@ -1,9 +1,13 @@
 """What users import: the public names of the core; adapters are modules beside this one."""
 
 from zetamix_core import (
+    CutMixPlan,
     MixPlan,
     cutmix,
+    cutmix_plan,
     dirichlet_plan,
+    mixed_accuracy,
+    mixed_loss,
     mixup,
     mixup_plan,
     theory,
@@ -14,9 +18,13 @@ from zetamix_core import (
 from zetamix_core import __version__ as __version__
 
 __all__ = [
+    "CutMixPlan",
     "MixPlan",
     "cutmix",
+    "cutmix_plan",
     "dirichlet_plan",
+    "mixed_accuracy",
+    "mixed_loss",
     "mixup",
     "mixup_plan",
     "theory",

@@ -8,10 +8,10 @@ import array_api_compat.cupy
 import cupy
 
 from zetamix_core._arrays import Array, weights_dtype
-from zetamix_core.sampling._stream import Stream, floyd, takes_few
+from zetamix_core.sampling._stream import ArrangingStream, floyd, takes_few
 
 
-class CupyStream(Stream):
+class CupyStream(ArrangingStream):
     """Draws with a CuPy Generator or RandomState (None: the default one of the device)."""
 
     xp = array_api_compat.cupy

@@ -6,10 +6,10 @@ import jax
 from jax import numpy as jnp
 
 from zetamix_core._arrays import Array, device_of, is_jax_tracer, weights_dtype
-from zetamix_core.sampling._stream import Step, Stream, floyd, takes_few
+from zetamix_core.sampling._stream import ArrangingStream, Step, floyd, takes_few
 
 
-class JaxStream(Stream):
+class JaxStream(ArrangingStream):
     """Draws from a key, split anew for each call."""
 
     xp = jnp

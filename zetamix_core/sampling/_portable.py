@@ -6,7 +6,7 @@ import array_api_compat.numpy
 import numpy as np
 
 from zetamix_core._arrays import Array, cast, from_host, weights_dtype
-from zetamix_core.sampling._stream import Stream
+from zetamix_core.sampling._stream import ArrangingStream
 
 # Rows are handled in blocks of about this many entries, which stay in the cache. The block size has
 # no influence on what is drawn.
@@ -16,7 +16,7 @@ _BLOCK_ENTRIES = 1 << 17
 _REDRAW_SHARE = 4
 
 
-class PortableStream(Stream):
+class PortableStream(ArrangingStream):
     """Draws from the raw 64-bit words of a Philox counter generator, in NumPy.
 
     NumPy guarantees the words of its bit generators across releases, but not what its Generator
@@ -26,8 +26,10 @@ class PortableStream(Stream):
 
     xp = array_api_compat.numpy
 
-    def __init__(self, seed: np.random.SeedSequence, like: Array | None) -> None:
+    def __init__(self, seed: np.random.SeedSequence, like: Array | None, *, calls: int = 0) -> None:
+        self._seed = seed
         self._bits = np.random.Philox(seed)
+        self._calls = calls
         self._like = like
 
     def orderings(self, num_outputs: int, n: int, num_mix: int, *, anchored: bool) -> Array:
@@ -37,10 +39,10 @@ class PortableStream(Stream):
 
     def dirichlet(self, alpha: float, shape: tuple[int, int]) -> Array:
         rows, columns = shape
-        return self._moved(np.random.Generator(self._bits).dirichlet(np.full(columns, alpha), rows))
+        return self._moved(self._generator().dirichlet(np.full(columns, alpha), rows))
 
     def uniform(self, shape: tuple[int, ...]) -> Array:
-        return self._moved(np.random.Generator(self._bits).random(shape))
+        return self._moved(self._generator().random(shape))
 
     def anchors(self, num_outputs: int, n: int) -> np.ndarray:
         return np.arange(num_outputs)[:, None] % n
@@ -49,6 +51,14 @@ class PortableStream(Stream):
         if length * _REDRAW_SHARE <= n:
             return self._by_redrawing(rows, n, length)
         return self._by_sorting(rows, n, length)
+
+    def _generator(self) -> np.random.Generator:
+        """Return a generator for one more call, far ahead in the stream of the orderings.
+
+        So numbers do not depend on whether orderings were drawn before.
+        """
+        self._calls += 1
+        return np.random.Generator(np.random.Philox(self._seed).jumped(self._calls))
 
     def _moved(self, values: np.ndarray) -> Array:
         return cast(from_host(values, self._like), weights_dtype(self._like))

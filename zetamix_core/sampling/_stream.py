@@ -11,13 +11,28 @@ from zetamix_core._arrays import Array, Namespace, device_of
 class Stream(ABC):
     """A source of uniform orderings and of random weights."""
 
-    xp: Namespace
-
+    @abstractmethod
     def orderings(self, num_outputs: int, n: int, num_mix: int, *, anchored: bool) -> Array:
         """Return (M, T) sample indices, distinct in a row, all such rows equally likely.
 
         Anchored rows have sample ``i mod n`` at rank 1, then a uniform arrangement of the others.
         """
+
+    @abstractmethod
+    def dirichlet(self, alpha: float, shape: tuple[int, int]) -> Array:
+        """Return rows of a symmetric Dirichlet distribution."""
+
+    @abstractmethod
+    def uniform(self, shape: tuple[int, ...]) -> Array:
+        """Return numbers uniform on [0, 1)."""
+
+
+class ArrangingStream(Stream):
+    """A stream that makes orderings of arrangements."""
+
+    xp: Namespace
+
+    def orderings(self, num_outputs: int, n: int, num_mix: int, *, anchored: bool) -> Array:
         if not anchored:
             return self.arrangements(num_outputs, n, num_mix)
         if num_mix == 1:
@@ -35,14 +50,6 @@ class Stream(ABC):
     @abstractmethod
     def arrangements(self, rows: int, n: int, length: int) -> Array:
         """Return `rows` uniform arrangements of `length` ≥ 1 of n things."""
-
-    @abstractmethod
-    def dirichlet(self, alpha: float, shape: tuple[int, int]) -> Array:
-        """Return rows of a symmetric Dirichlet distribution."""
-
-    @abstractmethod
-    def uniform(self, shape: tuple[int, ...]) -> Array:
-        """Return numbers uniform on [0, 1)."""
 
 
 # --- helpers of the native streams, which must not synchronize and may be traced ------------------

@@ -10,12 +10,14 @@ import numpy as np
 import torch
 
 from zetamix_core._arrays import Array, weights_dtype
-from zetamix_core.sampling._stream import Stream, floyd, takes_few
+from zetamix_core.sampling._portable import PortableStream
+from zetamix_core.sampling._seeds import seed_sequence
+from zetamix_core.sampling._stream import ArrangingStream, Stream, floyd, takes_few
 
 _WORD_LIMIT = 2**62
 
 
-class TorchStream(Stream):
+class TorchStream(ArrangingStream):
     """Draws with a torch generator (None: the default one) on the device of `like`."""
 
     xp = array_api_compat.torch
@@ -51,6 +53,110 @@ class TorchStream(Stream):
         return torch.randint(
             _WORD_LIMIT, shape, **self._source, device=self._device, dtype=torch.int64
         )
+
+
+# --- portable draws inside graphs -----------------------------------------------------------------
+
+
+class KeyStream(Stream):
+    """The portable draws of a key in a tensor, each an operator that torch.compile keeps whole."""
+
+    def __init__(self, key: Array, like: Array) -> None:
+        self._key = key
+        self._place = like.device
+        self._dtype = weights_dtype(like)
+        self._calls = 0
+
+    def orderings(self, num_outputs: int, n: int, num_mix: int, *, anchored: bool) -> Array:
+        return _orderings(self._key, num_outputs, n, num_mix, anchored, self._place)
+
+    def dirichlet(self, alpha: float, shape: tuple[int, int]) -> Array:
+        place = (self._dtype, self._place)
+        numbers: Array = _dirichlet(self._key, self._calls, alpha, list(shape), *place)
+        self._calls += 1
+        return numbers
+
+    def uniform(self, shape: tuple[int, ...]) -> Array:
+        numbers: Array = _uniform(self._key, self._calls, list(shape), self._dtype, self._place)
+        self._calls += 1
+        return numbers
+
+
+def _portable(
+    key: torch.Tensor, device: torch.device, dtype: torch.dtype = torch.float32, calls: int = 0
+) -> PortableStream:
+    like = torch.empty((), dtype=dtype, device=device)
+    return PortableStream(seed_sequence(tuple(key.tolist())), like, calls=calls)
+
+
+@torch.library.custom_op("zetamix::orderings", mutates_args=())
+def _orderings(
+    key: torch.Tensor,
+    num_outputs: int,
+    n: int,
+    num_mix: int,
+    anchored: bool,
+    device: torch.device,
+) -> torch.Tensor:
+    stream = _portable(key, device)
+    indices: torch.Tensor = stream.orderings(num_outputs, n, num_mix, anchored=anchored)
+    return indices
+
+
+@torch.library.custom_op("zetamix::dirichlet", mutates_args=())
+def _dirichlet(
+    key: torch.Tensor,
+    calls: int,
+    alpha: float,
+    shape: list[int],
+    dtype: torch.dtype,
+    device: torch.device,
+) -> torch.Tensor:
+    rows, columns = shape
+    numbers: torch.Tensor = _portable(key, device, dtype, calls).dirichlet(alpha, (rows, columns))
+    return numbers
+
+
+@torch.library.custom_op("zetamix::uniform", mutates_args=())
+def _uniform(
+    key: torch.Tensor, calls: int, shape: list[int], dtype: torch.dtype, device: torch.device
+) -> torch.Tensor:
+    numbers: torch.Tensor = _portable(key, device, dtype, calls).uniform(tuple(shape))
+    return numbers
+
+
+@_orderings.register_fake
+def _(
+    key: torch.Tensor,
+    num_outputs: int,
+    n: int,
+    num_mix: int,
+    anchored: bool,
+    device: torch.device,
+) -> torch.Tensor:
+    return torch.empty((num_outputs, num_mix), dtype=torch.int64, device=device)
+
+
+@_dirichlet.register_fake
+def _(
+    key: torch.Tensor,
+    calls: int,
+    alpha: float,
+    shape: list[int],
+    dtype: torch.dtype,
+    device: torch.device,
+) -> torch.Tensor:
+    return torch.empty(shape, dtype=dtype, device=device)
+
+
+@_uniform.register_fake
+def _(
+    key: torch.Tensor, calls: int, shape: list[int], dtype: torch.dtype, device: torch.device
+) -> torch.Tensor:
+    return torch.empty(shape, dtype=dtype, device=device)
+
+
+# --- other sources --------------------------------------------------------------------------------
 
 
 def seed_from(generator: torch.Generator | None) -> np.random.SeedSequence:

@@ -1,0 +1,252 @@
+"""The ways to draw a plan: ζ-mixup, mixup and Dirichlet mixing."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from zetamix_core._arrays import Array
+from zetamix_core._checks import (
+    check_alpha,
+    check_flag,
+    check_like,
+    check_num_mix,
+    check_num_outputs,
+    check_num_samples,
+    check_size,
+)
+from zetamix_core.plans import MixPlan
+from zetamix_core.sampling import stream_for
+from zetamix_core.weights import zeta_weights
+
+__all__ = ["dirichlet_plan", "mixup_plan", "zeta_plan"]
+
+
+def zeta_plan(
+    n: int,
+    *,
+    gamma: Any = 2.8,
+    num_mix: int | None = None,
+    num_outputs: int | None = None,
+    anchored: bool = True,
+    rng: Any = None,
+    like: Array | None = None,
+) -> MixPlan:
+    r"""Draw a ζ-mixup plan: p-series weights over random orderings of T of N samples.
+
+    .. math:: \hat{x}_i = \sum_{r=1}^{T} w_r \, x_{s_i(r)}, \quad
+              w_r = r^{-\gamma} / \sum_{j=1}^{T} j^{-\gamma}
+
+    where each ordering :math:`s_i` is drawn uniformly.
+
+    Parameters
+    ----------
+    n : int
+        N, the number of samples.
+    gamma : float or array of shape (M,), default 2.8
+        Exponent :math:`\gamma \ge 0`, one for all outputs or one for each. The larger, the closer
+        outputs stay to samples; from 1.72865 on rank 1 outweighs all others together.
+    num_mix : int, optional
+        T, the number of samples in a mixture, from 1 to `n`; all of them by default.
+    num_outputs : int, optional
+        M, the number of outputs; `n` by default.
+    anchored : bool, default True
+        If true, sample ``i mod n`` has rank 1 in output i and the other ranks are uniform. If
+        false, all ranks are.
+    rng : optional
+        Source of randomness; nothing global is read unless it is spelled ``"device"``.
+
+        - None (fresh entropy), an int, a tuple ``(seed, *key)`` such as (seed, epoch, step, rank),
+          a `numpy.random.SeedSequence` or `numpy.random.Generator`: portable, the same seed gives
+          the same indices on every library and device. Entries of the key are below 2**32.
+        - a `torch.Generator`, a JAX key or a CuPy generator, with `like` of that library: native,
+          drawn on that device and traceable; a torch generator on the CPU seeds the portable one.
+        - ``"device"``: the default generator of the library of `like` (torch, CuPy).
+    like : array, optional
+        Array whose library and device the plan takes; NumPy if None or a Dask array.
+
+    Returns
+    -------
+    MixPlan
+        `indices` of shape (M, T); `weights` of shape (T,), or (M, T) if `gamma` is an array, and
+        float64 if `like` is None or of double precision, else float32.
+
+    Raises
+    ------
+    ValueError
+        If `n` or `num_mix` is out of range, `gamma` NaN, negative or of another length than M, or
+        M · T above 2**26.
+    TypeError
+        If an argument has the wrong type, or a portable `rng` is used inside a JAX transformation.
+
+    References
+    ----------
+    Abhishek, Brown, Hamarneh, "Multi-sample ζ-mixup: richer, more realistic synthetic samples from
+    a p-series interpolant", Journal of Big Data 11:43 (2024), section "Method".
+
+    Examples
+    --------
+    >>> from zetamix_core import zeta_plan
+    >>> plan = zeta_plan(5, num_mix=3, rng=0)
+    >>> plan.indices[:, 0]
+    array([0, 1, 2, 3, 4])
+    >>> plan.weights.round(4)
+    array([0.8405, 0.1207, 0.0388])
+    """
+    n, num_mix, num_outputs = _check_shape(n, num_mix, num_outputs)
+    check_flag("anchored", anchored)
+    weights = zeta_weights(num_mix, gamma=gamma, like=like)
+    if weights.ndim == 2 and weights.shape[0] != num_outputs:
+        raise ValueError(
+            f"an array gamma must have one entry for each output, got {weights.shape[0]} for "
+            f"{num_outputs} outputs; pass a number to use it for all"
+        )
+    stream = stream_for(rng, like)
+    indices = stream.orderings(num_outputs, n, num_mix, anchored=anchored)
+    return MixPlan(indices, weights, n)
+
+
+def mixup_plan(
+    n: int,
+    *,
+    alpha: float = 1.0,
+    per_sample: bool = True,
+    num_outputs: int | None = None,
+    anchored: bool = True,
+    rng: Any = None,
+    like: Array | None = None,
+) -> MixPlan:
+    r"""Draw a plan of mixup: two samples, with a Beta-distributed weight.
+
+    .. math:: \hat{x} = \lambda x_1 + (1 - \lambda) x_2, \quad
+              \lambda \sim \mathrm{Beta}(\alpha, \alpha)
+
+    Parameters
+    ----------
+    n : int
+        N, the number of samples. A single sample is returned as it is.
+    alpha : float, default 1.0
+        Positive parameter of the Beta distribution; 1 draws :math:`\lambda` uniformly.
+    per_sample : bool, default True
+        Draw one :math:`\lambda` for each output, or one for all.
+    num_outputs : int, optional
+        M, the number of outputs; `n` by default.
+    anchored : bool, default True
+        If true, sample ``i mod n`` gets :math:`\lambda` in output i, else a random one. Its partner
+        is always another sample.
+    rng : optional
+        Source of randomness, as in `zeta_plan`.
+    like : array, optional
+        Array whose library and device the plan takes; NumPy if None or a Dask array.
+
+    Returns
+    -------
+    MixPlan
+        `indices` of shape (M, 2); `weights` of shape (M, 2), or (2,) if not `per_sample`. The
+        weights of a portable `rng` come from NumPy's Generator, whose releases may change them.
+
+    Raises
+    ------
+    ValueError
+        If `n` or `alpha` is out of range.
+    TypeError
+        If an argument has the wrong type, or a portable `rng` is used inside a JAX transformation.
+
+    References
+    ----------
+    Zhang, Cissé, Dauphin, Lopez-Paz, "mixup: Beyond Empirical Risk Minimization", ICLR 2018.
+
+    Examples
+    --------
+    >>> from zetamix_core import mixup_plan
+    >>> plan = mixup_plan(4, alpha=0.4, rng=0)
+    >>> plan.weights.sum(axis=1)
+    array([1., 1., 1., 1.])
+    """
+    return dirichlet_plan(
+        n,
+        alpha=alpha,
+        num_mix=min(2, check_num_samples(n)),
+        per_sample=per_sample,
+        num_outputs=num_outputs,
+        anchored=anchored,
+        rng=rng,
+        like=like,
+    )
+
+
+def dirichlet_plan(
+    n: int,
+    *,
+    alpha: float = 1.0,
+    num_mix: int | None = None,
+    per_sample: bool = True,
+    num_outputs: int | None = None,
+    anchored: bool = True,
+    rng: Any = None,
+    like: Array | None = None,
+) -> MixPlan:
+    r"""Draw a plan with symmetric Dirichlet weights over T of N samples.
+
+    .. math:: \hat{x}_i = \sum_{r=1}^{T} w_{ir} \, x_{s_i(r)}, \quad
+              (w_{i1}, \dots, w_{iT}) \sim \mathrm{Dir}(\alpha, \dots, \alpha)
+
+    Parameters
+    ----------
+    n : int
+        N, the number of samples.
+    alpha : float, default 1.0
+        Positive concentration; 1 is uniform on the simplex, less favours single samples.
+    num_mix : int, optional
+        T, the number of samples in a mixture, from 1 to `n`; all of them by default.
+    per_sample : bool, default True
+        Draw weights for each output, or one row of them for all.
+    num_outputs : int, optional
+        M, the number of outputs; `n` by default.
+    anchored : bool, default True
+        Whether sample ``i mod n`` comes first in output i; else a random one does.
+    rng : optional
+        Source of randomness, as in `zeta_plan`.
+    like : array, optional
+        Array whose library and device the plan takes; NumPy if None or a Dask array.
+
+    Returns
+    -------
+    MixPlan
+        `indices` of shape (M, T); `weights` of shape (M, T), or (T,) if not `per_sample`. The
+        weights of a portable `rng` come from NumPy's Generator, whose releases may change them.
+
+    Raises
+    ------
+    ValueError
+        If `n`, `num_mix` or `alpha` is out of range, or M · T above 2**26.
+    TypeError
+        If an argument has the wrong type, or a portable `rng` is used inside a JAX transformation.
+
+    Notes
+    -----
+    With T = N this is the Dirichlet ablation of the ζ-mixup paper, whose samples lie far from the
+    data: no rank dominates.
+
+    Examples
+    --------
+    >>> from zetamix_core import dirichlet_plan
+    >>> dirichlet_plan(6, num_mix=3, rng=0).weights.shape
+    (6, 3)
+    """
+    n, num_mix, num_outputs = _check_shape(n, num_mix, num_outputs)
+    check_flag("anchored", anchored)
+    check_flag("per_sample", per_sample)
+    check_like(like)
+    alpha = check_alpha(alpha)
+    stream = stream_for(rng, like)
+    indices = stream.orderings(num_outputs, n, num_mix, anchored=anchored)
+    weights = stream.dirichlet(alpha, (num_outputs if per_sample else 1, num_mix))
+    return MixPlan(indices, weights if per_sample else weights[0, :], n)
+
+
+def _check_shape(n: Any, num_mix: int | None, num_outputs: int | None) -> tuple[int, int, int]:
+    n = check_num_samples(n)
+    num_mix = check_num_mix(num_mix, n)
+    num_outputs = check_num_outputs(num_outputs, n)
+    check_size(num_outputs, num_mix)
+    return n, num_mix, num_outputs

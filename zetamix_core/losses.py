@@ -1,0 +1,245 @@
+"""Losses and accuracy of mixed samples, from the classes that were mixed and their weights."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from zetamix_core._arrays import (
+    Array,
+    Namespace,
+    cast,
+    device_of,
+    is_dask,
+    kind,
+    library,
+    namespace,
+    working_dtype,
+)
+from zetamix_core._checks import check_count, check_is_array
+from zetamix_core.cutmix import CutMixPlan
+from zetamix_core.labels import check_values
+from zetamix_core.plans import MixPlan
+
+__all__ = ["mixed_accuracy", "mixed_loss"]
+
+_REDUCTIONS = ("mean", "sum", "none")
+
+
+def mixed_loss(
+    loss: Callable[[Array, Array], Array],
+    pred: Array,
+    y: Array,
+    plan: MixPlan | CutMixPlan,
+    *,
+    reduction: str = "mean",
+) -> Array:
+    r"""Mix the losses of the labels instead of the labels, for any loss and any number of classes.
+
+    .. math:: \ell_i = \sum_{r=1}^{T} w_{ir} \, \mathrm{loss}(\hat{y}_i, y_{s_i(r)})
+
+    A loss that is linear in the label, such as cross-entropy, has the same value on mixed labels;
+    here no array of all classes is made, and losses that take class numbers alone will do.
+
+    Parameters
+    ----------
+    loss : callable
+        ``loss(pred, labels)`` returns one value for each output, shape (M,) or (M, ...). It is
+        called once for each of T ranks; for cross-entropy on many classes pass log-probabilities
+        as `pred` and a negative log-likelihood, so that they are normalized once.
+    pred : array, shape (M, ...)
+        Predictions for the mixed samples.
+    y : array, shape (N, ...)
+        Labels of the original samples, as `loss` takes them.
+    plan : MixPlan or CutMixPlan
+        The plan that mixed the samples.
+    reduction : {"mean", "sum", "none"}, default "mean"
+        What to make of the values.
+
+    Returns
+    -------
+    array
+        0-d, or the values themselves with ``reduction="none"``. Losses in narrow floats are
+        accumulated in float32.
+
+    Raises
+    ------
+    ValueError
+        If `y` does not have N samples, `loss` has already averaged, or `reduction` is unknown.
+    TypeError
+        If `y` is no array, or of another library than a plan that is not of NumPy.
+
+    See Also
+    --------
+    mixed_accuracy : The share of the labels that predictions hit.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from zetamix_core import mixed_loss, zeta_plan
+    >>> plan = zeta_plan(3, gamma=1.0, rng=0)
+    >>> def squared(pred, y):
+    ...     return (pred - y) ** 2
+    >>> y = np.asarray([0.0, 3.0, 6.0])
+    >>> float(mixed_loss(squared, plan @ y, y, plan).round(3))
+    4.909
+    """
+    if reduction not in _REDUCTIONS:
+        raise ValueError(f"reduction must be one of {_REDUCTIONS}, got {reduction!r}; pass 'mean'")
+    indices, weights = _entries(plan, y)
+    xp = namespace(y)
+    total: Any = 0
+    for r in range(indices.shape[1]):
+        values = loss(pred, xp.take(y, indices[:, r], axis=0))
+        _check_values(values, indices.shape[0])
+        work = working_dtype(xp, values.dtype)
+        weight = cast(weights[:, r], work)[(...,) + (None,) * (values.ndim - 1)]
+        # A label without weight does not count, not even if its loss is infinite.
+        total = total + xp.where(weight == 0, 0, cast(values, work) * weight)
+    if reduction == "none":
+        return total
+    return xp.mean(total) if reduction == "mean" else xp.sum(total)
+
+
+def mixed_accuracy(
+    pred: Array, y: Array, plan: MixPlan | CutMixPlan | None = None, *, top_k: int = 1
+) -> Array:
+    r"""Return the share of the labels that the best-scored classes hit, by weight.
+
+    .. math:: \frac{1}{M} \sum_{i=1}^{M} \sum_{c \in \mathrm{top}_k(\mathrm{pred}_i)} \hat{y}_{ic}
+
+    This is the expected accuracy if the class of each mixed sample is drawn from its soft label.
+
+    Parameters
+    ----------
+    pred : array of float, shape (M, num_classes)
+        Scores of the classes, such as logits.
+    y : array
+        Soft labels (M, num_classes), or with `plan` the classes (N,) of the original samples.
+    plan : MixPlan or CutMixPlan, optional
+        The plan that mixed the samples, for labels that were not mixed yet.
+    top_k : int, default 1
+        How many of the best-scored classes count.
+
+    Returns
+    -------
+    array of float, shape ()
+        Accuracy from 0 to 1. Of equal scores the first is the best; NaN never counts.
+
+    Raises
+    ------
+    ValueError
+        If shapes do not fit, or a class is out of range. On accelerators and while tracing, where
+        that check would synchronize, it gives NaN.
+    TypeError
+        If an argument has the wrong type.
+
+    See Also
+    --------
+    mixed_loss : The loss of mixed labels.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from zetamix_core import mixed_accuracy, zeta_plan
+    >>> plan, y = zeta_plan(2, gamma=1.0, rng=0), np.asarray([0, 1])
+    >>> scores = np.asarray([[2.0, 1.0], [0.0, 5.0]])
+    >>> float(mixed_accuracy(scores, y, plan).round(3))
+    0.667
+    >>> float(mixed_accuracy(scores, plan.mix_labels(y, 2)).round(3))
+    0.667
+    """
+    top_k = check_count("top_k", top_k)
+    _check_scores(pred)
+    xp = namespace(pred)
+    pred = xp.where(xp.isnan(pred), -xp.inf, pred)
+    if plan is None:
+        _check_soft(y, pred)
+        best = xp.argsort(pred, axis=1, descending=True, stable=True)
+        candidates = [(best[:, k], _pick(xp, y, best[:, k])) for k in range(_at_most(top_k, pred))]
+        hits = [share * cast(_is_scored(xp, pred, ids), y.dtype) for ids, share in candidates]
+    else:
+        ids, shares = _label_plan(plan).sparse_labels(y)
+        if not check_values(y, pred.shape[1]):
+            good = (ids >= 0) & (ids < pred.shape[1])
+            ids, shares = xp.where(good, ids, 0), xp.where(good, shares, xp.nan)
+        candidates = [(ids[:, r], shares[:, r]) for r in range(ids.shape[1])]
+        hits = [
+            share * cast(_is_among_best(xp, pred, ids, top_k), share.dtype)
+            for ids, share in candidates
+        ]
+    stacked = xp.stack(hits)
+    stacked = cast(stacked, working_dtype(xp, stacked.dtype))
+    return xp.sum(xp.mean(stacked, axis=1))
+
+
+def _at_most(top_k: int, pred: Array) -> int:
+    return min(top_k, int(pred.shape[1]))
+
+
+def _is_scored(xp: Namespace, pred: Array, classes: Array) -> Array:
+    return _pick(xp, pred, classes) > -xp.inf
+
+
+def _is_among_best(xp: Namespace, pred: Array, classes: Array, top_k: int) -> Array:
+    """Tell whether fewer than `top_k` classes come before the given one of each row."""
+    scores = _pick(xp, pred, classes)[:, None]
+    places = xp.arange(pred.shape[1], device=device_of(pred))
+    earlier = places < cast(classes, places.dtype)[:, None]
+    before = (pred > scores) | (earlier & (pred == scores))
+    few = xp.sum(xp.astype(before, places.dtype), axis=1) < top_k
+    return few & (scores[:, 0] > -xp.inf)
+
+
+def _pick(xp: Namespace, rows: Array, columns: Array) -> Array:
+    """Return ``rows[i, columns[i]]`` for each i."""
+    columns = cast(columns, xp.int64)
+    starts = xp.arange(rows.shape[0], dtype=columns.dtype, device=device_of(rows)) * rows.shape[1]
+    return xp.take(xp.reshape(rows, (-1,)), starts + columns, axis=0)
+
+
+def _entries(plan: Any, y: Array) -> tuple[Array, Array]:
+    """Return indices and weights, both (M, T), beside the labels `y`."""
+    plan = _label_plan(plan)._beside(y, "y")
+    xp = namespace(plan.weights)
+    return plan.indices, xp.broadcast_to(plan.weights, plan.indices.shape)
+
+
+def _label_plan(plan: Any) -> MixPlan:
+    if not isinstance(plan, (MixPlan, CutMixPlan)):
+        raise TypeError(
+            f"plan must be the MixPlan or CutMixPlan that mixed the samples, got "
+            f"{type(plan).__name__}; draw one with zeta_plan"
+        )
+    return plan.volumes if isinstance(plan, CutMixPlan) else plan
+
+
+def _check_values(values: Any, num_outputs: int) -> None:
+    check_is_array("what loss returns", values)
+    if values.shape[0] != num_outputs:
+        raise ValueError(
+            f"loss must return one value for each of {num_outputs} outputs, got shape "
+            f"{tuple(values.shape)}; turn its own reduction off"
+        )
+
+
+def _check_scores(pred: Array) -> None:
+    check_is_array("pred", pred)
+    if is_dask(pred):
+        raise TypeError("pred must not be lazy, got a Dask array; pass pred.compute()")
+    if pred.ndim != 2 or kind(pred) != "floating":
+        raise ValueError(
+            f"pred must be floating scores of shape (M, num_classes), got shape "
+            f"{tuple(pred.shape)} and dtype {pred.dtype}; move the class axis last"
+        )
+
+
+def _check_soft(y: Array, pred: Array) -> None:
+    check_is_array("y", y)
+    if library(y) != library(pred):
+        raise TypeError(f"y and pred must be of one library, got {library(y)} and {library(pred)}")
+    if y.shape != pred.shape or kind(y) != "floating":
+        raise ValueError(
+            f"soft labels must be floating and of the shape of pred, {tuple(pred.shape)}, got "
+            f"shape {tuple(y.shape)} and dtype {y.dtype}; pass plan= to give classes"
+        )
