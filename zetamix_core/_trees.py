@@ -7,6 +7,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping, MutableMapp
 from typing import Any
 
 from zetamix_core._arrays import is_array, kind
+from zetamix_core.labels import smooth_labels
 
 
 def mix_tree(
@@ -16,8 +17,9 @@ def mix_tree(
     num_classes: Mapping[str, int],
     as_data: Iterable[str],
     keep: Iterable[str],
+    label_smoothing: float = 0.0,
 ) -> Any:
-    """Mix the leaves of `tree` by the rules of `MixPlan.apply`."""
+    """Mix the leaves of `tree` by the rules of `MixPlan.apply`, and smooth mixed labels."""
     classes = _check_paths("num_classes", num_classes)
     data, kept = (
         frozenset(_check_paths(name, [paths] if isinstance(paths, str) else paths))
@@ -26,7 +28,8 @@ def mix_tree(
 
     def mix_leaf(path: str, leaf: Any) -> Any:
         if path in classes:
-            return plan.mix_labels(leaf, classes[path])
+            mixed = plan.mix_labels(leaf, classes[path])
+            return smooth_labels(mixed, label_smoothing) if label_smoothing else mixed
         if path not in data:
             check_averageable(path, leaf)
         # Not `plan @ leaf`, which Dynamo takes for a product of tensors under a default device.

@@ -25,6 +25,7 @@ from zetamix_core._checks import (
 )
 from zetamix_core._pytrees import register_with_jax
 from zetamix_core._trees import mix_tree
+from zetamix_core.mixing import inverse, memory_order
 from zetamix_core.plans import MixPlan
 from zetamix_core.sampling import Stream, stream_for
 
@@ -409,7 +410,7 @@ def _boxes(
     stream: Stream, alpha: float, rows: int, lengths: tuple[int, ...]
 ) -> tuple[Array, Array]:
     """Return the lower and upper ends of the boxes, each of shape (rows, k)."""
-    if 0 in lengths:
+    if any(length < 1 for length in lengths):
         raise ValueError(f"the axes of a box must not be empty, got lengths {lengths}; drop them")
     kept = stream.dirichlet(alpha, (rows, 2))
     xp = namespace(kept)
@@ -441,16 +442,18 @@ def _volumes(indices: Array, lower: Array, upper: Array, lengths: tuple[int, ...
 
 
 def _paste(x: Array, indices: Array, lower: Array, upper: Array, axes: tuple[int, ...]) -> Array:
-    xp = namespace(x)
-    base, donor = (xp.take(x, indices[:, rank], axis=0) for rank in (0, -1))
-    boxes = namespace(lower)
+    xp, places_of = namespace(x), namespace(lower)
+    # Taken along the order of the axes in memory, samples first, which keeps that order.
+    order = memory_order(x)
+    rows = xp.permute_dims(x, order)
     inside = None
     for column, axis in enumerate(axes):
-        places = boxes.arange(x.shape[axis], dtype=lower.dtype, device=device_of(lower))
+        places = places_of.arange(x.shape[axis], dtype=lower.dtype, device=device_of(lower))
         along = (places >= lower[:, column][:, None]) & (places < upper[:, column][:, None])
         shape = [1] * x.ndim
-        shape[0], shape[axis] = along.shape[0], along.shape[1]
-        along = boxes.reshape(along, tuple(shape))
+        shape[0], shape[order.index(axis)] = along.shape[0], along.shape[1]
+        along = places_of.reshape(along, tuple(shape))
         inside = along if inside is None else inside & along
-    pasted = xp.where(inside, donor, base)
+    base, donor = (xp.take(rows, indices[:, rank], axis=0) for rank in (0, -1))
+    pasted = xp.permute_dims(xp.where(inside, donor, base), inverse(order))
     return pasted.rechunk(x.chunks) if is_dask(x) else pasted

@@ -188,7 +188,7 @@ def _gather_sum(
 
 def _as_rows(xp: Namespace, x: Array) -> tuple[Array, tuple[int, ...]]:
     """Return `x` as (N, D), and the order of its axes in memory, which makes that a view."""
-    order = _memory_order(x)
+    order = memory_order(x)
     x = x if order == tuple(range(x.ndim)) else xp.permute_dims(x, order)
     size = 1
     for length in x.shape[1:]:
@@ -200,10 +200,10 @@ def _from_rows(xp: Namespace, rows: Array, order: tuple[int, ...], shape: tuple[
     mixed = xp.reshape(rows, (rows.shape[0], *(shape[axis] for axis in order[1:])))
     if order == tuple(range(len(order))):
         return mixed
-    return xp.permute_dims(mixed, tuple(order.index(axis) for axis in range(len(order))))
+    return xp.permute_dims(mixed, inverse(order))
 
 
-def _memory_order(x: Array) -> tuple[int, ...]:
+def memory_order(x: Array) -> tuple[int, ...]:
     """Return the axes of `x`, samples first, the others from the largest stride to the smallest."""
     if is_torch(x):
         strides = x.stride()
@@ -212,6 +212,11 @@ def _memory_order(x: Array) -> tuple[int, ...]:
     else:
         return tuple(range(x.ndim))
     return (0, *sorted(range(1, x.ndim), key=lambda axis: -abs(strides[axis])))
+
+
+def inverse(order: tuple[int, ...]) -> tuple[int, ...]:
+    """Return the permutation that undoes another one."""
+    return tuple(order.index(axis) for axis in range(len(order)))
 
 
 # --- Dask -----------------------------------------------------------------------------------------

@@ -1,0 +1,16 @@
+"""Mixing in PyTorch pipelines: modules for batches, a collate function for loaders, losses."""
+
+from zetamix.torch.collate import ZetaMixupCollate
+from zetamix.torch.one_of import OneOf
+from zetamix.torch.transforms import CutMix, Mixup, ZetaMixup
+from zetamix_core import mixed_accuracy, mixed_loss
+
+__all__ = [
+    "CutMix",
+    "Mixup",
+    "OneOf",
+    "ZetaMixup",
+    "ZetaMixupCollate",
+    "mixed_accuracy",
+    "mixed_loss",
+]

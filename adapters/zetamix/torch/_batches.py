@@ -1,0 +1,77 @@
+"""Where the samples and the labels of a batch are."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Mapping
+from typing import Any
+
+from torch import Tensor
+
+from zetamix_core._trees import map_leaves
+
+LabelsGetter = Callable[[Any], Any] | str | None
+
+
+def leaves_of(batch: Any, keep: Collection[str]) -> dict[str, Tensor]:
+    """Return the tensors of a nested batch by their paths, in order."""
+    leaves: dict[str, Tensor] = {}
+
+    def note(path: str, leaf: Tensor) -> Tensor:
+        leaves[path] = leaf
+        return leaf
+
+    map_leaves(note, batch, keep=keep)
+    return leaves
+
+
+def find_labels(batch: Any, getter: LabelsGetter) -> Any:
+    """Return the labels of a batch: what `getter` gives, or what has a usual place or name.
+
+    That is the second of a pair or, in a mapping or the mapping that comes second, what is called
+    "labels", else something with "label" or "target" in its name.
+    """
+    if callable(getter):
+        return getter(batch)
+    if getter is None or isinstance(batch, Tensor):
+        return None
+    place = batch[1] if isinstance(batch, (tuple, list)) and len(batch) > 1 else batch
+    if isinstance(place, Tensor):
+        return place
+    if isinstance(place, Mapping):
+        names = sorted((name for name in place if _sounds_like_labels(name)), key=_is_no_exact_name)
+        if names:
+            return place[names[0]]
+    raise ValueError(
+        f"labels are looked for as the second of a pair, or by a name with 'label' or 'target' in "
+        f"it, got {describe(batch)}; pass labels_getter=, or labels_getter=None if there are none"
+    )
+
+
+def path_of(leaves: Mapping[str, Tensor], labels: Any) -> str:
+    """Return the path at which the labels themselves, not a copy, are in the batch."""
+    for path, leaf in leaves.items():
+        if leaf is labels:
+            return path
+    raise ValueError(
+        f"labels_getter must return a tensor of the batch itself, got {describe(labels)} beside "
+        f"{describe(leaves)}; return it without a copy or a cast"
+    )
+
+
+def describe(batch: Any) -> str:
+    """Say what a batch is made of, for error messages."""
+    if isinstance(batch, Tensor):
+        return f"a tensor of shape {tuple(batch.shape)} and dtype {batch.dtype}"
+    if isinstance(batch, Mapping):
+        return f"a {type(batch).__name__} of {list(batch)}"
+    if isinstance(batch, (tuple, list)):
+        return f"a {type(batch).__name__} of {[type(item).__name__ for item in batch]}"
+    return f"a {type(batch).__name__}"
+
+
+def _sounds_like_labels(name: Any) -> bool:
+    return any(word in str(name).lower() for word in ("label", "target"))
+
+
+def _is_no_exact_name(name: Any) -> bool:
+    return str(name).lower() != "labels"

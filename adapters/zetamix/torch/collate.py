@@ -1,0 +1,179 @@
+"""Mixing in the workers of a DataLoader."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.utils.data import default_collate, get_worker_info
+
+from zetamix.torch._draws import check_rank, check_seed, draw_word, on_host, process_rank
+from zetamix.torch.transforms import ZetaMixup
+
+# Places in shared memory: what the loader's process tells its workers, then starts of each worker.
+_EPOCH, _VERSION, _RANK, _STARTS = range(4)
+_MAX_WORKERS = 4096
+
+
+class ZetaMixupCollate:
+    """Collate samples to a batch and mix it by ζ-mixup, in the workers of a DataLoader.
+
+    Draws differ between batches, workers, epochs and ranks, whatever the state of torch's
+    generators. With a seed and `set_epoch` before each epoch, map-style loaders that keep the order
+    give the same batches with any number of workers.
+
+    Parameters
+    ----------
+    collate_fn : callable, optional
+        Makes a batch of a list of samples; by default that of torch. The images of a pair may be of
+        integers, such as uint8: mixed ones are of the default float.
+    seed : int, optional
+        Draw from the key (seed, epoch, restarts, batch, rank), the same in each run. By default
+        draws follow torch's generator in the worker.
+    rank : int, optional
+        Number of the process; by default that of ``torch.distributed``.
+    **options
+        Options of `ZetaMixup`: `gamma`, `num_mix`, `num_classes`, `p`, `label_smoothing`,
+        `stop_at`, `labels_getter`, `as_data`, `keep`. Here the step that a callable `gamma` is
+        given, and that `stop_at` is compared with, is the epoch.
+
+    Raises
+    ------
+    ValueError, TypeError
+        As from `ZetaMixup`.
+
+    See Also
+    --------
+    ZetaMixup : Mixing of whole batches on the device, after the loader.
+
+    Notes
+    -----
+    In the key, batch is the place of the batch in the epoch (worker + number of workers · batches
+    of this worker before), and restarts counts how often the worker was started since `set_epoch`,
+    so that epochs differ even if nobody calls it. Iterable data sets give batch numbers of each
+    worker in the same way: the draws are repeatable for the same number of workers. If an epoch is
+    left early with persistent workers, batches that were already asked for count for the next one.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from torch.utils.data import DataLoader, TensorDataset
+    >>> from zetamix.torch import ZetaMixupCollate
+    >>> data = TensorDataset(torch.rand(100, 3, 8, 8), torch.arange(100) % 10)
+    >>> collate = ZetaMixupCollate(num_mix=8, num_classes=10, seed=0)
+    >>> loader = DataLoader(data, batch_size=32, collate_fn=collate)
+    >>> for epoch in range(2):
+    ...     collate.set_epoch(epoch)
+    ...     shapes = [tuple(soft.shape) for mixed, soft in loader]
+    >>> shapes
+    [(32, 10), (32, 10), (32, 10), (4, 10)]
+    """
+
+    def __init__(
+        self,
+        collate_fn: Callable[[list[Any]], Any] | None = None,
+        *,
+        seed: int | None = None,
+        rank: int | None = None,
+        **options: Any,
+    ) -> None:
+        check_seed(seed)
+        check_rank(rank)
+        if collate_fn is not None and not callable(collate_fn):
+            raise TypeError(
+                f"collate_fn must be a callable or None, got {collate_fn!r}; name options, for "
+                f"instance gamma=2.8"
+            )
+        if "generator" in options:
+            raise TypeError(
+                "workers can't share a generator, got generator=; pass seed=, or None to follow "
+                "torch's"
+            )
+        self.collate_fn = default_collate if collate_fn is None else collate_fn
+        self.seed = seed
+        self.rank = rank
+        self._mix = ZetaMixup(**options)
+        self._shared = torch.zeros(_STARTS + _MAX_WORKERS, dtype=torch.int64, device="cpu")
+        self._shared.share_memory_()  # type: ignore[no-untyped-call]
+        self._shared[_RANK] = self._rank()
+        self._begin(restarts=0)
+
+    def set_epoch(self, epoch: int) -> None:
+        """Tell which epoch comes next, before it is iterated over; persistent workers hear it too.
+
+        Parameters
+        ----------
+        epoch : int
+            Number of the epoch, from 0.
+        """
+        if isinstance(epoch, bool) or not isinstance(epoch, int) or not 0 <= epoch < 2**32:
+            raise ValueError(
+                f"epoch must be an int from 0 to 2**32 - 1, got {epoch!r}; count epochs from 0"
+            )
+        self._shared[_EPOCH] = epoch
+        self._shared[_RANK] = self._rank()
+        self._shared[_STARTS:] = 0
+        self._shared[_VERSION] += 1
+
+    def __call__(self, samples: list[Any]) -> Any:
+        """Collate and mix the samples of one batch.
+
+        Parameters
+        ----------
+        samples : list
+            What the data set gives.
+
+        Returns
+        -------
+        tuple, list, dict or tensor
+            The batch, as the collate function makes it, with mixed tensors.
+        """
+        batch = self.collate_fn(samples)
+        return self._mix._mix(batch, self._key(), self._shared[_EPOCH].clone())
+
+    def __repr__(self) -> str:
+        name = getattr(self.collate_fn, "__name__", type(self.collate_fn).__name__)
+        return f"{type(self).__name__}({name}, {self._mix.extra_repr()}, seed={self.seed})"
+
+    def __getstate__(self) -> dict[str, Any]:
+        self._shared[_RANK] = self._rank()
+        return self.__dict__.copy()
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)
+        if not self._shared.is_shared():  # type: ignore[no-untyped-call]
+            self._shared.share_memory_()  # type: ignore[no-untyped-call]
+
+    def _key(self) -> Tensor:
+        info = get_worker_info()
+        worker, num_workers = (0, 1) if info is None else (info.id, info.num_workers)
+        if self._process != os.getpid():
+            restarts = 0
+            if info is not None:
+                restarts = int(self._shared[_STARTS + worker])
+                self._shared[_STARTS + worker] += 1
+            self._begin(restarts)
+        elif self._version != int(self._shared[_VERSION]):
+            self._begin(restarts=0)
+        batch = worker + num_workers * self._count
+        self._count += 1
+        seed = int(draw_word(None)) if self.seed is None else self.seed
+        return on_host([seed, int(self._shared[_EPOCH]), self._restarts, batch, self._rank()])
+
+    def _begin(self, restarts: int) -> None:
+        """Count batches anew, in a new process or epoch."""
+        self._process = os.getpid()
+        self._version = int(self._shared[_VERSION])
+        self._restarts = restarts
+        self._count = 0
+
+    def _rank(self) -> int:
+        if self.rank is not None:
+            return self.rank
+        if get_worker_info() is None:
+            return process_rank()
+        # A worker that was not forked knows no ranks but what it was told.
+        return process_rank() or int(self._shared[_RANK])

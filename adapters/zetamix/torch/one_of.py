@@ -1,0 +1,123 @@
+"""One of several transforms for each batch."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from torch import nn
+
+from zetamix.torch._draws import Drawing
+from zetamix_core.sampling import stream_for
+
+
+class OneOf(Drawing):
+    """Apply one of several transforms to each batch, drawn on the host, in training mode.
+
+    With `ZetaMixup` and `CutMix` this is the combination of the ζ-mixup paper. Only what is drawn
+    is computed.
+
+    Parameters
+    ----------
+    transforms : sequence of torch.nn.Module
+        Called with the batch; ours or those of other packages.
+    p : sequence of float, optional
+        Their probabilities, up to a factor; equal by default.
+    seed, generator, rank : optional
+        What the choice is drawn from, as in `ZetaMixup`; the transforms draw from their own.
+
+    Attributes
+    ----------
+    step : tensor of int64, shape ()
+        Number of batches so far. It is part of `state_dict`.
+
+    Raises
+    ------
+    ValueError
+        If there is no transform, or `p` does not fit to them.
+    TypeError
+        If a transform is no module.
+
+    Notes
+    -----
+    A graph of ``torch.compile`` ends at the choice; compile the transforms, or the model after.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from zetamix.torch import CutMix, OneOf, ZetaMixup
+    >>> mix = OneOf([ZetaMixup(num_classes=10), CutMix(num_classes=10)], p=[0.7, 0.3], seed=0)
+    >>> mixed, soft = mix(torch.rand(16, 3, 8, 8), torch.arange(16) % 10)
+    >>> mixed.shape, soft.shape
+    (torch.Size([16, 3, 8, 8]), torch.Size([16, 10]))
+    """
+
+    def __init__(
+        self,
+        transforms: Sequence[nn.Module],
+        p: Sequence[float] | None = None,
+        *,
+        seed: int | None = None,
+        generator: torch.Generator | None = None,
+        rank: int | None = None,
+    ) -> None:
+        super().__init__(seed=seed, generator=generator, rank=rank)
+        _check_transforms(transforms)
+        self.transforms = nn.ModuleList(transforms)
+        self.p = _shares(p, len(transforms))
+
+    def forward(self, *inputs: Any) -> Any:
+        """Apply one of the transforms in training mode; in evaluation mode return the batch.
+
+        Parameters
+        ----------
+        *inputs : tensors, or one nested batch
+            What the transforms take.
+
+        Returns
+        -------
+        tuple, or nested batch
+            What the transform returns.
+        """
+        if not self.training:
+            return inputs if len(inputs) > 1 else inputs[0]
+        return self.transforms[self._choose()](*inputs)
+
+    def extra_repr(self) -> str:
+        return f"p={self.p}" + ("" if self.seed is None else f", seed={self.seed}")
+
+    @torch.compiler.disable(  # type: ignore[untyped-decorator,no-untyped-call]
+        reason="OneOf chooses on the host, which can't be traced; compile its transforms instead"
+    )
+    def _choose(self) -> int:
+        key, step = self._advance()
+        uniform = stream_for(key, step.double()).uniform((1,))
+        ends = torch.tensor(self.p, dtype=torch.float64, device="cpu").cumsum(0)
+        # The last end may round to less than one.
+        chosen = torch.searchsorted(ends, uniform, right=True).clamp(max=len(self.p) - 1)
+        return int(chosen.item())
+
+
+def _check_transforms(transforms: Any) -> None:
+    if not isinstance(transforms, (list, tuple)) or not transforms:
+        raise ValueError(
+            f"transforms must be a list of one or more modules, got {transforms!r}; pass for "
+            f"instance [ZetaMixup(num_classes=10), CutMix(num_classes=10)]"
+        )
+    for transform in transforms:
+        if not isinstance(transform, nn.Module):
+            raise TypeError(
+                f"each transform must be a torch.nn.Module, got {type(transform).__name__}; wrap "
+                f"functions in a module"
+            )
+
+
+def _shares(p: Sequence[float] | None, count: int) -> list[float]:
+    p = [1.0] * count if p is None else [float(share) for share in p]
+    if len(p) != count or not all(share >= 0 for share in p) or not 0 < sum(p) < float("inf"):
+        raise ValueError(
+            f"p must hold one number >= 0 for each of {count} transforms, not all zero, got {p}; "
+            f"leave it out for equal ones"
+        )
+    return [share / sum(p) for share in p]

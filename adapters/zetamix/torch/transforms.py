@@ -1,0 +1,448 @@
+"""Modules that mix batches: ζ-mixup, mixup and CutMix behind one way to call them."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Collection, Mapping, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from zetamix.torch._batches import LabelsGetter, describe, find_labels, leaves_of, path_of
+from zetamix.torch._draws import Drawing
+from zetamix_core import CutMixPlan, MixPlan, cutmix_plan, mixup_plan, zeta_plan
+from zetamix_core._checks import check_alpha, check_count, check_gamma
+from zetamix_core._trees import mix_tree
+from zetamix_core.sampling import Stream, stream_for
+
+Gamma = float | Tensor | tuple[float, float] | Callable[[Tensor], Any]
+
+
+class BatchMix(Drawing):
+    """What the modules share: calls, switches, labels and draws. See `ZetaMixup`."""
+
+    def __init__(
+        self,
+        *,
+        num_classes: int | Mapping[str, int] | None = None,
+        p: float = 1.0,
+        label_smoothing: float = 0.0,
+        stop_at: int | None = None,
+        labels_getter: LabelsGetter = "default",
+        as_data: Collection[str] = (),
+        keep: Collection[str] = (),
+        seed: int | None = None,
+        generator: torch.Generator | None = None,
+        rank: int | None = None,
+    ) -> None:
+        super().__init__(seed=seed, generator=generator, rank=rank)
+        _check_share("p", p)
+        _check_share("label_smoothing", label_smoothing)
+        if label_smoothing and num_classes is None:
+            raise ValueError(
+                f"label_smoothing spreads weight over classes, got {label_smoothing} without "
+                f"num_classes; pass num_classes"
+            )
+        if stop_at is not None:
+            check_count("stop_at", stop_at)
+        if not (labels_getter in ("default", None) or callable(labels_getter)):
+            raise TypeError(
+                f"labels_getter must be a callable, 'default' or None, got {labels_getter!r}; pass "
+                f"for instance lambda batch: batch['label']"
+            )
+        self.num_classes = num_classes
+        self.p = p
+        self.label_smoothing = label_smoothing
+        self.stop_at = stop_at
+        self.labels_getter = labels_getter
+        self.as_data = (as_data,) if isinstance(as_data, str) else tuple(as_data)
+        self.keep = (keep,) if isinstance(keep, str) else tuple(keep)
+
+    def forward(self, *inputs: Any) -> Any:
+        """Mix a batch in training mode; in evaluation mode return it as it is.
+
+        Parameters
+        ----------
+        *inputs : tensors, or one nested batch
+            ``mix(images, labels)``, ``mix((images, labels))``, ``mix({"image": …, "label": …})``.
+
+        Returns
+        -------
+        tuple, or nested batch
+            The structure of the input, with mixed tensors; the input is left alone.
+        """
+        if not inputs:
+            raise TypeError("a batch is needed, got no argument; call it with images and labels")
+        batch = inputs if len(inputs) > 1 else inputs[0]
+        return self._mix(batch, *self._advance()) if self.training else batch
+
+    def draw(self, x: Tensor) -> Any:
+        """Draw the plan for the next batch, to apply it yourself, and count the batch.
+
+        Parameters
+        ----------
+        x : tensor, shape (N, ...)
+            The samples, whose number, device and dtype the plan takes.
+
+        Returns
+        -------
+        MixPlan or CutMixPlan
+            Applies to images, labels and hidden features alike.
+        """
+        return self._draw(x, *self._advance())
+
+    def extra_repr(self) -> str:
+        shown = {name: getattr(self, name) for name in self._shown()}
+        return ", ".join(f"{name}={_shortened(value)}" for name, value in shown.items())
+
+    def _shown(self) -> list[str]:
+        names = ["num_classes"]
+        names += ["p"] if self.p < 1 else []
+        names += ["label_smoothing"] if self.label_smoothing else []
+        return names + [n for n in ("stop_at", "seed", "rank") if getattr(self, n) is not None]
+
+    def _mix(self, batch: Any, key: Tensor, step: Tensor) -> Any:
+        leaves = leaves_of(batch, self.keep)
+        classes = self._classes(batch, leaves)
+        samples = [path for path in leaves if path not in classes]
+        if not samples:
+            raise ValueError(
+                f"a batch must have samples besides labels, got {describe(batch)}; pass the images "
+                f"first"
+            )
+        plan = self._draw(leaves[samples[0]], key, step)
+        return mix_tree(
+            plan,
+            batch,
+            num_classes=classes,
+            as_data=(*self.as_data, *_first_of(batch)),
+            keep=self.keep,
+            label_smoothing=self.label_smoothing,
+        )
+
+    def _classes(self, batch: Any, leaves: dict[str, Tensor]) -> Mapping[str, Any]:
+        """Return the paths of the labels, with their numbers of classes."""
+        if isinstance(self.num_classes, Mapping):
+            return self.num_classes
+        labels = find_labels(batch, self.labels_getter)
+        return {} if labels is None else {path_of(leaves, labels): self.num_classes}
+
+    def _draw(self, x: Tensor, key: Tensor, step: Tensor) -> Any:
+        stream = stream_for(key, x)
+        plan = self._plan(x, stream, step)
+        # No branch on whether to mix: graphs have none, and need not wait for the answer.
+        if self.p < 1:
+            plan = plan.where(stream.uniform((1,))[0] < self.p)
+        if self.stop_at is not None:
+            plan = plan.where((step < self.stop_at).to(x.device, non_blocking=True))
+        return plan
+
+    def _plan(self, x: Tensor, stream: Stream, step: Tensor) -> MixPlan | CutMixPlan:
+        raise NotImplementedError
+
+
+class ZetaMixup(BatchMix):
+    r"""Mix the samples and labels of a batch by ζ-mixup, in training mode.
+
+    .. math:: \hat{x}_i = \sum_{r=1}^{T} w_r \, x_{s_i(r)}, \quad
+              \hat{y}_i = \sum_{r=1}^{T} w_r \, y_{s_i(r)}, \quad
+              w_r = r^{-\gamma} / \sum_{j=1}^{T} j^{-\gamma}
+
+    Call it as ``mix(images, labels)``, or on one tuple, list, dict or nested batch of tensors that
+    share the first axis. Floating tensors are mixed, each in its dtype; images that come first in a
+    pair may be of integers. Other integer tensors are refused unless they are named, so that class
+    numbers are never averaged by accident. Paths name tensors: that of ``batch["target"]["mask"]``
+    is ``"target/mask"``, that of ``batch[1]`` is ``"1"``.
+
+    Parameters
+    ----------
+    gamma : float, 0-d tensor, (low, high) or callable, default 2.8
+        Exponent :math:`\gamma \ge 0`: how close outputs stay to samples. A pair draws one
+        uniformly for each output. A callable is given the step, a 0-d tensor of int64, and returns
+        a number or a 0-d tensor.
+    num_mix : int, optional
+        T, the number of samples in a mixture, at most the whole batch; all of it by default.
+    num_classes : int or mapping of str to int, optional
+        Number of classes; required for integer labels. A mapping names the labels by their paths,
+        and is all that is taken for labels.
+    p : float, default 1.0
+        Probability that a batch is mixed; otherwise each sample keeps weight 1.
+    label_smoothing : float, default 0.0
+        Weight :math:`\varepsilon` that is spread over all classes, in mixed batches and others.
+    stop_at : int, optional
+        Step from which on batches are no longer mixed.
+    labels_getter : callable, "default" or None
+        Returns the labels of a batch. By default they are the second of a pair or, in a mapping,
+        what is called "labels", else what has "label" or "target" in its name.
+    as_data : collection of str, default ()
+        Paths of integer tensors that are mixed like floats, such as uint8 images in a dict.
+    keep : collection of str, default ()
+        Paths of what is left as it is, of any type, such as ids and file names.
+    seed : int, optional
+        Draw from the key (seed, step, rank), the same in each run. By default draws follow
+        ``torch.manual_seed`` and the rank.
+    generator : torch.Generator, optional
+        A generator on the CPU to follow instead; not inside of ``torch.compile``.
+    rank : int, optional
+        Number of the process, whose draws differ from those of others; by default that of
+        ``torch.distributed``.
+
+    Attributes
+    ----------
+    step : tensor of int64, shape ()
+        Number of batches mixed so far. It is part of `state_dict`, so that a resumed run goes on.
+
+    Raises
+    ------
+    ValueError
+        If an option is out of range; when called, if labels are out of range, lengths differ, or an
+        integer tensor is not named.
+    TypeError
+        If an argument has the wrong type.
+
+    See Also
+    --------
+    zetamix.zeta_plan : The plan that is drawn for each batch.
+    ZetaMixupCollate : The same in the workers of a loader.
+
+    Notes
+    -----
+    With a seed, step k on rank r mixes by
+    ``zeta_plan(n, gamma=gamma, num_mix=num_mix, rng=(seed, k, r))``, compiled or not. Images keep
+    dtype, device and memory format; integers give the default float. Labels are float32 (of double
+    images float64), whatever the dtype of the images.
+
+    References
+    ----------
+    Abhishek, Brown, Hamarneh, "Multi-sample ζ-mixup: richer, more realistic synthetic samples from
+    a p-series interpolant", Journal of Big Data 11:43 (2024).
+
+    Examples
+    --------
+    >>> import torch
+    >>> from zetamix.torch import ZetaMixup
+    >>> mix = ZetaMixup(num_mix=8, num_classes=10, seed=0)
+    >>> images, labels = torch.rand(32, 3, 8, 8), torch.arange(32) % 10
+    >>> mixed, soft = mix(images, labels)
+    >>> mixed.shape, soft.shape, bool((soft.argmax(dim=1) == labels).all())
+    (torch.Size([32, 3, 8, 8]), torch.Size([32, 10]), True)
+    >>> mix.eval()(images, labels)[1] is labels
+    True
+    """
+
+    def __init__(
+        self,
+        *,
+        gamma: Gamma = 2.8,
+        num_mix: int | None = None,
+        num_classes: int | Mapping[str, int] | None = None,
+        p: float = 1.0,
+        label_smoothing: float = 0.0,
+        stop_at: int | None = None,
+        labels_getter: LabelsGetter = "default",
+        as_data: Collection[str] = (),
+        keep: Collection[str] = (),
+        seed: int | None = None,
+        generator: torch.Generator | None = None,
+        rank: int | None = None,
+    ) -> None:
+        super().__init__(
+            num_classes=num_classes,
+            p=p,
+            label_smoothing=label_smoothing,
+            stop_at=stop_at,
+            labels_getter=labels_getter,
+            as_data=as_data,
+            keep=keep,
+            seed=seed,
+            generator=generator,
+            rank=rank,
+        )
+        _check_gamma(gamma)
+        self.gamma = tuple(gamma) if isinstance(gamma, list) else gamma
+        self.num_mix = None if num_mix is None else check_count("num_mix", num_mix)
+
+    def _shown(self) -> list[str]:
+        return ["gamma", "num_mix", *super()._shown()]
+
+    def _plan(self, x: Tensor, stream: Stream, step: Tensor) -> MixPlan:
+        n = x.shape[0]
+        num_mix = n if self.num_mix is None else min(self.num_mix, n)
+        return zeta_plan(n, gamma=self._gamma(x, stream, step), num_mix=num_mix, rng=stream, like=x)
+
+    def _gamma(self, x: Tensor, stream: Stream, step: Tensor) -> Any:
+        gamma: Any = self.gamma
+        if isinstance(gamma, tuple):
+            low, high = gamma
+            return low + (high - low) * stream.uniform((x.shape[0],))
+        gamma = gamma(step) if callable(gamma) else gamma
+        return gamma.to(x.device, non_blocking=True) if isinstance(gamma, Tensor) else gamma
+
+
+class Mixup(BatchMix):
+    r"""Mix the samples and labels of a batch in pairs, in training mode.
+
+    .. math:: \hat{x} = \lambda x_1 + (1 - \lambda) x_2, \quad
+              \hat{y} = \lambda y_1 + (1 - \lambda) y_2, \quad
+              \lambda \sim \mathrm{Beta}(\alpha, \alpha)
+
+    Parameters
+    ----------
+    alpha : float, default 1.0
+        Positive parameter of the Beta distribution; 1 draws :math:`\lambda` uniformly.
+    per_sample : bool, default True
+        Draw one :math:`\lambda` for each output, or one for the batch.
+    **options
+        The options of `ZetaMixup` from `num_classes` on.
+
+    Raises
+    ------
+    ValueError, TypeError
+        As from `ZetaMixup`.
+
+    See Also
+    --------
+    ZetaMixup : Many samples in a mixture; how to call it.
+
+    References
+    ----------
+    Zhang, Cissé, Dauphin, Lopez-Paz, "mixup: Beyond Empirical Risk Minimization", ICLR 2018.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from zetamix.torch import Mixup
+    >>> mixed, soft = Mixup(alpha=0.4, num_classes=3, seed=0)(torch.eye(3), torch.arange(3))
+    >>> bool(torch.equal(mixed, soft))
+    True
+    """
+
+    def __init__(
+        self,
+        *,
+        alpha: float = 1.0,
+        per_sample: bool = True,
+        **options: Any,
+    ) -> None:
+        super().__init__(**options)
+        self.alpha = check_alpha(alpha)
+        self.per_sample = per_sample
+
+    def _shown(self) -> list[str]:
+        return ["alpha", *super()._shown()]
+
+    def _plan(self, x: Tensor, stream: Stream, step: Tensor) -> MixPlan:
+        return mixup_plan(
+            x.shape[0], alpha=self.alpha, per_sample=self.per_sample, rng=stream, like=x
+        )
+
+
+class CutMix(BatchMix):
+    r"""Paste boxes of samples into others and mix labels by area, in training mode.
+
+    Every tensor of a batch that has the axes of the box is cut alike, masks too if they are named
+    in `as_data`.
+
+    Parameters
+    ----------
+    alpha : float, default 1.0
+        Positive parameter of the Beta distribution of the area that stays.
+    axes : sequence of int, default (-2, -1)
+        Axes that the box extends along.
+    per_sample : bool, default True
+        Draw a box for each output, or one for the batch.
+    **options
+        The options of `ZetaMixup` from `num_classes` on.
+
+    Raises
+    ------
+    ValueError, TypeError
+        As from `ZetaMixup`.
+
+    See Also
+    --------
+    ZetaMixup : How to call it.
+    OneOf : This or another one for each batch.
+
+    References
+    ----------
+    Yun, Han, Oh, Chun, Choe, Yoo, "CutMix: Regularization Strategy to Train Strong Classifiers with
+    Localizable Features", ICCV 2019.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from zetamix.torch import CutMix
+    >>> images = torch.zeros(2, 1, 8, 8)
+    >>> images[1] = 1
+    >>> mixed, soft = CutMix(num_classes=2, seed=0)(images, torch.tensor([0, 1]))
+    >>> bool(torch.allclose(mixed.mean(dim=(1, 2, 3)), soft[:, 1]))
+    True
+    """
+
+    def __init__(
+        self,
+        *,
+        alpha: float = 1.0,
+        axes: Sequence[int] = (-2, -1),
+        per_sample: bool = True,
+        **options: Any,
+    ) -> None:
+        super().__init__(**options)
+        self.alpha = check_alpha(alpha)
+        self.axes = tuple(axes)
+        self.per_sample = per_sample
+
+    def _shown(self) -> list[str]:
+        return ["alpha", "axes", *super()._shown()]
+
+    def _plan(self, x: Tensor, stream: Stream, step: Tensor) -> CutMixPlan:
+        return cutmix_plan(
+            tuple(x.shape),
+            alpha=self.alpha,
+            axes=self.axes,
+            per_sample=self.per_sample,
+            rng=stream,
+            like=x,
+        )
+
+
+def _first_of(batch: Any) -> tuple[str, ...]:
+    """Return the path of what comes first in a batch, which is data even if it is of integers."""
+    if isinstance(batch, Tensor):
+        return ("",)
+    if isinstance(batch, (tuple, list)) and batch and isinstance(batch[0], Tensor):
+        return (str(getattr(batch, "_fields", "0")[0]),)
+    return ()
+
+
+def _check_gamma(gamma: Any) -> None:
+    if callable(gamma):
+        return
+    if isinstance(gamma, (tuple, list)):
+        numbers = all(isinstance(end, (int, float)) for end in gamma)
+        if len(gamma) != 2 or not numbers or not 0 <= gamma[0] <= gamma[1] < math.inf:
+            raise ValueError(
+                f"a range of gamma must be two finite numbers 0 <= low <= high, got {gamma!r}; "
+                f"pass for instance gamma=(1.8, 4.0)"
+            )
+    elif isinstance(gamma, Tensor) and gamma.ndim > 0:
+        raise ValueError(
+            f"gamma must be a number or a 0-d tensor, got shape {tuple(gamma.shape)} and dtype "
+            f"{gamma.dtype}; pass (low, high) to draw one for each output"
+        )
+    else:
+        check_gamma(gamma)
+
+
+def _check_share(name: str, value: Any) -> None:
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 <= value <= 1:
+        raise ValueError(f"{name} must be a number from 0 to 1, got {value!r}; pass a share")
+
+
+def _shortened(value: Any) -> str:
+    """Return what `repr` shows, without memory addresses and tensors' extras."""
+    if isinstance(value, Tensor):
+        return f"{value.item():g}"
+    return getattr(value, "__name__", type(value).__name__) if callable(value) else repr(value)

@@ -1,0 +1,257 @@
+"""ZetaMixupCollate: draws in the workers of loaders, over epochs and ranks."""
+
+import copy
+import pickle
+
+import pytest
+import torch
+from torch.utils.data import DataLoader, Dataset, IterableDataset, default_collate
+from zetamix.torch import ZetaMixupCollate
+
+from zetamix_core import zeta_plan
+
+pytestmark = [
+    pytest.mark.needs("torch"),
+    # JAX, which other tests may have imported, warns of any fork.
+    pytest.mark.filterwarnings("ignore:os.fork:RuntimeWarning"),
+    pytest.mark.filterwarnings("ignore:This DataLoader will create 4 worker:UserWarning"),
+]
+N, BATCH, T = 52, 8, 3
+
+
+class Rows(Dataset):
+    """Sample i is row i of the identity, so that a mixed batch shows who was mixed."""
+
+    def __len__(self):
+        return N
+
+    def __getitem__(self, index):
+        return torch.eye(N, dtype=torch.float64)[index], index % 3
+
+
+class Stream(IterableDataset):
+    """Each worker gives its share."""
+
+    def __iter__(self):
+        info = torch.utils.data.get_worker_info()
+        worker, workers = (0, 1) if info is None else (info.id, info.num_workers)
+        rows = Rows()
+        return (rows[i] for i in range(worker, N, workers))
+
+
+@pytest.fixture(autouse=True)
+def seeded():
+    torch.manual_seed(0)
+
+
+def loader(collate, workers=0, data=None, **options):
+    return DataLoader(
+        Rows() if data is None else data,
+        batch_size=BATCH,
+        collate_fn=collate,
+        num_workers=workers,
+        **options,
+    )
+
+
+def collate(**options):
+    return ZetaMixupCollate(**{"num_mix": T, "num_classes": 3, "seed": 5, **options})
+
+
+def relative(batches):
+    """Who was mixed in each batch, from the weights, as the indices that the plan has."""
+    return [
+        tuple(tuple((row.topk(min(T, len(x))).indices - BATCH * number).tolist()) for row in x)
+        for number, (x, _) in enumerate(batches)
+    ]
+
+
+def assert_equal(first, second):
+    assert len(first) == len(second)
+    for a, b in zip(first, second, strict=True):
+        assert torch.equal(a[0], b[0])
+        assert torch.equal(a[1], b[1])
+
+
+def test_batches_are_those_of_the_documented_key():
+    mix = collate(rank=2)
+    mix.set_epoch(7)
+    for number, (mixed, soft) in enumerate(loader(mix)):
+        rows = range(BATCH * number, min(N, BATCH * (number + 1)))
+        x, y = default_collate([Rows()[i] for i in rows])
+        plan = zeta_plan(len(x), num_mix=min(T, len(x)), rng=(5, 7, 0, number, 2), like=x)
+        assert torch.equal(mixed, plan @ x)
+        assert torch.equal(soft, plan.mix_labels(y, 3))
+
+
+@pytest.mark.parametrize("persistent", [False, True])
+def test_an_epoch_is_the_same_with_any_number_of_workers(persistent):
+    def epochs(workers):
+        mix = collate()
+        batches = loader(mix, workers, persistent_workers=persistent and workers > 0)
+        for epoch in (0, 1, 2):
+            mix.set_epoch(epoch)
+            yield list(batches)
+
+    expected = list(epochs(0))
+    for workers in (1, 4):
+        for a, b in zip(expected, epochs(workers), strict=True):
+            assert_equal(a, b)
+    draws = [relative(epoch) for epoch in expected]
+    assert not set(draws[0]) & set(draws[1])
+    assert not set(draws[1]) & set(draws[2])
+
+
+@pytest.mark.parametrize("context", ["fork", "spawn"])
+def test_set_epoch_reaches_workers_however_they_are_started(context):
+    mix = collate()
+    batches = loader(mix, 1, persistent_workers=True, multiprocessing_context=context)
+    for epoch in (3, 4):
+        mix.set_epoch(epoch)
+        given = list(batches)
+        mix_here = collate()
+        mix_here.set_epoch(epoch)
+        assert_equal(given, list(loader(mix_here)))
+
+
+@pytest.mark.parametrize("seed", [None, 5])
+@pytest.mark.parametrize("workers", [0, 2])
+@pytest.mark.parametrize("persistent", [False, True])
+def test_no_two_epochs_and_workers_share_a_draw(seed, workers, persistent):
+    """Nobody calls set_epoch, and torch is seeded anew before each epoch, as trainers do."""
+    mix = collate(seed=seed)
+    batches = loader(mix, workers, persistent_workers=persistent and workers > 0)
+    draws = []
+    for _ in range(3):
+        torch.manual_seed(0)
+        draws += relative(list(batches))
+    assert len(set(draws)) == len(draws) == 21
+
+
+def test_seeded_epochs_without_set_epoch_are_repeatable():
+    def run():
+        mix = collate()
+        return [batch for _ in range(2) for batch in loader(mix, 2)]
+
+    assert_equal(run(), run())
+
+
+def test_ranks_never_share_an_ordering():
+    class Wide(Rows):
+        def __getitem__(self, index):
+            return torch.eye(64, dtype=torch.float64)[index % 64], 0
+
+        def __len__(self):
+            return 64
+
+    def rows_of(rank, seed):
+        torch.manual_seed(0)
+        mix = ZetaMixupCollate(num_mix=8, num_classes=1, seed=seed, rank=rank)
+        ((x, _),) = DataLoader(Wide(), batch_size=64, collate_fn=mix)
+        return {tuple(row.topk(8).indices.tolist()) for row in x}
+
+    for seed in (None, 1):
+        first, second, again = rows_of(0, seed), rows_of(1, seed), rows_of(0, seed)
+        assert first == again
+        assert not first & second
+
+
+def test_iterable_data_sets_have_a_stream_for_each_worker():
+    mix = collate()
+    batches = loader(mix, 2, Stream())
+    mix.set_epoch(1)
+    first = list(batches)
+    mix.set_epoch(1)
+    assert_equal(first, list(batches))
+    # The batches of worker w are numbers w, w + 2, …, of what this worker gives.
+    rows = Rows()
+    counts = [0, 0]
+    for number, (mixed, _) in enumerate(first):
+        worker = number % 2
+        places = range(worker, N, 2)[BATCH * counts[worker] : BATCH * (counts[worker] + 1)]
+        x, _ = default_collate([rows[i] for i in places])
+        key = (5, 1, 0, worker + 2 * counts[worker], 0)
+        plan = zeta_plan(len(x), num_mix=min(T, len(x)), rng=key, like=x)
+        assert torch.equal(mixed, plan @ x)
+        counts[worker] += 1
+    assert sum(counts) == len(first) >= 7
+
+
+def test_epochs_take_the_place_of_steps():
+    mix = collate(stop_at=1, gamma=lambda epoch: 1.0 + epoch)
+    mix.set_epoch(0)
+    x, _ = default_collate([Rows()[i] for i in range(BATCH)])
+    expected = zeta_plan(BATCH, gamma=1.0, num_mix=T, rng=(5, 0, 0, 0, 0), like=x) @ x
+    torch.testing.assert_close(next(iter(loader(mix)))[0], expected)
+    mix.set_epoch(1)
+    assert torch.equal(next(iter(loader(mix)))[0], x)
+
+
+def test_uint8_images_and_any_collate_function():
+    images = torch.randint(0, 256, (4, 3, 8, 8), dtype=torch.uint8)
+    samples = [(image, number) for number, image in enumerate(images)]
+    mixed, soft = ZetaMixupCollate(num_classes=4, seed=0)(samples)
+    plan = zeta_plan(4, rng=(0, 0, 0, 0, 0))
+    assert torch.equal(mixed, plan @ images)
+    assert mixed.dtype == torch.float32
+    assert soft.shape == (4, 4)
+
+    def as_dict(samples):
+        x, y = default_collate(samples)
+        return {"pixels": x, "labels": y}
+
+    out = ZetaMixupCollate(as_dict, num_classes=4, as_data=["pixels"], seed=0)(samples)
+    assert torch.equal(out["pixels"], mixed)
+    assert torch.equal(out["labels"], soft)
+
+
+def test_copies_and_pickles_have_shared_memory_of_their_own():
+    samples = [Rows()[i] for i in range(BATCH)]
+    mix = collate()
+    for other in (copy.deepcopy(mix), pickle.loads(pickle.dumps(mix))):
+        other.set_epoch(3)
+        assert int(mix._shared[0]) == 0
+        batches = loader(other, 1)
+        expected = collate()
+        expected.set_epoch(3)
+        assert_equal(list(batches), list(loader(expected)))
+        assert len(other(samples)) == 2
+
+
+def test_what_is_shown():
+    text = repr(collate())
+    assert text == "ZetaMixupCollate(default_collate, gamma=2.8, num_mix=3, num_classes=3, seed=5)"
+
+
+@pytest.mark.parametrize(
+    ("error", "message", "call"),
+    [
+        (TypeError, "collate_fn must be a callable or None, got 3", lambda: ZetaMixupCollate(3)),
+        (TypeError, "got generator=", lambda: collate(generator=torch.Generator())),
+        (ValueError, "seed must be from 0", lambda: collate(seed=-1)),
+        (ValueError, "rank must be an int", lambda: collate(rank=-1)),
+        (
+            ValueError,
+            "epoch must be an int from 0 to 2**32 - 1, got -1",
+            lambda: collate().set_epoch(-1),
+        ),
+        (ValueError, "epoch must be an int", lambda: collate().set_epoch(1.0)),
+        (ValueError, "gamma must be a number", lambda: collate(gamma=-1)),
+        (
+            ValueError,
+            "integer classes need num_classes, got shape (1,) and dtype torch.int64",
+            lambda: collate(num_classes=None)([Rows()[0]]),
+        ),
+    ],
+)
+def test_errors_name_rule_value_and_remedy(error, message, call):
+    with pytest.raises(error) as caught:
+        call()
+    text = str(caught.value)
+    assert message in text
+    assert "; " in text
+
+
+def test_errors_in_workers_come_through():
+    with pytest.raises(ValueError, match="integer classes need num_classes"):
+        list(loader(collate(num_classes=None), 1))
