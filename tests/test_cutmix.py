@@ -1,10 +1,13 @@
 """CutMix: boxes, volumes and partners."""
 
+import pickle
+
+import array_api_compat
 import numpy as np
 import pytest
 from scipy import stats
 
-from zetamix_core import cutmix
+from zetamix_core import CutMixPlan, cutmix, cutmix_plan
 
 
 def labelled(n, *shape):
@@ -149,3 +152,191 @@ def test_soft_labels_and_targets(backend):
     _, mixed = cutmix(backend.asarray(x), backend.asarray(y), rng=4)
     expected = backend.to_numpy(by_class).astype(np.float64) @ y
     np.testing.assert_allclose(backend.to_numpy(mixed), expected, atol=1e-6)
+
+
+# --- plans ----------------------------------------------------------------------------------------
+
+
+def host(array, backend):
+    return array if isinstance(array, np.ndarray) else backend.to_numpy(array)
+
+
+def active_of(values, plan, backend):
+    """Return an array of bool beside the plan, which of a lazy library is one of NumPy."""
+    values = np.asarray(values)
+    return values if isinstance(plan.upper, np.ndarray) else backend.asarray(values)
+
+
+def pasted(x, plan, axes, backend):
+    """Paste cell by cell what the arrays of the plan say."""
+    indices, lower, upper = (
+        host(array, backend) for array in (plan.volumes.indices, plan.lower, plan.upper)
+    )
+    out = np.empty((len(indices), *x.shape[1:]), dtype=x.dtype)
+    for place in np.ndindex(out.shape):
+        i = place[0]
+        row = i if len(upper) > 1 else 0
+        inside = all(
+            lower[row if len(lower) > 1 else 0, column] <= place[axis] < upper[row, column]
+            for column, axis in enumerate(axes)
+        )
+        out[place] = x[(indices[i, 1] if inside else indices[i, 0], *place[1:])]
+    return out
+
+
+def distinct(*shape):
+    """Samples of which every cell is another number."""
+    return np.arange(np.prod(shape), dtype=np.float32).reshape(shape)
+
+
+@pytest.mark.parametrize("own", [False, True], ids=["NumPy plan", "own plan"])
+@pytest.mark.parametrize("per_sample", [True, False])
+def test_image_and_mask_share_boxes(backend, own, per_sample):
+    """The last two axes are other ones in each of them."""
+    n, height, width = 5, 6, 7
+    image, mask = distinct(n, 3, height, width), distinct(n, height, width).astype(np.int32)
+    like = backend.like if own else None
+    plan = cutmix_plan(image.shape, per_sample=per_sample, rng=8, like=like)
+    assert plan.lengths == (height, width)
+    mixed = [backend.to_numpy(plan @ backend.asarray(x)) for x in (image, mask)]
+    assert [m.dtype for m in mixed] == [np.float32, np.int32]
+    assert np.array_equal(mixed[0], pasted(image, plan, (2, 3), backend))
+    assert np.array_equal(mixed[1], pasted(mask, plan, (1, 2), backend))
+    # Seen in the outputs alone: where the image is another sample, so is the mask.
+    foreign = [
+        m // m[0].size != np.arange(n).reshape(n, *[1] * (m.ndim - 1)) for m in (mixed[0], mixed[1])
+    ]
+    assert np.array_equal(foreign[0], np.broadcast_to(foreign[1][:, None], foreign[0].shape))
+    inside = foreign[1].mean(axis=(1, 2))
+    assert 0 < inside.max() < 1
+    weights = np.broadcast_to(host(plan.volumes.weights, backend), (n, 2))
+    np.testing.assert_allclose(weights, np.stack([1 - inside, inside], axis=1), atol=1e-6)
+
+
+def test_axes_from_the_front(backend):
+    plan = cutmix_plan((4, 6, 5, 3), axes=(1, 2), rng=5)
+    for x in (distinct(4, 6, 5, 3), distinct(4, 6, 5), distinct(4, 6, 5, 2, 2)):
+        mixed = backend.to_numpy(plan @ backend.asarray(x))
+        assert np.array_equal(mixed, pasted(x, plan, (1, 2), backend))
+        assert not np.array_equal(mixed, x)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {},
+        {"per_sample": False, "alpha": 0.3},
+        {"axes": (1,)},
+        {"axes": [-1, 1], "anchored": False},
+    ],
+)
+def test_cutmix_is_a_plan_and_its_application(backend, options):
+    x, y = backend.asarray(distinct(5, 6, 7)), np.arange(5, dtype=np.int32) % 3
+    plan = cutmix_plan((5, 6, 7), rng=(4, 2), like=x, **options)
+    mixed, soft = cutmix(x, backend.asarray(y), num_classes=3, rng=(4, 2), **options)
+    assert np.array_equal(backend.to_numpy(mixed), backend.to_numpy(plan @ x))
+    labels = plan.mix_labels(backend.asarray(y), 3)
+    assert np.array_equal(backend.to_numpy(soft), backend.to_numpy(labels))
+    assert cutmix(x, rng=0)[1] is None
+    on_host = cutmix_plan((5, 6, 7), rng=(4, 2), **options)
+    assert np.array_equal(on_host @ distinct(5, 6, 7), backend.to_numpy(mixed))
+
+
+def test_a_plan_takes_library_and_device(backend):
+    plan = cutmix_plan((4, 5, 5), rng=0, like=backend.like)
+    expected = np.zeros(1) if backend.lazy else backend.like
+    for array in (plan.volumes.indices, plan.volumes.weights, plan.lower, plan.upper):
+        assert array_api_compat.array_namespace(array) is array_api_compat.array_namespace(expected)
+        assert array_api_compat.device(array) == array_api_compat.device(expected)
+
+
+def test_apply_pastes_the_same_boxes_in_a_structure(backend):
+    n = 4
+    image, mask = distinct(n, 2, 5, 6), distinct(n, 5, 6).astype(np.int32)
+    y, target = np.arange(n, dtype=np.int32) % 3, distinct(n, 5, 6) / 7
+    ids = ["a", "b", "c", "d"]
+    tree = {
+        "in": {"image": backend.asarray(image), "mask": backend.asarray(mask)},
+        "out": [backend.asarray(y), backend.asarray(target), None],
+        "ids": ids,
+    }
+    plan = cutmix_plan(image.shape, rng=1)
+    mixed = plan.apply(tree, num_classes={"out/0": 3}, as_data=["in/mask"], keep=["ids"])
+    assert list(mixed) == ["in", "out", "ids"]
+    assert mixed["ids"] is ids
+    assert mixed["out"][2] is None
+    arrays = ((mixed["in"]["image"], image, (2, 3)), (mixed["in"]["mask"], mask, (1, 2)))
+    for leaf, x, axes in (*arrays, (mixed["out"][1], target, (1, 2))):
+        leaf = backend.to_numpy(leaf)
+        assert leaf.dtype == x.dtype
+        assert np.array_equal(leaf, pasted(x, plan, axes, backend))
+        assert not np.array_equal(leaf, x)
+    np.testing.assert_allclose(
+        backend.to_numpy(mixed["out"][0]), plan.volumes.matrix() @ np.eye(3)[y], rtol=1e-6
+    )
+    assert np.array_equal(backend.to_numpy(tree["in"]["mask"]), mask), "the input was modified"
+
+
+@pytest.mark.parametrize("per_sample", [True, False])
+def test_where_leaves_boxes_out(backend, per_sample):
+    n = 5
+    x, y = distinct(n, 6, 7), np.arange(n, dtype=np.int32)
+    plan = cutmix_plan(x.shape, per_sample=per_sample, rng=8, like=backend.like)
+    full = backend.to_numpy(plan @ backend.asarray(x))
+    volumes = backend.to_numpy(plan.mix_labels(backend.asarray(y), n))
+    assert not np.array_equal(full, x)
+    some = np.asarray([True, False, True, True, False])
+    for value in (True, False, np.asarray(True), np.asarray(False), some, np.zeros(n, dtype=bool)):
+        active = value if isinstance(value, bool) else active_of(value, plan, backend)
+        switched = plan.where(active)
+        assert isinstance(switched, CutMixPlan)
+        chosen = np.broadcast_to(value, (n,))
+        mixed = backend.to_numpy(switched @ backend.asarray(x))
+        assert np.array_equal(mixed, np.where(chosen[:, None, None], full, x))
+        soft = backend.to_numpy(switched.mix_labels(backend.asarray(y), n))
+        assert soft.dtype == volumes.dtype
+        assert np.array_equal(soft, np.where(chosen[:, None], volumes, np.eye(n)))
+    assert np.array_equal(backend.to_numpy(plan @ backend.asarray(x)), full), "plans are immutable"
+
+
+def test_a_plan_for_a_single_sample(backend):
+    x = distinct(1, 4, 4)
+    plan = cutmix_plan(x.shape, rng=0)
+    for one in (plan, plan.where(False)):
+        assert np.array_equal(backend.to_numpy(one @ backend.asarray(x)), x)
+
+
+def test_plans_travel():
+    """As they do to the workers of a data loader."""
+    x = distinct(4, 5, 5)
+    plan = cutmix_plan(x.shape, rng=1)
+    assert np.array_equal(pickle.loads(pickle.dumps(plan)) @ x, plan @ x)
+
+
+def test_an_array_times_a_plan_is_refused():
+    with pytest.raises(TypeError, match="unsupported operand"):
+        _ = np.ones((4, 4)) @ cutmix_plan((4, 4), axes=(1,), rng=0)
+
+
+@pytest.mark.needs("jax")
+def test_plans_are_pytrees():
+    jax = pytest.importorskip("jax")
+    x, key = jax.numpy.asarray(distinct(4, 5, 6)), jax.random.key(0)
+    paste = jax.jit(lambda plan, x: plan @ x)
+    for plan in (cutmix_plan(x.shape, rng=0), cutmix_plan(x.shape, rng=key, like=x)):
+        assert np.array_equal(paste(plan, x), plan @ x)
+        leaves, structure = jax.tree_util.tree_flatten(plan)
+        assert len(leaves) == 4
+        again = jax.tree_util.tree_unflatten(structure, leaves)
+        assert (again.axes, again.lengths) == ((-2, -1), (5, 6))
+        assert np.array_equal(again @ x, plan @ x)
+    drawn = jax.jit(lambda key, x: cutmix_plan(x.shape, rng=key, like=x))(key, x)
+    assert isinstance(drawn, CutMixPlan)
+    assert np.array_equal(drawn @ x, plan @ x)
+    switched = jax.jit(lambda plan, active: plan.where(active))
+    for active in (np.asarray(False), np.asarray([True, False, True, False])):
+        expected = np.where(np.broadcast_to(active, (4,))[:, None, None], plan @ x, x)
+        assert np.array_equal(switched(plan, jax.numpy.asarray(active)) @ x, expected)
+    both = jax.tree_util.tree_map(lambda *leaves: jax.numpy.stack(leaves), plan, drawn.where(False))
+    mixed = jax.vmap(lambda plan: plan @ x)(both)
+    assert np.array_equal(mixed, np.stack([plan @ x, x]))

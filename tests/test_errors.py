@@ -9,7 +9,10 @@ import pytest
 from zetamix_core import (
     MixPlan,
     cutmix,
+    cutmix_plan,
     dirichlet_plan,
+    mixed_accuracy,
+    mixed_loss,
     mixup,
     mixup_plan,
     zeta_mixup,
@@ -20,6 +23,16 @@ from zetamix_core import (
 X = np.ones((4, 3))
 Y = np.asarray([0, 1, 2, 1])
 PLAN = zeta_plan(4, rng=0)
+BOXES = cutmix_plan((4, 6, 5), rng=0)
+SCORES = np.ones((4, 3))
+
+
+def loss_of_class(pred, y):
+    return pred[np.arange(len(y)), y]
+
+
+def mean_loss(pred, y):
+    return np.mean(pred)
 
 
 def check(error, message, call):
@@ -222,6 +235,161 @@ TREES = [
         "declared paths must lead to arrays, got ['lable'] where there are ['label']",
         lambda: PLAN.apply({"label": X}, num_classes={"lable": 3}),
     ),
+    (
+        ValueError,
+        "got ['ids', 'x/0'] where there are ['id', 'x']",
+        lambda: PLAN.apply({"x": X, "id": Y}, keep=["id", "ids", "x/0"]),
+    ),
+    (ValueError, "got ['x']", lambda: PLAN.apply({"a": {"x": X}}, keep="x")),
+    (TypeError, "keep must name leaves by their paths", lambda: PLAN.apply(X, keep=True)),
+    (TypeError, "keep must name leaves by their paths", lambda: PLAN.apply((X, Y), keep=[1])),
+    (
+        TypeError,
+        "got int at 'meta/epoch'; take it out, or leave it with keep=['meta/epoch']",
+        lambda: PLAN.apply({"x": X, "meta": {"epoch": 3}}),
+    ),
+    (
+        ValueError,
+        "got shape (4,) and dtype int64 at 'y'",
+        lambda: cutmix_plan((4, 3), axes=(1,), rng=0).apply({"x": X, "y": Y}),
+    ),
+    (ValueError, "got ['z']", lambda: BOXES.apply(np.ones((4, 6, 5)), keep=["z"])),
+]
+
+SWITCHES = [
+    (error, message, lambda plan=plan, active=active: plan.where(active))
+    for plan in (PLAN, mixup_plan(4, rng=0), BOXES)
+    for error, message, active in (
+        (
+            ValueError,
+            "active must have shape () or (4,), one for each output, got shape (3,)",
+            np.ones(3, dtype=bool),
+        ),
+        (ValueError, "got shape (1,)", np.ones(1, dtype=bool)),
+        (ValueError, "got shape (4, 1)", np.ones((4, 1), dtype=bool)),
+        (TypeError, "active must be a bool or an array of bool, got 1", 1),
+        (TypeError, "got None", None),
+        (TypeError, "got [True, False, True, False]", [True, False, True, False]),
+        (TypeError, "got array([1., 1., 1., 1.])", np.ones(4)),
+        (TypeError, "got array([0, 0, 0, 0])", np.zeros(4, dtype=int)),
+    )
+]
+
+CUTMIX_PLANS = [
+    (TypeError, "shape must be a tuple of whole numbers, samples first, got 4", cutmix_plan, 4),
+    (TypeError, "got ()", cutmix_plan, ()),
+    (TypeError, "got (4, 3.0)", cutmix_plan, (4, 3.0)),
+    (TypeError, "got (4, True)", cutmix_plan, (4, True)),
+    (ValueError, "n (the number of samples) must be >= 1, got 0", cutmix_plan, (0, 4, 4)),
+    (ValueError, "got (-2, -1) for an array of 2 axes", cutmix_plan, (4, 4)),
+    (ValueError, "must not be empty, got lengths (4, 0)", cutmix_plan, (4, 4, 0)),
+    (ValueError, "must not be empty, got lengths (-4, 4)", cutmix_plan, (4, -4, 4)),
+    (
+        ValueError,
+        "the boxes were drawn for axes (-2, -1) of lengths (6, 5), got x of shape (4, 5, 6)",
+        BOXES.__matmul__,
+        np.ones((4, 5, 6)),
+    ),
+    (ValueError, "got x of shape (4, 1, 5)", BOXES.__matmul__, np.ones((4, 1, 5))),
+    (ValueError, "got (-2, -1) for an array of 2 axes", BOXES.__matmul__, np.ones((4, 5))),
+    (
+        ValueError,
+        "the plan was drawn for 4 samples, got x with 6",
+        BOXES.__matmul__,
+        np.ones((6, 6, 5)),
+    ),
+    (TypeError, "x must be an array", BOXES.__matmul__, [[1.0]]),
+    (ValueError, "got y with 3", lambda y: BOXES.mix_labels(y, 3), Y[:3]),
+    (ValueError, "integer classes need num_classes", BOXES.mix_labels, Y),
+    (
+        ValueError,
+        "cutmix mixes labels by volume, which makes no sense for masks, got integer labels of "
+        "shape (4, 6, 5)",
+        lambda y: BOXES.mix_labels(y, 3),
+        np.ones((4, 6, 5), dtype=int),
+    ),
+]
+CUTMIX_PLANS = [
+    (error, message, lambda call=call, argument=argument: call(argument))
+    for error, message, call, argument in CUTMIX_PLANS
+]
+
+LOSSES = [
+    (
+        ValueError,
+        "reduction must be one of ('mean', 'sum', 'none'), got 'average'; pass 'mean'",
+        lambda: mixed_loss(loss_of_class, SCORES, Y, PLAN, reduction="average"),
+    ),
+    (ValueError, "got None", lambda: mixed_loss(loss_of_class, SCORES, Y, PLAN, reduction=None)),
+    (
+        ValueError,
+        "loss must return one value for each of 4 outputs, got shape (); turn its own reduction "
+        "off",
+        lambda: mixed_loss(mean_loss, SCORES, Y, PLAN),
+    ),
+    (
+        ValueError,
+        "loss must return one value for each of 4 outputs, got shape (1, 3)",
+        lambda: mixed_loss(lambda p, y: p[:1], SCORES, Y, PLAN),
+    ),
+    (
+        TypeError,
+        "what loss returns must be an array of a supported library, got float",
+        lambda: mixed_loss(lambda p, y: 0.5, SCORES, Y, PLAN),
+    ),
+    (
+        ValueError,
+        "the plan was drawn for 4 samples, got y with 3",
+        lambda: mixed_loss(loss_of_class, SCORES, Y[:3], PLAN),
+    ),
+    (TypeError, "y must be an array", lambda: mixed_loss(loss_of_class, SCORES, [0] * 4, BOXES)),
+    (
+        TypeError,
+        "plan must be the MixPlan or CutMixPlan that mixed the samples, got NoneType; draw one "
+        "with zeta_plan",
+        lambda: mixed_loss(loss_of_class, SCORES, Y, None),
+    ),
+    (TypeError, "got ndarray", lambda: mixed_loss(loss_of_class, SCORES, Y, PLAN.matrix())),
+    (TypeError, "got str", lambda: mixed_accuracy(SCORES, Y, "zeta")),
+    (ValueError, "top_k must be >= 1, got 0", lambda: mixed_accuracy(SCORES, SCORES, top_k=0)),
+    (TypeError, "top_k must be a whole number", lambda: mixed_accuracy(SCORES, SCORES, top_k=1.0)),
+    (TypeError, "pred must be an array", lambda: mixed_accuracy([[1.0]], Y, PLAN)),
+    (TypeError, "y must be an array", lambda: mixed_accuracy(SCORES, [0, 1, 2, 1], PLAN)),
+    (TypeError, "y must be an array", lambda: mixed_accuracy(SCORES, None)),
+    (
+        ValueError,
+        "pred must be floating scores of shape (M, num_classes), got shape (4, 3, 2) and dtype "
+        "float64; move the class axis last",
+        lambda: mixed_accuracy(np.ones((4, 3, 2)), Y, PLAN),
+    ),
+    (ValueError, "got shape (4, 0)", lambda: mixed_accuracy(SCORES[:, :0], SCORES[:, :0])),
+    (ValueError, "got shape (4,) and dtype int64", lambda: mixed_accuracy(Y, Y, PLAN)),
+    (ValueError, "must be >= 1, got 0", lambda: mixed_accuracy(SCORES[:0], SCORES[:0])),
+    (
+        ValueError,
+        "pred must have a row for each of 4 outputs of the plan, got shape (3, 3)",
+        lambda: mixed_accuracy(SCORES[:3], Y, PLAN),
+    ),
+    (ValueError, "got shape (1, 3)", lambda: mixed_accuracy(SCORES[:1], Y, BOXES)),
+    (
+        ValueError,
+        "the plan was drawn for 4 samples, got y with 3",
+        lambda: mixed_accuracy(SCORES, Y[:3], PLAN),
+    ),
+    (ValueError, "sparse labels need integer classes", lambda: mixed_accuracy(SCORES, X, PLAN)),
+    (
+        ValueError,
+        "soft labels must be floating and of the shape of pred, (4, 3), got shape (4,) and dtype "
+        "int64; pass plan= to give classes",
+        lambda: mixed_accuracy(SCORES, Y),
+    ),
+    (ValueError, "got shape (4, 2)", lambda: mixed_accuracy(SCORES, SCORES[:, :2])),
+    (
+        ValueError,
+        "labels must be classes from 0 to num_classes - 1 = 1, got values from 0 to 2",
+        lambda: mixed_accuracy(SCORES[:, :2], Y, PLAN),
+    ),
+    (ValueError, "got values from -1 to 1", lambda: mixed_accuracy(SCORES, Y - 1, BOXES)),
 ]
 
 PLANS = [
@@ -261,7 +429,8 @@ PLANS = [
 
 
 @pytest.mark.parametrize(
-    ("error", "message", "call"), ARGUMENTS + RNGS + SAMPLES + LABELS + TREES + PLANS
+    ("error", "message", "call"),
+    ARGUMENTS + RNGS + SAMPLES + LABELS + TREES + SWITCHES + CUTMIX_PLANS + LOSSES + PLANS,
 )
 def test_message(error, message, call):
     check(error, message, call)
@@ -278,8 +447,17 @@ def test_the_same_on_every_library(backend):
         check(ValueError, "got values from 0 to 2", lambda: zeta_mixup(x, y, num_classes=2))
         bad = backend.asarray(np.asarray([1.0, -1.0, 1.0, 1.0], dtype=np.float32))
         check(ValueError, "got -1.0", lambda: zeta_plan(4, gamma=bad, like=x))
+        check(ValueError, "got values from 0 to 2", lambda: mixed_accuracy(x[:, :2], y, PLAN))
+        check(ValueError, "a row for each of 4 outputs", lambda: mixed_accuracy(x[:1, :], y, PLAN))
         if not backend.name.startswith("numpy"):
             check(TypeError, "must be of NumPy or of the", lambda: zeta_weights(4, gamma=x[:, 0]))
+    check(ValueError, "reduction off", lambda: mixed_loss(lambda p, y: p[0, 0], x, y, PLAN))
+    check(ValueError, "got ['z']", lambda: PLAN.apply({"x": x}, keep=["z"]))
+    check(ValueError, "int32 at 'y'; pass num_classes", lambda: PLAN.apply({"x": x, "y": y}))
+    plan = zeta_plan(4, rng=0, like=x)
+    if not backend.lazy:
+        check(ValueError, "shape () or (4,)", lambda: plan.where(x[:, :1] > 0))
+        check(TypeError, "active must be a bool or", lambda: plan.where(y))
 
 
 def test_the_place_in_a_structure_is_noted():
@@ -297,9 +475,33 @@ def test_libraries_do_not_mix(backend):
         "x and y must be arrays of the same library",
         lambda: zeta_mixup(x, y, num_classes=3),
     )
+    check(
+        TypeError,
+        "the plan and active must be arrays of the same library, got numpy and",
+        lambda: PLAN.where(x[:, 0] > 0),
+    )
+    check(
+        TypeError,
+        "y and what loss returns must be arrays of the same library, got numpy and",
+        lambda: mixed_loss(lambda p, y: p[:, 0], x, y, PLAN),
+    )
     if backend.lazy:
         return
+    for arguments in ((x, y, PLAN), (X, x[:, 0], PLAN), (x, X), (X, x)):
+        check(
+            TypeError,
+            "pred and y must be arrays of the same library",
+            lambda arguments=arguments: mixed_accuracy(*arguments),
+        )
     plan = zeta_plan(4, rng=0, like=x)
+    for some in (plan, cutmix_plan((4, 3), axes=(1,), rng=0, like=x)):
+        check(TypeError, "must be arrays of the same library", lambda some=some: some @ X)
+        check(TypeError, "the plan and active must be", lambda some=some: some.where(Y > 0))
+        check(
+            TypeError,
+            "the plan and y must be arrays of the same library",
+            lambda some=some: mixed_loss(loss_of_class, x, Y, some),
+        )
     check(TypeError, "must be arrays of the same library", lambda: plan @ X)
     check(TypeError, "must be arrays of the same library", lambda: plan.mix_labels(Y, 3))
 
@@ -312,6 +514,13 @@ def test_devices_do_not_mix():
     check(ValueError, "must be on the same device", lambda: zeta_mixup(x, y, num_classes=3))
     plan = zeta_plan(4, rng=0, like=y)
     check(ValueError, "the plan and x must be on the same device", lambda: plan @ x)
+    active = xp.asarray(Y > 0)
+    check(ValueError, "the plan and active must be on the same", lambda: plan.where(active))
+    boxes = cutmix_plan((4, 3), axes=(1,), rng=0, like=y)
+    check(ValueError, "the plan and x must be on the same device", lambda: boxes @ x)
+    check(ValueError, "the plan and active must be on the same", lambda: boxes.where(active))
+    check(ValueError, "pred and y must be on the same device", lambda: mixed_accuracy(x, y, plan))
+    check(ValueError, "must be on the same", lambda: mixed_loss(lambda p, y: p[:, 0], x, y, plan))
 
 
 @pytest.mark.needs("torch")
@@ -345,3 +554,8 @@ def test_dask():
     unknown = unknown[unknown > 0]
     check(ValueError, "call compute_chunk_sizes()", lambda: zeta_mixup(unknown))
     check(ValueError, "call compute_chunk_sizes()", lambda: PLAN @ unknown)
+    scores, y = da.from_array(SCORES, chunks=2), da.from_array(Y, chunks=2)
+    lazy = "pred must not be lazy, got a Dask array; pass pred.compute()"
+    check(TypeError, lazy, lambda: mixed_accuracy(scores, y, PLAN))
+    check(TypeError, lazy, lambda: mixed_accuracy(scores, scores))
+    check(TypeError, "got numpy and dask", lambda: mixed_accuracy(SCORES, y, PLAN))

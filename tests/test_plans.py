@@ -249,6 +249,152 @@ def test_apply_to_an_immutable_mapping():
     assert type(mixed) is types.MappingProxyType
 
 
+def test_apply_keeps_what_it_is_told_to(backend):
+    """Of any type: nothing at such a path, or below it, is looked at."""
+    x, ids = backend.asarray(np.ones((4, 2), dtype=np.float32)), backend.asarray(np.arange(4))
+    tree = {
+        "x": x,
+        "id": ids,
+        "names": ["a", "b", "c", "d"],
+        "epoch": 3,
+        "meta": {"file": "f", "length": 9, "x": x, "more": [ids, object()]},
+        "pair": Batch(x, {"one", "two"}),
+        "nothing": None,
+    }
+    plan = zeta_plan(4, rng=0)
+    keep = ["id", "names", "epoch", "meta", "pair/label", "nothing"]
+    for paths in (keep, tuple(keep), set(keep), dict.fromkeys(keep), iter(keep)):
+        mixed = plan.apply(tree, keep=paths)
+        assert list(mixed) == list(tree)
+        for path in ("id", "names", "epoch", "meta", "nothing"):
+            assert mixed[path] is tree[path]
+        assert mixed["pair"].label is tree["pair"].label
+        for leaf in (mixed["x"], mixed["pair"].image):
+            assert leaf is not x
+            assert np.array_equal(backend.to_numpy(leaf), backend.to_numpy(plan @ x))
+    assert plan.apply(tree, keep="") is tree
+    names = {"x": x, "names": ["a"]}
+    assert plan.apply(names, keep="names")["names"] is names["names"], "one path is no list"
+
+
+def test_a_kept_subtree_hides_what_is_declared_in_it():
+    tree = {"meta": {"label": np.arange(4)}, "x": np.ones((4, 2))}
+    plan = zeta_plan(4, rng=0)
+    with pytest.raises(ValueError, match=r"got \['meta/label'\] where there are \['meta', 'x'\]"):
+        plan.apply(tree, num_classes={"meta/label": 4}, keep=["meta"])
+
+
+# --- switching mixing off -------------------------------------------------------------------------
+
+SWITCHED = {
+    "shared weights": lambda like: zeta_plan(6, num_mix=4, rng=0, like=like),
+    "own weights": lambda like: dirichlet_plan(6, num_mix=3, rng=0, like=like),
+    "free": lambda like: zeta_plan(6, anchored=False, rng=0, like=like),
+    "more outputs": lambda like: zeta_plan(6, num_outputs=9, rng=0, like=like),
+    "one sample a mixture": lambda like: zeta_plan(6, num_mix=1, rng=0, like=like),
+}
+
+
+def active_of(values, plan, backend):
+    """Return an array of bool beside the plan, which of a lazy library is one of NumPy."""
+    values = np.asarray(values)
+    return values if isinstance(plan.weights, np.ndarray) else backend.asarray(values)
+
+
+@pytest.mark.parametrize("name", SWITCHED)
+@pytest.mark.parametrize("own", [False, True], ids=["NumPy plan", "own plan"])
+def test_where_takes_the_first_sample_alone_elsewhere(backend, name, own):
+    plan = SWITCHED[name](backend.like if own else None)
+    num_outputs, num_mix = plan.indices.shape
+    to_numpy = backend.to_numpy if own else np.asarray
+    matrix, first = to_numpy(plan.matrix()), to_numpy(plan.indices)[:, 0]
+    x = backend.asarray(np.random.default_rng(0).normal(size=(6, 3)).astype(np.float32))
+    some = np.arange(num_outputs) % 3 == 0
+    for value in (True, False, np.asarray(True), np.asarray(False), some, some & False):
+        active = value if isinstance(value, bool) else active_of(value, plan, backend)
+        switched = plan.where(active)
+        assert isinstance(switched, MixPlan)
+        assert switched.shape == plan.shape
+        assert np.array_equal(to_numpy(switched.indices), to_numpy(plan.indices))
+        assert switched.weights.dtype == plan.weights.dtype
+        each = np.ndim(value) == 1 or plan.weights.ndim == 2
+        assert tuple(switched.weights.shape) == ((num_outputs, num_mix) if each else (num_mix,))
+        chosen = np.broadcast_to(value, (num_outputs,))[:, None]
+        expected = np.where(chosen, matrix, np.eye(6)[first])
+        assert np.array_equal(to_numpy(switched.matrix()), expected)
+        mixed = backend.to_numpy(switched @ x)
+        np.testing.assert_allclose(mixed, expected @ backend.to_numpy(x), rtol=1e-5, atol=1e-6)
+    assert np.array_equal(to_numpy(plan.matrix()), matrix), "plans are immutable"
+
+
+@pytest.mark.parametrize("make", [zeta_plan, mixup_plan])
+def test_a_switched_off_anchored_plan_is_the_identity(backend, make):
+    """To the last bit, whatever other samples hold."""
+    x = np.random.default_rng(0).normal(size=(6, 3)).astype(np.float32)
+    x[1], x[4, 1] = np.inf, np.nan
+    y = np.arange(6, dtype=np.int32)
+    for like in (None, backend.like):
+        plan = make(6, rng=1, like=like).where(False)
+        assert np.array_equal(backend.to_numpy(plan @ backend.asarray(x)), x, equal_nan=True)
+        soft = backend.to_numpy(plan.mix_labels(backend.asarray(y), 6))
+        assert np.array_equal(soft, np.eye(6))
+    plan = make(6, num_outputs=14, rng=1).where(False)
+    mixed = backend.to_numpy(plan @ backend.asarray(x))
+    assert np.array_equal(mixed, x[np.arange(14) % 6], equal_nan=True)
+
+
+def test_a_switched_off_plan_knows_no_bad_gamma():
+    """Not even one that could not be checked."""
+    weights = np.asarray([[0.5, 0.5], [1.0, 0.0]])
+    plan = MixPlan(np.asarray([[0, 1], [1, 0]]), weights, 2)
+    object.__setattr__(plan, "weights", np.asarray([[0.5, 0.5], [np.nan, np.nan]]))
+    assert plan.where(np.asarray([True, False])).weights.tolist() == [[0.5, 0.5], [1, 0]]
+
+
+@pytest.mark.needs("torch")
+def test_a_switched_plan_is_differentiable_in_gamma():
+    torch = pytest.importorskip("torch")
+    x = torch.randn(6, 3, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
+    active = torch.tensor([True, False, True, True, False, False])
+    for start in (torch.tensor(2.0), torch.linspace(0.5, 3, 6)):
+        gamma = start.double().requires_grad_()
+
+        def mix(gamma):
+            return zeta_plan(6, gamma=gamma, rng=0, like=x).where(active) @ x
+
+        def full(gamma):
+            return zeta_plan(6, gamma=gamma, rng=0, like=x) @ x
+
+        assert torch.autograd.gradcheck(mix, (gamma,))
+        slopes = torch.autograd.functional.jacobian(mix, gamma)
+        expected = torch.autograd.functional.jacobian(full, gamma)
+        assert torch.all(slopes[~active] == 0)
+        torch.testing.assert_close(slopes[active], expected[active])
+        assert torch.all(expected.abs().sum(dim=tuple(range(1, expected.ndim))) > 0)
+
+
+@pytest.mark.needs("jax")
+def test_a_traced_switch():
+    jax = pytest.importorskip("jax")
+    jnp = jax.numpy
+    x = jnp.asarray(np.random.default_rng(0).normal(size=(6, 3)).astype(np.float32))
+
+    def mix(gamma, active):
+        return zeta_plan(6, gamma=gamma, rng=jax.random.key(0), like=x).where(active) @ x
+
+    gamma, active = jnp.linspace(0.5, 3, 6), jnp.asarray([True, False, True, True, False, False])
+    full = mix(gamma, True)
+    step = jax.jit(mix)
+    np.testing.assert_allclose(step(gamma, active)[active], full[active], rtol=1e-5)
+    assert np.array_equal(step(gamma, active)[~active], x[~active])
+    assert np.array_equal(step(gamma, jnp.asarray(False)), x)
+    slopes = jax.jit(jax.jacrev(mix))(gamma, active)
+    expected = jax.jacrev(mix)(gamma, jnp.asarray(True))
+    assert np.all(slopes[~active] == 0)
+    np.testing.assert_allclose(slopes[active], expected[active], rtol=1e-4, atol=1e-6)
+    assert np.abs(expected).max() > 0.01
+
+
 def test_displacement_of_anchored_samples():
     """Far more outputs than samples: the mean over orderings is the formula of the theory."""
     x = np.random.default_rng(0).normal(size=(16, 4))

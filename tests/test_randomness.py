@@ -2,12 +2,13 @@
 
 import hashlib
 import json
+import re
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from zetamix_core import cutmix, dirichlet_plan, mixup_plan, zeta_mixup, zeta_plan
+from zetamix_core import cutmix, cutmix_plan, dirichlet_plan, mixup_plan, zeta_mixup, zeta_plan
 from zetamix_core.sampling import stream_for
 
 GOLDEN = json.loads(Path(__file__).with_name("golden_indices.json").read_text(encoding="utf-8"))
@@ -147,6 +148,58 @@ class TestTorch:
         for column in indices.T:
             assert abs(stats.spearmanr(weights[:, 0], column).statistic) < 0.03
 
+    @pytest.mark.parametrize("key", [(3,), (2**62, 1, 2), (7, 2**32 - 1, 0)])
+    @pytest.mark.parametrize("dtype", ["float32", "float64", "bfloat16"])
+    def test_a_key_in_a_tensor_is_the_key(self, key, dtype):
+        import torch
+
+        like = torch.zeros(1, dtype=getattr(torch, dtype))
+        tensor = torch.tensor(key)
+        for make in (zeta_plan, mixup_plan, dirichlet_plan):
+            for options in ({}, {"num_outputs": 20, "anchored": False}):
+                plan = make(9, rng=tensor, like=like, **options)
+                assert plan == make(9, rng=key, like=like, **options)
+                assert plan != make(9, rng=(*key, 0), like=like, **options)
+        drawn, expected = (cutmix_plan((9, 8, 8), rng=rng, like=like) for rng in (tensor, key))
+        assert drawn.volumes == expected.volumes
+        assert torch.equal(drawn.lower, expected.lower)
+        assert torch.equal(drawn.upper, expected.upper)
+        assert tensor.tolist() == list(key)
+
+    def test_different_keys_in_tensors_draw_differently(self):
+        import torch
+
+        like = torch.zeros(1)
+        keys = [(0,), (1,), (0, 0), (0, 1), (1, 0), (0, 0, 0)]
+        draws = [mixup_plan(64, rng=torch.tensor(key), like=like) for key in keys]
+        assert len({plan.indices.numpy().tobytes() for plan in draws}) == len(keys)
+        assert len({plan.weights.numpy().tobytes() for plan in draws}) == len(keys)
+
+    def test_bad_keys_in_tensors(self):
+        import torch
+
+        shape = "a tensor as rng is a key (seed, *key) of dtype int64 and one axis on the CPU, got"
+        cases = [
+            (torch.tensor([1.0, 2.0]), f"{shape} shape (2,), dtype torch.float32 on cpu"),
+            (torch.tensor([1, 2], dtype=torch.int32), f"{shape} shape (2,), dtype torch.int32"),
+            (torch.tensor([True]), f"{shape} shape (1,), dtype torch.bool"),
+            (torch.tensor([[1, 2]]), f"{shape} shape (1, 2), dtype torch.int64"),
+            (torch.tensor(1), f"{shape} shape (), dtype torch.int64"),
+            (torch.tensor([1, 2], device="meta"), "dtype torch.int64 on meta; pass for instance"),
+            (torch.tensor([-1, 2]), "a seed must be from 0 to 2**128 - 1, got -1"),
+            (torch.tensor([1, -2]), "each entry of the key in rng=(seed, *key) must be from 0 to"),
+            (torch.tensor([1, 0, 2**32]), "2**32 - 1, got 4294967296; take it modulo 2**32"),
+        ]
+        like = torch.zeros(1)
+        for make in (zeta_plan, mixup_plan, lambda n, **k: cutmix_plan((n, 4, 4), **k)):
+            for key, message in cases:
+                with pytest.raises(ValueError, match=re.escape(message)):
+                    make(4, rng=key, like=like)
+            with pytest.raises(TypeError, match=r"rng must be None.* got \(\)"):
+                make(4, rng=torch.tensor([], dtype=torch.int64), like=like)
+            with pytest.raises(TypeError, match=r"got torch.Tensor; .* goes with arrays of that"):
+                make(4, rng=torch.tensor([1, 2]))
+
     def test_a_cpu_generator_serves_any_device(self):
         import torch
 
@@ -207,6 +260,75 @@ def test_portable_weights_have_the_right_law():
         # The weights tell nothing about the partner.
         partner = mixup_plan(20_000, alpha=alpha, rng=3).indices[:, 1]
         assert abs(stats.spearmanr(weights[:, 0], partner).statistic) < 0.03
+
+
+@pytest.mark.parametrize("alpha", [0.2, 1.0, 5.0])
+@pytest.mark.parametrize("rng", [4, (4, 1), (4, 2)])
+def test_portable_draws_are_independent(alpha, rng):
+    """Of each other, within a call and between calls, whatever was drawn before."""
+    from scipy import stats
+
+    n = 20_000
+    plan = mixup_plan(n, alpha=alpha, anchored=False, rng=rng)
+    boxes = cutmix_plan((n, 1000, 1000), alpha=alpha, rng=rng)
+    stream = stream_for(rng, None)
+    first, second, uniform = stream.dirichlet(alpha, (n, 2)), None, None
+    second, uniform = stream.dirichlet(alpha, (n, 2)), stream.uniform((n, 2))
+    law = stats.beta(alpha, alpha)
+    for weights in (plan.weights, first, second):
+        np.testing.assert_allclose(weights.sum(axis=1), 1, rtol=1e-12)
+        for column in weights.T:
+            assert stats.kstest(column, law.cdf).pvalue > 1e-4
+    for column in uniform.T:
+        assert stats.kstest(column, "uniform").pvalue > 1e-4
+    step = mixup_plan(n, alpha=alpha, rng=(9, 1)).weights[:, 0]
+    following = mixup_plan(n, alpha=alpha, rng=(9, 2)).weights[:, 0]
+    centres = (boxes.lower + boxes.upper) / 2
+    pairs = [
+        *((plan.weights[:, 0], column) for column in plan.indices.T),
+        *((first[:, 0], other) for other in (second[:, 0], *uniform.T, *plan.indices.T)),
+        (uniform[:, 0], uniform[:, 1]),
+        (first[:-1, 0], first[1:, 0]),
+        (step, following),
+        # The smaller a box the less it is clipped, but it is not further to one side.
+        *((boxes.volumes.weights[:, 1], column) for column in (*centres.T, *plan.indices.T)),
+        (centres[:, 0], centres[:, 1]),
+    ]
+    for a, b in pairs:
+        assert abs(stats.spearmanr(a, b).statistic) < 0.03
+
+
+def test_portable_numbers_do_not_depend_on_orderings():
+    """Neither on whether they were drawn before, nor on how many."""
+    for rng in (0, (5, 1, 2), np.random.SeedSequence(3)):
+        plain = stream_for(rng, None)
+        expected = plain.dirichlet(0.4, (50, 2)), plain.uniform((50, 3))
+        for num_outputs, n, num_mix in ((5, 5, 2), (5000, 5000, 3), (300, 400, 400)):
+            stream = stream_for(rng, None)
+            indices = stream.orderings(num_outputs, n, num_mix, anchored=True)
+            weights = stream.dirichlet(0.4, (50, 2))
+            stream.orderings(7, 7, 7, anchored=False)
+            assert np.array_equal(weights, expected[0])
+            assert np.array_equal(stream.uniform((50, 3)), expected[1])
+            # Nor the other way round.
+            late = stream_for(rng, None)
+            late.dirichlet(1.0, (9, 2))
+            again = late.orderings(num_outputs, n, num_mix, anchored=True)
+            assert np.array_equal(again, indices)
+    few, many = (mixup_plan(50, num_outputs=m, rng=1) for m in (20, 1000))
+    assert np.array_equal(few.weights, many.weights[:20])
+
+
+def test_portable_numbers_are_not_made_of_the_words_of_the_orderings():
+    """Each call has a stretch of the counter to itself, far from the others."""
+    words = np.random.Philox(np.random.SeedSequence(8)).random_raw(4096)
+    used = set((words >> np.uint64(11)) * 2.0**-53)  # as NumPy makes numbers of words
+    stream = stream_for(8, None)
+    for _ in range(4):
+        numbers = stream.uniform((4096,))
+        assert used.isdisjoint(numbers)
+        used.update(numbers)
+    assert len(used) == 5 * 4096
 
 
 @pytest.mark.parametrize("source", ["portable", "torch", "jax"])

@@ -206,16 +206,33 @@ def test_uint8_images_and_any_collate_function():
 
 
 def test_copies_and_pickles_have_shared_memory_of_their_own():
-    samples = [Rows()[i] for i in range(BATCH)]
     mix = collate()
     for other in (copy.deepcopy(mix), pickle.loads(pickle.dumps(mix))):
-        other.set_epoch(3)
-        assert int(mix._shared[0]) == 0
-        batches = loader(other, 1)
-        expected = collate()
-        expected.set_epoch(3)
-        assert_equal(list(batches), list(loader(expected)))
-        assert len(other(samples)) == 2
+        batches = loader(other, 1, persistent_workers=True)
+        for epoch in (3, 4):
+            other.set_epoch(epoch)
+            expected = collate()
+            expected.set_epoch(epoch)
+            assert_equal(list(batches), list(loader(expected)))
+    assert_equal(list(loader(mix)), list(loader(collate())))
+
+
+def test_without_a_seed_draws_follow_torch():
+    def run(seed):
+        torch.manual_seed(seed)
+        return list(loader(collate(seed=None), 1))
+
+    assert_equal(run(1), run(1))
+    assert not set(relative(run(1))) & set(relative(run(2)))
+
+
+def test_workers_that_know_no_ranks_are_told(monkeypatch):
+    """A process that is spawned does not know what torch.distributed was told in its parent."""
+    mix = collate()
+    monkeypatch.setattr("zetamix.torch.collate.process_rank", lambda: 3)
+    assert_equal(
+        list(loader(mix, 1, multiprocessing_context="spawn")), list(loader(collate(rank=3)))
+    )
 
 
 def test_what_is_shown():

@@ -110,7 +110,7 @@ def test_samples_alone():
 @pytest.mark.parametrize(
     ("batch_of", "path"),
     [
-        (lambda x, y: {"LABELS": y, "label_free": x, "image": x}, "LABELS"),
+        (lambda x, y: {"a_label": x, "image": x, "laBels": y}, "laBels"),
         (lambda x, y: {"image": x, "my_Label_id": y}, "my_Label_id"),
         (lambda x, y: {"image": x, "targets": y}, "targets"),
         (lambda x, y: (x, {"target": y}), None),
@@ -309,6 +309,20 @@ def test_label_smoothing(p):
     logits = torch.randn(16, 5)
     loss = torch.nn.functional.cross_entropy
     torch.testing.assert_close(loss(logits, soft), loss(logits, hard, label_smoothing=0.1))
+
+
+@pytest.mark.parametrize("options", [{"alpha": 0.2}, {"per_sample": False}])
+def test_options_of_mixup(options):
+    x = torch.rand(8, 3, 6)
+    expected = mixup_plan(8, rng=(0, 0, 0), like=x, **options) @ x
+    assert torch.equal(Mixup(seed=0, **options)(x), expected)
+
+
+@pytest.mark.parametrize("options", [{"alpha": 0.2}, {"per_sample": False}, {"axes": (-1,)}])
+def test_options_of_cutmix(options):
+    x = torch.rand(8, 3, 6, 6)
+    expected = cutmix_plan((8, 3, 6, 6), rng=(0, 0, 0), like=x, **options) @ x
+    assert torch.equal(CutMix(seed=0, **options)(x), expected)
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])

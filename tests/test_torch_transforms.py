@@ -1,5 +1,6 @@
 """torch.compile, autograd, vmap, autocast and memory formats."""
 
+import math
 import warnings
 
 import numpy as np
@@ -8,6 +9,7 @@ import pytest
 from zetamix_core import (
     MixPlan,
     cutmix,
+    cutmix_plan,
     dirichlet_plan,
     mixup,
     mixup_plan,
@@ -153,6 +155,161 @@ def test_a_bad_gamma_gives_nan_in_a_graph():
     assert step(torch.tensor(float("inf"))).tolist() == [1, 0, 0, 0]
 
 
+# --- keys in tensors ------------------------------------------------------------------------------
+
+
+def arrays(plan):
+    return plan.indices, plan.weights
+
+
+def captured(function):
+    """Compile the whole function, as a graph of shapes and gradients that runs without code."""
+    return torch.compile(function, fullgraph=True, backend="aot_eager")
+
+
+@pytest.mark.parametrize("make", [zeta_plan, mixup_plan, dirichlet_plan])
+@pytest.mark.parametrize(
+    "options", [{}, {"anchored": False, "num_outputs": 20}], ids=["anchored", "free"]
+)
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_a_compiled_key_draws_the_same_plan(make, options, dtype):
+    x = torch.randn(9, 3, dtype=dtype)
+
+    def step(x, key):
+        plan = make(9, rng=key, like=x, **options)
+        return *arrays(plan), plan @ x, plan.mix_labels(torch.arange(9), 9)
+
+    traced = captured(step)
+    for key in ((3,), (3, 1), (3, 1, 2**32 - 1)):
+        indices, weights, mixed, soft = traced(x, torch.tensor(key))
+        plan = make(9, rng=key, like=x, **options)
+        assert torch.equal(indices, plan.indices)
+        if make is zeta_plan:  # computed in the graph
+            torch.testing.assert_close(weights, plan.weights)
+        else:
+            assert torch.equal(weights, plan.weights)
+            assert weights.dtype == dtype
+        torch.testing.assert_close(mixed, plan @ x)
+        torch.testing.assert_close(soft, plan.mix_labels(torch.arange(9), 9))
+
+
+@pytest.mark.parametrize("options", [{}, {"per_sample": False, "axes": (1,), "anchored": False}])
+def test_a_compiled_key_draws_the_same_boxes(options):
+    x = torch.randn(9, 6, 7)
+
+    def step(x, key):
+        plan = cutmix_plan(x.shape, rng=key, like=x, **options)
+        return *arrays(plan.volumes), plan.lower, plan.upper, plan @ x
+
+    traced = compiled(step)
+    for key in ((3,), (3, 1)):
+        plan = cutmix_plan(x.shape, rng=key, like=x, **options)
+        expected = (*arrays(plan.volumes), plan.lower, plan.upper, plan @ x)
+        torch.testing.assert_close(traced(x, torch.tensor(key)), expected, rtol=1e-6, atol=0)
+    assert not torch.equal(expected[-1], x)
+
+
+def test_a_new_key_does_not_recompile():
+    from torch._dynamo.testing import CompileCounter
+
+    counter, outputs = CompileCounter(), []
+
+    @torch.compile(fullgraph=True, backend=counter)
+    def step(x, key):
+        plan = mixup_plan(x.shape[0], rng=key, like=x)
+        return plan @ cutmix(zeta_mixup(x, rng=key)[0], rng=key)[0]
+
+    x = torch.randn(16, 4, 4)
+    for number in range(5):
+        outputs.append(step(x, torch.tensor([3, number])))
+        pair = (3, number)
+        expected = mixup_plan(16, rng=pair) @ cutmix(zeta_mixup(x, rng=pair)[0], rng=pair)[0]
+        torch.testing.assert_close(outputs[-1], expected)
+    assert counter.frame_count == 1
+    assert not any(torch.equal(outputs[0], other) for other in outputs[1:])
+    for n in (17, 18, 19, 20):  # the length becomes a symbol, once
+        step(torch.randn(n, 4, 4), torch.tensor([3, n]))
+    assert counter.frame_count <= 3
+
+
+def test_a_step_that_counts_in_the_graph():
+    """The key made where it is used, of a counter that stays a tensor."""
+
+    @torch.compile(fullgraph=True)
+    def step(x, count):
+        count += 1
+        return mixup_plan(8, rng=torch.stack([torch.tensor(5), count]), like=x).weights
+
+    x, count = torch.randn(8, 3), torch.tensor(0)
+    for number in (1, 2, 3):
+        expected = mixup_plan(8, rng=(5, number), like=x).weights
+        assert torch.equal(step(x, count), expected)
+
+
+@pytest.mark.parametrize(
+    ("key", "message"),
+    [
+        (torch.tensor([1.0]), "a tensor as rng is a key .*float32"),
+        (torch.tensor([[1, 2]]), r"a tensor as rng is a key .*\(1, 2\)"),
+        (torch.tensor([-1, 0]), "a seed must be from 0"),
+        (torch.tensor([1, -1]), "each entry of the key"),
+        (torch.tensor([1, 2**32]), "each entry of the key"),
+    ],
+)
+def test_bad_keys_in_a_graph(key, message):
+    for make in (zeta_plan, mixup_plan):
+        torch.compiler.reset()
+        with pytest.raises(Exception, match=message):
+            captured(lambda x, key, make=make: make(4, rng=key, like=x) @ x)(torch.ones(4, 2), key)
+
+
+def test_gradients_flow_past_a_key():
+    x = torch.randn(6, 3, requires_grad=True)
+    gamma = torch.tensor(2.0, requires_grad=True)
+
+    def loss(x, gamma, key):
+        return zeta_mixup(x, gamma=gamma, rng=key)[0].square().sum()
+
+    slopes = [
+        torch.autograd.grad(function(x, gamma, torch.tensor([1, 2])), (x, gamma))
+        for function in (loss, compiled(loss))
+    ]
+    torch.testing.assert_close(*slopes)
+    assert slopes[0][1] != 0
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_operators_keep_the_rules_of_torch(dtype):
+    """Their schema, the shapes of their fake versions, tracing, and no gradient."""
+    from zetamix_core.sampling import _torch
+
+    key, place = torch.tensor([1, 2]), torch.device("cpu")
+    for arguments in ((5, 8, 3, True), (9, 4, 4, False), (3, 5, 1, True)):
+        torch.library.opcheck(_torch._orderings, (key, *arguments, place))
+    for calls in (0, 2):
+        torch.library.opcheck(_torch._dirichlet, (key, calls, 0.4, [5, 2], dtype, place))
+        torch.library.opcheck(_torch._uniform, (key, calls, [5, 2], dtype, place))
+    assert _torch._dirichlet(key, 0, 0.4, [5, 2], dtype, place).dtype == dtype
+
+
+def test_operators_draw_call_by_call_as_the_portable_stream():
+    from zetamix_core.sampling import _torch, stream_for
+
+    like = torch.zeros(1, dtype=torch.float64)
+    traced, portable = _torch.KeyStream(torch.tensor([1, 2]), like), stream_for((1, 2), like)
+    draws = [
+        lambda stream: stream.orderings(9, 9, 4, anchored=True),
+        lambda stream: stream.dirichlet(0.3, (9, 4)),
+        lambda stream: stream.uniform((9, 2)),
+        lambda stream: stream.uniform((3,)),
+        lambda stream: stream.dirichlet(2.0, (1, 2)),
+    ]
+    for draw in draws:
+        a, b = draw(traced), draw(portable)
+        assert torch.equal(a, b)
+        assert a.dtype == b.dtype
+
+
 # --- gradients ------------------------------------------------------------------------------------
 
 
@@ -175,6 +332,16 @@ def test_gradient_in_one_gamma_an_output():
     limit = torch.tensor(float("inf"), requires_grad=True)
     zeta_weights(4, gamma=limit, like=limit)[0].backward()
     assert limit.grad == 0
+
+
+@pytest.mark.parametrize("num_mix", [2, 4])
+def test_gradient_in_an_infinite_gamma_beside_infinite_samples(num_mix):
+    x = torch.tensor([[1.0], [math.inf], [math.inf], [math.inf]])
+    gamma = torch.tensor(math.inf, requires_grad=True)
+    mixed = zeta_plan(4, gamma=gamma, num_mix=num_mix, num_outputs=1, rng=0, like=x) @ x
+    assert mixed == 1
+    mixed.sum().backward()
+    assert gamma.grad == 0
 
 
 def test_compiled_gradient():

@@ -105,7 +105,10 @@ def from_host(host: np.ndarray, like: Array | None) -> Array:
         return host
     if is_torch(like):
         # Copied first, because from_numpy shares memory, which is not to be written to.
-        return sys.modules["torch"].from_numpy(host.copy()).to(like.device, non_blocking=True)
+        tensor = sys.modules["torch"].from_numpy(host.copy())
+        if like.device.type == "cuda":
+            tensor = tensor.pin_memory()  # else the copy may wait for what the device is doing
+        return tensor.to(like.device, non_blocking=True)
     if is_jax(like):
         jax = sys.modules["jax"]
         device = device_of(like)

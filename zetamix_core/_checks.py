@@ -157,8 +157,9 @@ def check_same_samples(x: Array, y: Array) -> None:
     check_is_array("y", y)
     if y.shape[0] != x.shape[0]:
         raise ValueError(
-            f"x and y must have the same number of samples, got {x.shape[0]} and {y.shape[0]}; "
-            f"check that they come from the same batch"
+            f"x and y must have the same number of samples, got {x.shape[0]} and {y.shape[0]} "
+            f"(shapes {tuple(x.shape)} and {tuple(y.shape)}); check that they come from the same "
+            f"batch"
         )
     check_same_place(x, y, "x and y", f"convert y to {library(x)} on the device of x")
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Collection, Iterable, Mapping, MutableMapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, MutableMapping
 from typing import Any
 
 from zetamix_core._arrays import is_array, kind
@@ -48,7 +48,9 @@ def check_averageable(path: str, leaf: Any) -> None:
 
 
 def _check_paths(name: str, paths: Any) -> Any:
-    """Check that leaves are declared by their paths."""
+    """Check that leaves are declared by their paths, and return these to be read repeatedly."""
+    if isinstance(paths, Iterator):
+        paths = list(paths)
     expected = Mapping if name == "num_classes" else Iterable
     if not isinstance(paths, expected) or not all(isinstance(path, str) for path in paths):
         example = "{'label': 10}" if name == "num_classes" else "['image']"

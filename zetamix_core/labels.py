@@ -103,13 +103,14 @@ def check_values(y: Array, num_classes: int) -> bool:
         if low < 0 or high > 1:
             raise ValueError(
                 f"integer labels of shape (N, num_classes) must be 0 or 1, got values from {low} "
-                f"to {high} in shape {tuple(y.shape)}; cast counts or soft labels to a floating "
-                f"dtype"
+                f"to {high} in shape {tuple(y.shape)} and dtype {y.dtype}; cast counts or soft "
+                f"labels to a floating dtype"
             )
     elif low < 0 or high >= num_classes:
         raise ValueError(
             f"labels must be classes from 0 to num_classes - 1 = {num_classes - 1}, got values "
-            f"from {low} to {high}; pass a larger num_classes, or renumber the labels"
+            f"from {low} to {high} in shape {tuple(y.shape)} and dtype {y.dtype}; pass a larger "
+            f"num_classes, or renumber the labels"
         )
     return True
 

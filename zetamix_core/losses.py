@@ -10,15 +10,17 @@ from zetamix_core._arrays import (
     Namespace,
     cast,
     device_of,
+    is_array,
     is_dask,
+    is_torch,
     kind,
-    library,
     namespace,
     working_dtype,
 )
-from zetamix_core._checks import check_count, check_is_array
+from zetamix_core._checks import check_count, check_is_array, check_same_place, check_samples
 from zetamix_core.cutmix import CutMixPlan
 from zetamix_core.labels import check_values
+from zetamix_core.mixing import output_dtype
 from zetamix_core.plans import MixPlan
 
 __all__ = ["mixed_accuracy", "mixed_loss"]
@@ -50,7 +52,7 @@ def mixed_loss(
     pred : array, shape (M, ...)
         Predictions for the mixed samples.
     y : array, shape (N, ...)
-        Labels of the original samples, as `loss` takes them.
+        Labels of the original samples, as `loss` takes them; integers of torch are made int64.
     plan : MixPlan or CutMixPlan
         The plan that mixed the samples.
     reduction : {"mean", "sum", "none"}, default "mean"
@@ -88,14 +90,17 @@ def mixed_loss(
         raise ValueError(f"reduction must be one of {_REDUCTIONS}, got {reduction!r}; pass 'mean'")
     indices, weights = _entries(plan, y)
     xp = namespace(y)
+    # Torch takes from few unsigned dtypes, and its losses want these classes.
+    y = cast(y, xp.int64) if is_torch(y) and kind(y) == "integer" else y
     total: Any = 0
     for r in range(indices.shape[1]):
         values = loss(pred, xp.take(y, indices[:, r], axis=0))
-        _check_values(values, indices.shape[0])
-        work = working_dtype(xp, values.dtype)
+        _check_values(values, y, indices.shape[0])
+        work = working_dtype(xp, output_dtype(values))
         weight = cast(weights[:, r], work)[(...,) + (None,) * (values.ndim - 1)]
-        # A label without weight does not count, not even if its loss is infinite.
-        total = total + xp.where(weight == 0, 0, cast(values, work) * weight)
+        # A label without weight does not count, not even if its loss is infinite; taken out before
+        # the product, it does not get into the gradient of the weight either.
+        total = total + xp.where(weight == 0, 0, cast(values, work)) * weight
     if reduction == "none":
         return total
     return xp.mean(total) if reduction == "mean" else xp.sum(total)
@@ -159,7 +164,9 @@ def mixed_accuracy(
         candidates = [(best[:, k], _pick(xp, y, best[:, k])) for k in range(_at_most(top_k, pred))]
         hits = [share * cast(_is_scored(xp, pred, ids), y.dtype) for ids, share in candidates]
     else:
-        ids, shares = _label_plan(plan).sparse_labels(y)
+        plan = _label_plan(plan)
+        _check_classes(y, pred, plan.shape[0])
+        ids, shares = plan.sparse_labels(y)
         if not check_values(y, pred.shape[1]):
             good = (ids >= 0) & (ids < pred.shape[1])
             ids, shares = xp.where(good, ids, 0), xp.where(good, shares, xp.nan)
@@ -193,9 +200,8 @@ def _is_among_best(xp: Namespace, pred: Array, classes: Array, top_k: int) -> Ar
 
 def _pick(xp: Namespace, rows: Array, columns: Array) -> Array:
     """Return ``rows[i, columns[i]]`` for each i."""
-    columns = cast(columns, xp.int64)
-    starts = xp.arange(rows.shape[0], dtype=columns.dtype, device=device_of(rows)) * rows.shape[1]
-    return xp.take(xp.reshape(rows, (-1,)), starts + columns, axis=0)
+    starts = xp.arange(rows.shape[0], device=device_of(rows)) * rows.shape[1]
+    return xp.take(xp.reshape(rows, (-1,)), starts + cast(columns, starts.dtype), axis=0)
 
 
 def _entries(plan: Any, y: Array) -> tuple[Array, Array]:
@@ -214,30 +220,41 @@ def _label_plan(plan: Any) -> MixPlan:
     return plan.volumes if isinstance(plan, CutMixPlan) else plan
 
 
-def _check_values(values: Any, num_outputs: int) -> None:
-    check_is_array("what loss returns", values)
-    if values.shape[0] != num_outputs:
+def _check_values(values: Any, y: Array, num_outputs: int) -> None:
+    if is_array(values) and tuple(values.shape[:1]) != (num_outputs,):
         raise ValueError(
             f"loss must return one value for each of {num_outputs} outputs, got shape "
             f"{tuple(values.shape)}; turn its own reduction off"
         )
+    check_is_array("what loss returns", values)
+    check_same_place(y, values, "y and what loss returns", "convert y")
 
 
 def _check_scores(pred: Array) -> None:
     check_is_array("pred", pred)
     if is_dask(pred):
         raise TypeError("pred must not be lazy, got a Dask array; pass pred.compute()")
-    if pred.ndim != 2 or kind(pred) != "floating":
+    if pred.ndim != 2 or pred.shape[1] < 1 or kind(pred) != "floating":
         raise ValueError(
             f"pred must be floating scores of shape (M, num_classes), got shape "
             f"{tuple(pred.shape)} and dtype {pred.dtype}; move the class axis last"
+        )
+    check_samples("pred", pred)
+
+
+def _check_classes(y: Array, pred: Array, num_outputs: int) -> None:
+    check_is_array("y", y)
+    check_same_place(pred, y, "pred and y", "convert y")
+    if pred.shape[0] != num_outputs:
+        raise ValueError(
+            f"pred must have a row for each of {num_outputs} outputs of the plan, got shape "
+            f"{tuple(pred.shape)}; predict for the mixed samples"
         )
 
 
 def _check_soft(y: Array, pred: Array) -> None:
     check_is_array("y", y)
-    if library(y) != library(pred):
-        raise TypeError(f"y and pred must be of one library, got {library(y)} and {library(pred)}")
+    check_same_place(pred, y, "pred and y", "convert y")
     if y.shape != pred.shape or kind(y) != "floating":
         raise ValueError(
             f"soft labels must be floating and of the shape of pred, {tuple(pred.shape)}, got "

@@ -170,9 +170,10 @@ def _gather_sum(
 
     def term(r: Any) -> Array:
         weight = weights[r] if weights.ndim == 1 else weights[:, r][:, None]
-        product = cast(xp.take(rows, indices[:, r], axis=0), work) * weight
-        # A sample without weight is not used, not even to multiply its infinities by zero.
-        return product if all_positive else xp.where(weight == 0, 0, product)
+        sample = cast(xp.take(rows, indices[:, r], axis=0), work)
+        # A sample without weight is not used, not even to multiply its infinities by zero, neither
+        # here nor in the gradient of the weight.
+        return (sample if all_positive else xp.where(weight == 0, 0, sample)) * weight
 
     if is_jax(rows) and num_mix > _MAX_UNROLLED:
         loop = sys.modules["jax"].lax.fori_loop

@@ -93,10 +93,9 @@ class OneOf(Drawing):
     def _choose(self) -> int:
         key, step = self._advance()
         uniform = stream_for(key, step.double()).uniform((1,))
-        ends = torch.tensor(self.p, dtype=torch.float64, device="cpu").cumsum(0)
-        # The last end may round to less than one.
-        chosen = torch.searchsorted(ends, uniform, right=True).clamp(max=len(self.p) - 1)
-        return int(chosen.item())
+        # Without the last end, which might round to less than one.
+        ends = torch.tensor(self.p[:-1], dtype=torch.float64, device="cpu").cumsum(0)
+        return int(torch.searchsorted(ends, uniform, right=True).item())
 
 
 def _check_transforms(transforms: Any) -> None:
