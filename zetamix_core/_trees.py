@@ -61,6 +61,15 @@ def _check_paths(name: str, paths: Any) -> Any:
     return paths
 
 
+def paths_of_data(batch: Any) -> tuple[str, ...]:
+    """Return the path of an array alone or first of a pair: samples, be they of integers."""
+    if is_array(batch):
+        return ("",)
+    if isinstance(batch, (tuple, list)) and batch and is_array(batch[0]):
+        return (str(getattr(batch, "_fields", "0")[0]),)
+    return ()
+
+
 def map_leaves(
     function: Callable[[str, Any], Any],
     tree: Any,

@@ -13,7 +13,7 @@ from zetamix.torch._batches import LabelsGetter, describe, find_labels, leaves_o
 from zetamix.torch._draws import Drawing
 from zetamix_core import CutMixPlan, MixPlan, cutmix_plan, mixup_plan, zeta_plan
 from zetamix_core._checks import check_alpha, check_count, check_gamma
-from zetamix_core._trees import mix_tree
+from zetamix_core._trees import mix_tree, paths_of_data
 from zetamix_core.sampling import Stream, stream_for
 
 Gamma = float | Tensor | tuple[float, float] | Callable[[Tensor], Any]
@@ -116,7 +116,7 @@ class BatchMix(Drawing):
             plan,
             batch,
             num_classes=classes,
-            as_data=(*self.as_data, *_first_of(batch)),
+            as_data=(*self.as_data, *paths_of_data(batch)),
             keep=self.keep,
             label_smoothing=self.label_smoothing,
         )
@@ -406,15 +406,6 @@ class CutMix(BatchMix):
             rng=stream,
             like=x,
         )
-
-
-def _first_of(batch: Any) -> tuple[str, ...]:
-    """Return the path of what comes first in a batch, which is data even if it is of integers."""
-    if isinstance(batch, Tensor):
-        return ("",)
-    if isinstance(batch, (tuple, list)) and batch and isinstance(batch[0], Tensor):
-        return (str(getattr(batch, "_fields", "0")[0]),)
-    return ()
 
 
 def _check_gamma(gamma: Any) -> None:

@@ -1,0 +1,127 @@
+"""Batches as pytrees: what is checked before a plan is drawn, and how it is applied."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import jax
+from jax import numpy as jnp
+from jax.tree_util import keystr, tree_flatten_with_path
+
+from zetamix_core import CutMixPlan, MixPlan
+from zetamix_core._arrays import is_array, is_jax, is_numpy, is_whole_number, kind, library
+from zetamix_core._checks import check_samples
+from zetamix_core.sampling._jax import is_key
+
+
+class Leaves(NamedTuple):
+    """The arrays of a pytree with their names for messages, and the way back."""
+
+    names: list[str]
+    arrays: list[jax.Array]
+    structure: Any
+
+
+class Batch(NamedTuple):
+    samples: Leaves
+    labels: Leaves
+
+    @property
+    def first(self) -> jax.Array:
+        return self.samples.arrays[0]
+
+
+def checked_batch(key: Any, x: Any, y: Any, axis_name: Any) -> tuple[jax.Array, Batch]:
+    """Return the key of this shard, and the batch as JAX arrays."""
+    if not is_key(key):
+        what = f"shape {key.shape} and dtype {key.dtype}" if is_array(key) else f"{key!r}"
+        raise TypeError(
+            f"key must be one JAX key, got {what} of type {type(key).__name__}; pass "
+            f"jax.random.key(0), or one of the keys that split makes"
+        )
+    batch = Batch(_leaves("x", x), _leaves("y", y))
+    if not batch.samples.arrays:
+        raise ValueError(f"x must hold one array or more, got {x!r}; pass the samples")
+    _check_lengths(batch)
+    _check_averageable(batch.samples)
+    if axis_name is not None:
+        key = jax.random.fold_in(key, jax.lax.axis_index(axis_name))
+    return key, batch
+
+
+def _leaves(name: str, tree: Any) -> Leaves:
+    paths, structure = tree_flatten_with_path(tree)
+    names = [name + keystr(path) for path, _ in paths]
+    arrays = [_as_jax(name, leaf) for name, (_, leaf) in zip(names, paths, strict=True)]
+    return Leaves(names, arrays, structure)
+
+
+def _as_jax(name: str, leaf: Any) -> jax.Array:
+    check_samples(name, leaf)
+    if not (is_jax(leaf) or is_numpy(leaf)):
+        raise TypeError(
+            f"{name} must be an array of JAX or NumPy, got one of {library(leaf)}; convert it, for "
+            f"instance with jax.numpy.from_dlpack"
+        )
+    _at(name, kind, leaf)  # refuses what holds no numbers
+    return jnp.asarray(leaf)
+
+
+def _check_lengths(batch: Batch) -> None:
+    n = batch.first.shape[0]
+    for names, arrays, _ in batch:
+        for name, array in zip(names, arrays, strict=True):
+            if array.shape[0] != n:
+                raise ValueError(
+                    f"all arrays of x and y must have the same number of samples, got {n} in "
+                    f"{batch.samples.names[0]} and {array.shape[0]} in {name}; check that they "
+                    f"come from the same batch"
+                )
+
+
+def _check_averageable(samples: Leaves) -> None:
+    for name, array in zip(samples.names, samples.arrays, strict=True):
+        if len(samples.arrays) > 1 and kind(array) in ("integer", "bool"):
+            raise ValueError(
+                f"beside other arrays, x may hold floating ones only, lest class numbers be "
+                f"averaged, got shape {array.shape} and dtype {array.dtype} at {name}; pass "
+                f"labels as y, or cast data to a floating dtype"
+            )
+
+
+def mixed_batch(plan: MixPlan | CutMixPlan, batch: Batch, num_classes: Any) -> tuple[Any, Any]:
+    # Labels first: they are the ones that may be refused.
+    names, labels, structure = batch.labels
+    counts = _counts(structure, num_classes)
+    y_mixed = [
+        _at(name, plan.mix_labels, label, count)
+        for name, label, count in zip(names, labels, counts, strict=True)
+    ]
+    names, samples, in_x = batch.samples
+    x_mixed = [
+        _at(name, plan.__matmul__, sample) for name, sample in zip(names, samples, strict=True)
+    ]
+    return in_x.unflatten(x_mixed), structure.unflatten(y_mixed)
+
+
+def _counts(structure: Any, num_classes: Any) -> list[Any]:
+    """Return the number of classes of each array of `y`."""
+    if num_classes is None or is_whole_number(num_classes):
+        return [num_classes] * structure.num_leaves
+    try:
+        return list(structure.flatten_up_to(num_classes))
+    except (TypeError, ValueError) as error:
+        raise ValueError(
+            f"num_classes must be an int or of the structure of y, got {num_classes!r} for "
+            f"{structure}; give each array of y an int, or None for floating labels"
+        ) from error
+
+
+def _at(name: str, function: Callable[..., Any], *arguments: Any) -> Any:
+    """Call `function`, and say which array it was if it refuses."""
+    try:
+        return function(*arguments)
+    except (TypeError, ValueError) as error:
+        error.add_note(f"at {name}")
+        raise

@@ -1,0 +1,264 @@
+"""One-call functions on pytrees: a key for each call, one plan for all leaves."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from zetamix.jax._batches import checked_batch, mixed_batch
+from zetamix_core import cutmix_plan, mixup_plan, zeta_plan
+from zetamix_core._arrays import is_whole_number
+
+__all__ = ["cutmix", "mixup", "zeta_mixup"]
+
+
+def zeta_mixup(
+    key: Any,
+    x: Any,
+    y: Any = None,
+    *,
+    gamma: Any = 2.8,
+    num_mix: int | None = None,
+    num_classes: Any = None,
+    anchored: bool = True,
+    axis_name: str | tuple[str, ...] | None = None,
+) -> tuple[Any, Any]:
+    r"""Mix a batch and its labels by ζ-mixup, in one traceable call.
+
+    .. math:: \hat{x}_i = \sum_{r=1}^{T} w_r \, x_{s_i(r)}, \quad
+              \hat{y}_i = \sum_{r=1}^{T} w_r \, y_{s_i(r)}, \quad
+              w_r = r^{-\gamma} / \sum_{j=1}^{T} j^{-\gamma}
+
+    All arrays of `x` and `y` are mixed by the same plan.
+
+    Parameters
+    ----------
+    key : JAX key
+        One key, typed or raw: `jax.random.key`, or what `jax.random.fold_in` makes of it.
+    x : pytree of arrays, each of shape (N, ...)
+        Samples. NumPy arrays are taken as JAX arrays. A single array may be of any dtype; of
+        several, none may hold integers or bool.
+    y : pytree of arrays, each of shape (N, ...), optional
+        Labels, each array in one of the forms of `MixPlan.mix_labels`.
+    gamma : float or array of shape () or (N,), default 2.8
+        Exponent :math:`\gamma \ge 0`: how close outputs stay to samples. It may be traced.
+    num_mix : int, optional
+        T, the number of samples in a mixture; the whole batch by default, and for a batch that has
+        fewer samples.
+    num_classes : int or pytree, optional
+        Number of classes for all arrays of `y`, or a pytree of the structure of `y` with one for
+        each, None for floating labels; required for integer labels.
+    anchored : bool, default True
+        Whether sample i has the largest weight in output i; else a random one has.
+    axis_name : str or tuple of str, optional
+        Named axes that the call is mapped over, as inside ``shard_map``: the index along them is
+        folded into the key, so that each shard draws its own plan.
+
+    Returns
+    -------
+    x_mixed : pytree of arrays, each of shape (N, ...)
+        The structure of `x`, with mixed arrays of the same dtypes; a single array of integers or
+        bool gives the default float.
+    y_mixed : pytree of arrays or None
+        The structure of `y`, with mixed labels, never in the precision of narrow floating samples.
+
+    Raises
+    ------
+    ValueError
+        If an argument is out of range, arrays differ in length, `x` has integers beside other
+        arrays, or `num_classes` does not have the structure of `y`. While tracing, labels and γ out
+        of range give NaN.
+    TypeError
+        If `key` is not one JAX key, or an argument has another wrong type.
+
+    See Also
+    --------
+    zetamix.zeta_plan : Draw once, apply to several arrays; a plan is a pytree.
+
+    References
+    ----------
+    Abhishek, Brown, Hamarneh, "Multi-sample ζ-mixup: richer, more realistic synthetic samples from
+    a p-series interpolant", Journal of Big Data 11:43 (2024).
+
+    Examples
+    --------
+    >>> import jax
+    >>> from jax import numpy as jnp
+    >>> from zetamix.jax import zeta_mixup
+    >>> x = {"image": jnp.ones((4, 8, 8)), "age": jnp.asarray([20.0, 30.0, 40.0, 50.0])}
+    >>> mixed, soft = zeta_mixup(jax.random.key(0), x, jnp.asarray([0, 2, 1, 2]), num_classes=3)
+    >>> mixed["image"].shape, mixed["age"].shape, soft.argmax(axis=1).tolist()
+    ((4, 8, 8), (4,), [0, 2, 1, 2])
+    """
+    key, batch = checked_batch(key, x, y, axis_name)
+    n = batch.first.shape[0]
+    if is_whole_number(num_mix):
+        num_mix = min(num_mix, n)  # type: ignore[type-var]  # a short last batch
+    plan = zeta_plan(n, gamma=gamma, num_mix=num_mix, anchored=anchored, rng=key, like=batch.first)
+    return mixed_batch(plan, batch, num_classes)
+
+
+def mixup(
+    key: Any,
+    x: Any,
+    y: Any = None,
+    *,
+    alpha: float = 1.0,
+    per_sample: bool = True,
+    num_classes: Any = None,
+    anchored: bool = True,
+    axis_name: str | tuple[str, ...] | None = None,
+) -> tuple[Any, Any]:
+    r"""Mix a batch and its labels by mixup, in pairs and in one traceable call.
+
+    .. math:: \hat{x} = \lambda x_1 + (1 - \lambda) x_2, \quad
+              \hat{y} = \lambda y_1 + (1 - \lambda) y_2, \quad
+              \lambda \sim \mathrm{Beta}(\alpha, \alpha)
+
+    Parameters
+    ----------
+    key : JAX key
+        One key, typed or raw.
+    x : pytree of arrays, each of shape (N, ...)
+        Samples, as in `zeta_mixup`.
+    y : pytree of arrays, each of shape (N, ...), optional
+        Labels, as in `zeta_mixup`.
+    alpha : float, default 1.0
+        Positive parameter of the Beta distribution; 1 draws :math:`\lambda` uniformly.
+    per_sample : bool, default True
+        Draw one :math:`\lambda` for each output, or one for the batch.
+    num_classes : int or pytree, optional
+        Number of classes, as in `zeta_mixup`; required for integer labels.
+    anchored : bool, default True
+        Whether sample i is the first of the pair of output i; else a random one is.
+    axis_name : str or tuple of str, optional
+        Named axes whose index is folded into the key, as in `zeta_mixup`.
+
+    Returns
+    -------
+    x_mixed : pytree of arrays, each of shape (N, ...)
+        Mixed samples, as from `zeta_mixup`.
+    y_mixed : pytree of arrays or None
+        Mixed labels.
+
+    Raises
+    ------
+    ValueError
+        As `zeta_mixup`.
+    TypeError
+        As `zeta_mixup`.
+
+    See Also
+    --------
+    zetamix.mixup_plan : Draw once, apply to several arrays.
+
+    References
+    ----------
+    Zhang, Cissé, Dauphin, Lopez-Paz, "mixup: Beyond Empirical Risk Minimization", ICLR 2018.
+
+    Examples
+    --------
+    >>> import jax
+    >>> from jax import numpy as jnp
+    >>> from zetamix.jax import mixup
+    >>> mixed, soft = mixup(jax.random.key(0), jnp.eye(4), jnp.eye(4))
+    >>> bool(jnp.array_equal(mixed, soft)), soft.sum(axis=1).round(3).tolist()
+    (True, [1.0, 1.0, 1.0, 1.0])
+    """
+    key, batch = checked_batch(key, x, y, axis_name)
+    plan = mixup_plan(
+        batch.first.shape[0],
+        alpha=alpha,
+        per_sample=per_sample,
+        anchored=anchored,
+        rng=key,
+        like=batch.first,
+    )
+    return mixed_batch(plan, batch, num_classes)
+
+
+def cutmix(
+    key: Any,
+    x: Any,
+    y: Any = None,
+    *,
+    alpha: float = 1.0,
+    axes: Sequence[int] = (-2, -1),
+    per_sample: bool = True,
+    num_classes: Any = None,
+    anchored: bool = True,
+    axis_name: str | tuple[str, ...] | None = None,
+) -> tuple[Any, Any]:
+    r"""Paste a random box of one sample into another, and mix labels by volume.
+
+    The sides of the box are the share :math:`(1 - \lambda)^{1/k}` of each of k axes, with
+    :math:`\lambda \sim \mathrm{Beta}(\alpha, \alpha)`; its centre is uniform. A box that reaches
+    over the border is clipped, and labels are mixed with the share of the sample that is left.
+
+    Parameters
+    ----------
+    key : JAX key
+        One key, typed or raw.
+    x : pytree of arrays, each of shape (N, ...)
+        Samples, as in `zeta_mixup`, all as long as the first along the axes of the box.
+    y : pytree of arrays, each of shape (N, ...), optional
+        Labels, as in `zeta_mixup`, except masks.
+    alpha : float, default 1.0
+        Positive parameter of the Beta distribution.
+    axes : sequence of int, default (-2, -1)
+        Axes that the box extends along, in each array of `x`; any number but the first axis.
+    per_sample : bool, default True
+        Draw a box for each output, or one for the batch.
+    num_classes : int or pytree, optional
+        Number of classes, as in `zeta_mixup`; required for integer labels.
+    anchored : bool, default True
+        Whether the box is pasted into sample i for output i; else into a random one.
+    axis_name : str or tuple of str, optional
+        Named axes whose index is folded into the key, as in `zeta_mixup`.
+
+    Returns
+    -------
+    x_mixed : pytree of arrays, each of shape (N, ...)
+        Samples with pasted boxes, of the dtypes of `x`: nothing is averaged, so that a single array
+        of integers stays one.
+    y_mixed : pytree of arrays or None
+        Mixed labels.
+
+    Raises
+    ------
+    ValueError
+        As `zeta_mixup`; also if arrays of `x` differ in length along `axes`, or `y` has a mask.
+    TypeError
+        As `zeta_mixup`.
+
+    See Also
+    --------
+    zetamix.cutmix_plan : Draw once, apply to several arrays.
+
+    References
+    ----------
+    Yun, Han, Oh, Chun, Choe, Yoo, "CutMix: Regularization Strategy to Train Strong Classifiers with
+    Localizable Features", ICCV 2019.
+
+    Examples
+    --------
+    >>> import jax
+    >>> from jax import numpy as jnp
+    >>> from zetamix.jax import cutmix
+    >>> y = jnp.asarray([0, 1, 1, 0])
+    >>> x = jnp.ones((4, 8, 8)) * y[:, None, None]
+    >>> mixed, soft = cutmix(jax.random.key(0), x, y, num_classes=2)
+    >>> bool(jnp.allclose(mixed.mean(axis=(1, 2)), soft[:, 1]))
+    True
+    """
+    key, batch = checked_batch(key, x, y, axis_name)
+    plan = cutmix_plan(
+        batch.first.shape,
+        alpha=alpha,
+        axes=axes,
+        per_sample=per_sample,
+        anchored=anchored,
+        rng=key,
+        like=batch.first,
+    )
+    return mixed_batch(plan, batch, num_classes)

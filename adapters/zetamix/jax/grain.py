@@ -1,0 +1,141 @@
+"""ζ-mixup of NumPy batches in Grain's pipelines; the one module here that imports Grain."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Collection, Mapping
+from typing import Any
+
+import grain
+import numpy as np
+
+from zetamix_core import zeta_plan
+from zetamix_core._arrays import is_whole_number
+from zetamix_core._checks import check_count, check_flag, check_gamma, check_samples
+from zetamix_core._trees import map_leaves, paths_of_data
+
+__all__ = ["ZetaMixup"]
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class ZetaMixup(grain.transforms.RandomMap):  # type: ignore[misc]  # Grain has no types
+    r"""Mix each batch of a Grain pipeline by ζ-mixup.
+
+    .. math:: \hat{x}_i = \sum_{r=1}^{T} w_r \, x_{s_i(r)}, \quad
+              w_r = r^{-\gamma} / \sum_{j=1}^{T} j^{-\gamma}
+
+    Put it after the batches: ``ds.batch(32).random_map(ZetaMixup(num_classes=10))``, or among the
+    operations of a ``grain.DataLoader``.
+
+    Parameters
+    ----------
+    gamma : float, default 2.8
+        Exponent :math:`\gamma \ge 0`: how close outputs stay to samples.
+    num_mix : int, optional
+        T, the number of samples in a mixture; the whole batch by default, and for a batch that has
+        fewer samples.
+    num_classes : int or mapping of str to int, optional
+        Number of classes of the integer labels y in batches ``(x, y)``; for nested batches the
+        paths of labels with their number of classes, as in `MixPlan.apply`.
+    as_data : str or collection of str, optional
+        Paths of integer arrays that hold data, such as uint8 images in a dict; those that come
+        first in a pair need not be named.
+    keep : str or collection of str, optional
+        Paths of what is to be left as it is, such as ids and text.
+    anchored : bool, default True
+        Whether sample i has the largest weight in output i; else a random one has.
+
+    Raises
+    ------
+    ValueError
+        If an argument is out of range; for each batch, as `MixPlan.apply`.
+    TypeError
+        If an argument has the wrong type; for each batch, as `MixPlan.apply`.
+
+    See Also
+    --------
+    zetamix.MixPlan.apply : What is done with each batch.
+
+    Notes
+    -----
+    The plan is drawn from the generator that Grain hands over, which depends on the seed of the
+    pipeline and the place of the batch alone: random access, several workers and restored
+    checkpoints give the same mixtures.
+
+    References
+    ----------
+    Abhishek, Brown, Hamarneh, "Multi-sample ζ-mixup: richer, more realistic synthetic samples from
+    a p-series interpolant", Journal of Big Data 11:43 (2024).
+
+    Examples
+    --------
+    >>> import grain
+    >>> import numpy as np
+    >>> from zetamix.jax.grain import ZetaMixup
+    >>> source = [{"image": np.full((2, 2), float(i)), "label": i % 3} for i in range(8)]
+    >>> ds = grain.MapDataset.source(source).seed(0).shuffle().batch(4)
+    >>> ds = ds.random_map(ZetaMixup(num_mix=3, num_classes={"label": 3}))
+    >>> ds[0]["image"].shape, ds[0]["label"].shape
+    ((4, 2, 2), (4, 3))
+    """
+
+    gamma: float = 2.8
+    num_mix: int | None = None
+    num_classes: int | Mapping[str, int] | None = None
+    as_data: str | Collection[str] = ()
+    keep: str | Collection[str] = ()
+    anchored: bool = True
+
+    def __post_init__(self) -> None:
+        # Here, because errors in workers come late and from another process.
+        check_gamma(self.gamma)
+        if self.num_mix is not None:
+            check_count("num_mix", self.num_mix)
+        check_flag("anchored", self.anchored)
+
+    def random_map(self, element: Any, rng: np.random.Generator) -> Any:
+        """Mix one batch.
+
+        Parameters
+        ----------
+        element : tree of NumPy arrays
+            A batch, whose arrays have the samples along their first axis.
+        rng : numpy.random.Generator
+            The generator that Grain makes for this batch.
+
+        Returns
+        -------
+        tree of NumPy arrays
+            The structure of `element`, with mixed arrays.
+        """
+        n = self._num_samples(element)
+        num_mix = None if self.num_mix is None else min(self.num_mix, n)
+        plan = zeta_plan(n, gamma=self.gamma, num_mix=num_mix, anchored=self.anchored, rng=rng)
+        return plan.apply(
+            element,
+            num_classes=self._paths_of_labels(element),
+            as_data=[*_listed(self.as_data), *paths_of_data(element)],
+            keep=self.keep,
+        )
+
+    def _num_samples(self, batch: Any) -> int:
+        arrays: dict[str, Any] = {}
+        map_leaves(arrays.setdefault, batch, keep=_listed(self.keep))
+        if not arrays:
+            raise ValueError(f"a batch must hold an array to mix, got {batch!r}; mix after batch()")
+        return check_samples(*next(iter(arrays.items())))
+
+    def _paths_of_labels(self, batch: Any) -> Mapping[str, int] | None:
+        if not is_whole_number(self.num_classes):
+            return self.num_classes  # type: ignore[return-value]
+        if not isinstance(batch, tuple | list) or len(batch) != 2 or hasattr(batch, "_fields"):
+            raise ValueError(
+                f"a number as num_classes goes with batches (x, y), got {self.num_classes} for a "
+                f"batch of type {type(batch).__name__}; name the labels by their paths, for "
+                f"instance num_classes={{'label': {self.num_classes}}}"
+            )
+        return {"1": self.num_classes}  # type: ignore[dict-item]
+
+
+def _listed(paths: str | Collection[str]) -> Collection[str]:
+    return [paths] if isinstance(paths, str) else paths
