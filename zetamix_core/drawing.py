@@ -58,7 +58,7 @@ def zeta_plan(
         - None (fresh entropy), an int, a tuple ``(seed, *key)`` such as (seed, epoch, step, rank),
           a `numpy.random.SeedSequence` or `numpy.random.Generator`: portable, the same seed gives
           the same indices on every library and device. Entries of the key are below 2**32. For
-          torch, an int64 tensor of (seed, *key) on the CPU is the same, and traceable.
+          torch, an int64 tensor of ``(seed, *key)`` on the CPU is the same, and traceable.
         - a `torch.Generator`, a JAX key or a CuPy generator, with `like` of that library: native,
           drawn on that device and traceable; a torch generator on the CPU seeds the portable one.
         - ``"device"``: the default generator of the library of `like` (torch, CuPy).
