@@ -128,6 +128,40 @@ def test_no_two_epochs_and_workers_share_a_draw(seed, workers, persistent):
     assert len(set(draws)) == len(draws) == 21
 
 
+@pytest.mark.parametrize("workers", [0, 2])
+@pytest.mark.parametrize("persistent", [False, True])
+@pytest.mark.parametrize("early", [False, True])
+def test_a_late_call_of_set_epoch_repeats_nothing(workers, persistent, early):
+    """As in trainers that start the workers of an epoch before they tell which one it is."""
+    mix = collate()
+    batches = loader(mix, workers, persistent_workers=persistent and workers > 0)
+    draws = []
+    for epoch in range(3):
+        iterator = iter(batches)
+        draws += [next(iterator), next(iterator)]
+        mix.set_epoch(epoch)
+        for number, batch in enumerate(iterator):
+            draws.append(batch)
+            if early and number == 1:
+                break
+    draws += list(batches)
+    drawn = [
+        tuple(tuple((row.topk(T).indices - row.argmax()).tolist()) for row in x) for x, _ in draws
+    ]
+    assert len(set(drawn)) == len(drawn) >= 19
+
+
+def test_the_same_epoch_again_goes_on_and_one_set_anew_begins():
+    mix = collate()
+    mix.set_epoch(1)
+    first = list(loader(mix))
+    mix.set_epoch(1)
+    assert not set(relative(first)) & set(relative(list(loader(mix))))
+    mix.set_epoch(0)
+    mix.set_epoch(1)
+    assert_equal(first, list(loader(mix)))
+
+
 def test_seeded_epochs_without_set_epoch_are_repeatable():
     def run():
         mix = collate()
@@ -157,12 +191,13 @@ def test_ranks_never_share_an_ordering():
 
 
 def test_iterable_data_sets_have_a_stream_for_each_worker():
-    mix = collate()
-    batches = loader(mix, 2, Stream())
-    mix.set_epoch(1)
-    first = list(batches)
-    mix.set_epoch(1)
-    assert_equal(first, list(batches))
+    def epoch():
+        mix = collate()
+        mix.set_epoch(1)
+        return list(loader(mix, 2, Stream()))
+
+    first = epoch()
+    assert_equal(first, epoch())
     # The batches of worker w are numbers w, w + 2, …, of what this worker gives.
     rows = Rows()
     counts = [0, 0]
@@ -267,6 +302,15 @@ def test_errors_name_rule_value_and_remedy(error, message, call):
     text = str(caught.value)
     assert message in text
     assert "; " in text
+
+
+@pytest.mark.parametrize("workers", [0, 1])
+def test_a_gamma_that_is_learned_elsewhere(workers):
+    """A worker can't send tensors that require a gradient; the loader would wait for ever."""
+    mix = collate(gamma=torch.tensor(2.8, requires_grad=True))
+    batches = list(loader(mix, workers, timeout=60 if workers else 0))
+    assert not batches[0][0].requires_grad
+    assert_equal(batches, list(loader(collate(gamma=torch.tensor(2.8)))))
 
 
 def test_errors_in_workers_come_through():

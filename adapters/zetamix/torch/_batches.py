@@ -17,6 +17,7 @@ def leaves_of(batch: Any, keep: Collection[str]) -> dict[str, Tensor]:
     leaves: dict[str, Tensor] = {}
 
     def note(path: str, leaf: Tensor) -> Tensor:
+        _check_no_coordinates(leaf)
         leaves[path] = leaf
         return leaf
 
@@ -67,6 +68,16 @@ def describe(batch: Any) -> str:
     if isinstance(batch, (tuple, list)):
         return f"a {type(batch).__name__} of {[type(item).__name__ for item in batch]}"
     return f"a {type(batch).__name__}"
+
+
+def _check_no_coordinates(leaf: Tensor) -> None:
+    """Refuse what torchvision marks as coordinates in an image, which have no mean."""
+    name = type(leaf).__name__
+    if name in ("BoundingBoxes", "KeyPoints"):
+        raise ValueError(
+            f"coordinates can't be mixed, got {name} of shape {tuple(leaf.shape)} and dtype "
+            f"{leaf.dtype}; leave them with keep=, or take them out"
+        )
 
 
 def _sounds_like_labels(name: Any) -> bool:

@@ -13,7 +13,8 @@ from torch.utils.data import default_collate, get_worker_info
 from zetamix.torch._draws import check_rank, check_seed, draw_word, on_host, process_rank
 from zetamix.torch.transforms import ZetaMixup
 
-# Places in shared memory: what the loader's process tells its workers, then starts of each worker.
+# Places in shared memory: what the loader's process tells its workers; then how often processes
+# have begun with the epoch, for each number of a worker.
 _EPOCH, _VERSION, _RANK, _STARTS = range(4)
 _MAX_WORKERS = 4096
 
@@ -52,10 +53,11 @@ class ZetaMixupCollate:
     Notes
     -----
     In the key, batch is the place of the batch in the epoch (worker + number of workers · batches
-    of this worker before), and restarts counts how often the worker was started since `set_epoch`,
-    so that epochs differ even if nobody calls it. Iterable data sets give batch numbers of each
-    worker in the same way: the draws are repeatable for the same number of workers. If an epoch is
-    left early with persistent workers, batches that were already asked for count for the next one.
+    of this worker before), and restarts counts how often the worker was started in the epoch, so
+    that draws differ even if nobody calls `set_epoch`. Iterable data sets count batches in the same
+    way: the draws are repeatable for the same number of workers. If `set_epoch` comes late, when
+    workers have begun to prepare batches, or if an epoch is left early with persistent workers,
+    which finish what they were asked for, batches are numbered differently, but do not repeat.
 
     Examples
     --------
@@ -99,25 +101,30 @@ class ZetaMixupCollate:
         self._shared = torch.zeros(_STARTS + _MAX_WORKERS, dtype=torch.int64, device="cpu")
         self._shared.share_memory_()  # type: ignore[no-untyped-call]
         self._shared[_RANK] = self._rank()
-        self._begin(restarts=0)
+        self._joined: tuple[int, int] | None = None
 
     def set_epoch(self, epoch: int) -> None:
         """Tell which epoch comes next, before it is iterated over; persistent workers hear it too.
 
+        To set the epoch that is set already changes nothing: draws go on.
+
         Parameters
         ----------
         epoch : int
-            Number of the epoch, from 0.
+            Number of the epoch, from 0, where counting begins.
         """
         if isinstance(epoch, bool) or not isinstance(epoch, int) or not 0 <= epoch < 2**32:
             raise ValueError(
                 f"epoch must be an int from 0 to 2**32 - 1, got {epoch!r}; count epochs from 0"
             )
-        self._shared[_EPOCH] = epoch
         self._shared[_RANK] = self._rank()
+        if epoch == int(self._shared[_EPOCH]):
+            return  # workers may be in the midst of it
         self._shared[_STARTS:] = 0
+        self._shared[_EPOCH] = epoch
         self._shared[_VERSION] += 1
 
+    @torch.no_grad()  # what requires a gradient can't be sent by a worker
     def __call__(self, samples: list[Any]) -> Any:
         """Collate and mix the samples of one batch.
 
@@ -131,8 +138,8 @@ class ZetaMixupCollate:
         tuple, list, dict or tensor
             The batch, as the collate function makes it, with mixed tensors.
         """
-        batch = self.collate_fn(samples)
-        return self._mix._mix(batch, self._key(), self._shared[_EPOCH].clone())
+        batch, key = self.collate_fn(samples), self._key()
+        return self._mix._mix(batch, key, torch.tensor(self._epoch, device="cpu"))
 
     def __repr__(self) -> str:
         name = getattr(self.collate_fn, "__name__", type(self.collate_fn).__name__)
@@ -150,25 +157,17 @@ class ZetaMixupCollate:
     def _key(self) -> Tensor:
         info = get_worker_info()
         worker, num_workers = (0, 1) if info is None else (info.id, info.num_workers)
-        if self._process != os.getpid():
-            restarts = 0
-            if info is not None:
-                restarts = int(self._shared[_STARTS + worker])
-                self._shared[_STARTS + worker] += 1
-            self._begin(restarts)
-        elif self._version != int(self._shared[_VERSION]):
-            self._begin(restarts=0)
+        joined = (os.getpid(), int(self._shared[_VERSION]))
+        if joined != self._joined:
+            self._joined, self._count = joined, 0
+            self._epoch = int(self._shared[_EPOCH])
+            # Another process that joins the same epoch in this place will see that it was taken.
+            self._restarts = int(self._shared[_STARTS + worker])
+            self._shared[_STARTS + worker] += 1
         batch = worker + num_workers * self._count
         self._count += 1
         seed = int(draw_word(None)) if self.seed is None else self.seed
-        return on_host([seed, int(self._shared[_EPOCH]), self._restarts, batch, self._rank()])
-
-    def _begin(self, restarts: int) -> None:
-        """Count batches anew, in a new process or epoch."""
-        self._process = os.getpid()
-        self._version = int(self._shared[_VERSION])
-        self._restarts = restarts
-        self._count = 0
+        return on_host([seed, self._epoch, self._restarts, batch, self._rank()])
 
     def _rank(self) -> int:
         if self.rank is not None:
