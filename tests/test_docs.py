@@ -3,6 +3,7 @@
 import ast
 import doctest
 import importlib
+import importlib.util
 import inspect
 import re
 from pathlib import Path
@@ -14,11 +15,14 @@ from numpydoc.validate import validate
 import zetamix_core
 
 CORE = ["cutmix", "drawing", "losses", "mixup", "plans", "theory", "weights"]
+ADAPTERS = {
+    "torch": ["transforms", "one_of", "collate"],
+    "jax": ["functions"],
+}
 MODULES = [f"zetamix_core.{name}" for name in CORE] + [
-    "zetamix.torch.transforms",
-    "zetamix.torch.one_of",
-    "zetamix.torch.collate",
-    "zetamix.jax.functions",
+    pytest.param(f"zetamix.{adapter}.{name}", marks=pytest.mark.needs(adapter))
+    for adapter, names in ADAPTERS.items()
+    for name in names
 ]
 ROOT = Path(__file__).parents[1]
 PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/*.md")])
@@ -38,11 +42,20 @@ def public_objects():
     own = ["sparse_labels", "matrix", "save", "load"]
     names += [f"MixPlan.{name}" for name in shared + own]
     names += [f"CutMixPlan.{name}" for name in shared]
-    for adapter in ("torch", "jax"):
-        module = importlib.import_module(f"zetamix.{adapter}")
-        names += [f"{adapter}.{name}" for name in module.__all__ if not hasattr(zetamix_core, name)]
-    names += ["jax.zeta_mixup", "jax.mixup", "jax.cutmix", "torch.ZetaMixup.draw"]
-    return [*names, "torch.ZetaMixup.forward", "torch.ZetaMixupCollate.set_epoch"]
+    return names + [name for adapter in ADAPTERS for name in objects_of(adapter)]
+
+
+def objects_of(adapter):
+    if importlib.util.find_spec(adapter) is None:
+        return []
+    module = importlib.import_module(f"zetamix.{adapter}")
+    methods = {"ZetaMixup": ["forward", "draw"], "ZetaMixupCollate": ["set_epoch"]}
+    names = []
+    for name in module.__all__:
+        if getattr(module, name) is not getattr(zetamix_core, name, None):
+            names += [f"{adapter}.{name}"]
+            names += [f"{adapter}.{name}.{method}" for method in methods.get(name, [])]
+    return names
 
 
 @pytest.mark.parametrize("name", MODULES)

@@ -2,6 +2,8 @@
 
 import copy
 import pickle
+import subprocess
+import sys
 
 import pytest
 import torch
@@ -311,6 +313,57 @@ def test_a_gamma_that_is_learned_elsewhere(workers):
     batches = list(loader(mix, workers, timeout=60 if workers else 0))
     assert not batches[0][0].requires_grad
     assert_equal(batches, list(loader(collate(gamma=torch.tensor(2.8)))))
+
+
+RANKS = """
+import sys, torch
+from torch.utils.data import DataLoader, TensorDataset
+import zetamix.torch.collate as module
+
+def run(rank, mix, done, results):
+    torch.set_num_threads(1)
+    module.process_rank = lambda: rank
+    mix.set_epoch(0)
+    data = TensorDataset(torch.eye(40))
+    batches = iter(DataLoader(data, 8, collate_fn=mix, num_workers=1, prefetch_factor=1))
+    seen = [next(batches)]
+    if rank == 0:
+        assert done.wait(60)
+    seen += list(batches)
+    if rank == 1:
+        mix.set_epoch(1)
+        done.set()
+    results.put((rank, [batch[0].tolist() for batch in seen]))
+
+if __name__ == "__main__":
+    context = torch.multiprocessing.get_context(sys.argv[1])
+    mix = module.ZetaMixupCollate(num_mix=3, labels_getter=None, seed=5)
+    done, results = context.Event(), context.Queue()
+    processes = [context.Process(target=run, args=(r, mix, done, results)) for r in range(2)]
+    [process.start() for process in processes]
+    seen = dict(results.get(timeout=90) for _ in processes)
+    [process.join() for process in processes]
+    for rank in range(2):
+        alone = module.ZetaMixupCollate(num_mix=3, labels_getter=None, seed=5, rank=rank)
+        data = TensorDataset(torch.eye(40))
+        expected = [batch[0].tolist() for batch in DataLoader(data, 8, collate_fn=alone)]
+        assert seen[rank] == expected, rank
+"""
+
+
+@pytest.mark.parametrize("method", ["fork", "spawn"])
+def test_ranks_that_were_started_with_one_collate_function(method, tmp_path):
+    """One rank is an epoch ahead of the other, which must not notice."""
+    script = tmp_path / "ranks.py"
+    script.write_text(RANKS)
+    done = subprocess.run(
+        [sys.executable, str(script), method],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=150,
+    )
+    assert done.returncode == 0, done.stderr
 
 
 def test_errors_in_workers_come_through():

@@ -22,9 +22,15 @@ def batch(n=16, classes=5):
     return torch.rand(n, 3, 8, 8), torch.arange(n) % classes
 
 
-def compiled(mix, backend="inductor"):
-    """Compile the whole module; pytest turns any warning on the way into an error."""
-    return torch.compile(mix, fullgraph=True, backend=backend)
+def compiled(mix, backend=None):
+    """Compile the whole module; pytest turns any warning on the way into an error.
+
+    Code is generated for ζ-mixup; for the others it is enough to trace, which takes less time.
+    """
+    traced = isinstance(mix, (Mixup, CutMix))
+    return torch.compile(
+        mix, fullgraph=True, backend=backend or ("aot_eager" if traced else "inductor")
+    )
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -148,7 +154,49 @@ def test_batch_sizes_recompile_a_bounded_number_of_times():
     assert frames(1, *range(2, 129)) == 0
 
 
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("dynamic", [None, True])
+def test_sizes_and_memory_formats_may_change(kind, dynamic):
+    eager = kind(num_classes=5, seed=0)
+    traced = kind(num_classes=5, seed=0)
+    step = torch.compile(traced, fullgraph=True, dynamic=dynamic, backend="aot_eager")
+    for n, height, width in ((16, 8, 8), (16, 12, 10), (16, 20, 6), (12, 9, 7), (1, 8, 8)):
+        for memory_format in (torch.contiguous_format, torch.channels_last):
+            x = torch.rand(n, 3, height, width).contiguous(memory_format=memory_format)
+            y = torch.arange(n) % 5
+            mixed, soft = step(x, y)
+            expected = eager(x, y)
+            torch.testing.assert_close(mixed, expected[0])
+            torch.testing.assert_close(soft, expected[1])
+            assert mixed.is_contiguous(memory_format=memory_format)
+
+
+def test_other_seeds_and_ranks_do_not_recompile():
+    counter = CompileCounter()
+    step = torch.compile(lambda mix, x: mix(x), fullgraph=True, backend=counter)
+    x, _ = batch()
+    for seed in range(12):
+        expected = zeta_plan(16, rng=(seed, 0, seed % 3), like=x) @ x
+        torch.testing.assert_close(step(ZetaMixup(seed=seed, rank=seed % 3), x), expected)
+    assert counter.frame_count == 1
+
+
+def test_the_rank_is_asked_for_when_a_graph_runs(monkeypatch):
+    """A graph may be made before torch.distributed is set up."""
+    x, _ = batch()
+    step = compiled(ZetaMixup(seed=0), "aot_eager")
+    torch.testing.assert_close(step(x), zeta_plan(16, rng=(0, 0, 0), like=x) @ x)
+    monkeypatch.setattr("zetamix.torch._draws.process_rank", lambda: 5)
+    torch.testing.assert_close(step(x), zeta_plan(16, rng=(0, 1, 5), like=x) @ x)
+
+
 # --- what can't be traced says so -----------------------------------------------------------------
+
+
+def test_errors_are_told_from_inside_of_a_graph():
+    x, y = batch()
+    with pytest.raises(Exception, match=r"integer classes need num_classes, got shape \(16,\)"):
+        compiled(ZetaMixup(), "eager")(x, y)
 
 
 def test_a_generator_is_refused_with_the_remedy():

@@ -169,6 +169,35 @@ def test_cutmix_cuts_images_and_masks_alike():
     assert out["mask"].dtype == mask.dtype
 
 
+def test_text_and_numbers_stay():
+    x, y = batch()
+    given = {"image": x, "name": ["a"] * 16, "scale": 2.0, "label": y}
+    out = ZetaMixup(num_classes=5, seed=0)(given)
+    assert out["name"] == given["name"]
+    assert out["scale"] == 2.0
+    assert not torch.equal(out["image"], x)
+
+
+def test_batches_without_labels():
+    x, _ = batch()
+    expected = ZetaMixup(seed=0)(x)
+    mixed, nothing = ZetaMixup(seed=0)(x, None)
+    assert torch.equal(mixed, expected)
+    assert nothing is None
+    assert torch.equal(ZetaMixup(seed=0)((x,))[0], expected)
+
+
+def test_subclasses_of_tensors_stay_what_they_are():
+    class Image(torch.Tensor):
+        pass
+
+    x, y = batch()
+    mixed, soft = ZetaMixup(num_classes=5, seed=0)(x.as_subclass(Image), y)
+    assert type(mixed) is Image
+    assert type(soft) is torch.Tensor
+    assert torch.equal(mixed, ZetaMixup(seed=0)(x))
+
+
 def test_soft_multi_hot_and_regression_labels():
     x, _ = batch()
     plan = zeta_plan(16, rng=(0, 0, 0), like=x)
@@ -508,6 +537,49 @@ def schedule(step):
     return 2.0 + step
 
 
+def test_modules_made_in_inference_mode_work_outside():
+    x, _ = batch()
+    with torch.inference_mode():
+        mix = ZetaMixup(seed=0)
+        assert torch.equal(mix(x), zeta_plan(16, rng=(0, 0, 0)) @ x)
+    assert torch.equal(mix(x), zeta_plan(16, rng=(0, 1, 0)) @ x)
+
+
+def test_numbers_of_numpy():
+    x = torch.rand(8, 3)
+    mix = ZetaMixup(
+        gamma=(np.float32(1), np.float64(3)), p=np.float32(1), seed=np.int64(4), rank=np.int32(2)
+    )
+    assert torch.equal(mix(x), ZetaMixup(gamma=(1.0, 3.0), seed=4, rank=2)(x))
+
+
+def test_recomputed_activations_take_a_plan_from_outside():
+    from torch.utils.checkpoint import checkpoint
+
+    x = torch.rand(8, 3, requires_grad=True)
+    mix = ZetaMixup(seed=0)
+    plan = mix.draw(x)
+    slopes = []
+    for run in (lambda f: f(x), lambda f: checkpoint(f, x, use_reentrant=False)):
+        out = run(lambda x: plan @ x.tanh())
+        slopes.append(torch.autograd.grad(out.square().sum(), x)[0])
+    assert torch.equal(*slopes)
+    assert int(mix.step) == 1
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device answers")
+@pytest.mark.parametrize("kind", KINDS)
+def test_nothing_waits_for_an_accelerator(kind):
+    x, y = (tensor.cuda() for tensor in batch())
+    mix = kind(num_classes=5, p=0.5, stop_at=9, label_smoothing=0.1)
+    torch.cuda.set_sync_debug_mode("error")
+    try:
+        mixed, soft = mix(x, y)
+    finally:
+        torch.cuda.set_sync_debug_mode("default")
+    assert mixed.device == soft.device == x.device
+
+
 # --- one of several -------------------------------------------------------------------------------
 
 
@@ -539,6 +611,23 @@ def test_one_of_chooses_with_the_given_probabilities():
     table = np.zeros((2, 2))
     for a, b in pairwise(calls):
         table["ac".index(a), "ac".index(b)] += 1
+    assert stats.chi2_contingency(table).pvalue > 1e-3
+
+
+def test_the_choice_is_independent_of_what_is_chosen():
+    """Even if all of them have the same seed."""
+    from scipy import stats
+
+    x = torch.eye(4)
+    mix = OneOf([ZetaMixup(p=0.5, seed=0), torch.nn.Identity()], p=[1, 1], seed=0)
+    # With the other one as good as never chosen, both count the same steps.
+    mix.p = [1.0, 0.0]
+    skipped = [torch.equal(mix(x), x) for _ in range(300)]
+    other = OneOf([torch.nn.Identity(), torch.nn.Identity()], seed=0)
+    chosen = [other._choose() for _ in range(300)]
+    table = np.zeros((2, 2))
+    for a, b in zip(skipped, chosen, strict=True):
+        table[int(a), b] += 1
     assert stats.chi2_contingency(table).pvalue > 1e-3
 
 
@@ -577,11 +666,16 @@ ERRORS = [
     (ValueError, "p must be a number from 0 to 1, got 7", lambda: ZetaMixup(p=7)),
     (ValueError, "label_smoothing must be", lambda: ZetaMixup(num_classes=2, label_smoothing=2)),
     (ValueError, "without num_classes", lambda: ZetaMixup(label_smoothing=0.1)),
-    (ValueError, "stop_at must be >= 1, got 0", lambda: ZetaMixup(stop_at=0)),
+    (ValueError, "stop_at must be an int >= 0 or None, got -1", lambda: ZetaMixup(stop_at=-1)),
+    (ValueError, "num_classes must be >= 1, got 0", lambda: ZetaMixup(num_classes=0)),
+    (TypeError, "got 'a' of type str", lambda: CutMix(num_classes={"label": "a"})),
+    (TypeError, "axes must be a tuple of whole numbers, got 3", lambda: CutMix(axes=3)),
+    (TypeError, "per_sample must be True or False, got 1", lambda: Mixup(per_sample=1)),
     (ValueError, "alpha must be a positive number", lambda: Mixup(alpha=0)),
     (ValueError, "seed must be from 0", lambda: ZetaMixup(seed=-1)),
     (TypeError, "seed must be an int or None, got 1.5", lambda: ZetaMixup(seed=1.5)),
-    (ValueError, "rank must be an int >= 0 or None, got -1", lambda: ZetaMixup(rank=-1)),
+    (ValueError, "2**32 - 1 or None, got -1", lambda: ZetaMixup(rank=-1)),
+    (ValueError, "rank must be an int from 0", lambda: ZetaMixup(rank=2**32)),
     (ValueError, "seed or generator, not both", lambda: Mixup(seed=1, generator=torch.Generator())),
     (TypeError, "got int; pass seed=", lambda: ZetaMixup(generator=7)),
     (TypeError, "labels_getter must be a callable", lambda: ZetaMixup(labels_getter="label")),
@@ -616,8 +710,25 @@ ERRORS = [
         "samples besides labels",
         lambda: ZetaMixup(num_classes={"label": 4})({"label": Y}),
     ),
-    (TypeError, "got str at '1'", lambda: ZetaMixup(labels_getter=None)(X, "cat")),
     (TypeError, "got no argument", lambda: ZetaMixup()()),
+    (TypeError, "got no argument", lambda: OneOf([Mixup()]).eval()()),
+    (
+        TypeError,
+        "got ndarray of shape (4, 3) and dtype float64 at '0'",
+        lambda: ZetaMixup(num_classes=4)(np.ones((4, 3)), Y),
+    ),
+    (ValueError, "got a 0-d one of dtype torch.float32 at '0'", lambda: Mixup()(X[0, 0], None)),
+    (
+        ValueError,
+        "got shape (4,) and dtype torch.int64 at '0'; pass",
+        lambda: ZetaMixup(num_classes=4)(Y + 0, Y),
+    ),
+    (
+        ValueError,
+        "got shape (4, 7) and dtype torch.int64 at '0'; pass",
+        lambda: ZetaMixup(num_classes=4)(torch.ones(4, 7, dtype=torch.int64), Y),
+    ),
+    (ValueError, "got shape (4,) and dtype torch.int64 at ''; pass", lambda: ZetaMixup()(Y)),
     (ValueError, "declared paths must lead to arrays", lambda: ZetaMixup(keep=["id"])(X)),
 ]
 
@@ -630,6 +741,15 @@ def test_errors_name_rule_value_and_remedy(error, message, call):
     assert message in text
     assert "got" in text
     assert "; " in text
+
+
+def test_seed_and_rank_are_for_good():
+    mix = ZetaMixup(seed=3, rank=1)
+    assert (mix.seed, mix.rank) == (3, 1)
+    assert (ZetaMixup().seed, ZetaMixup().rank) == (None, None)
+    for name in ("seed", "rank"):
+        with pytest.raises(AttributeError):
+            setattr(mix, name, 5)
 
 
 def test_unknown_options_are_refused():

@@ -193,3 +193,11 @@ def check_active(active: Any, beside: Array, num_outputs: int) -> None:
             f"{tuple(active.shape)}; reshape it"
         )
     check_same_place(beside, active, "the plan and active", "convert active")
+
+
+def check_axes(axes: Any) -> tuple[int, ...]:
+    if not isinstance(axes, (tuple, list)) or not all(map(is_whole_number, axes)):
+        raise TypeError(
+            f"axes must be a tuple of whole numbers, got {axes!r}; pass for instance axes=(-2, -1)"
+        )
+    return tuple(axes)

@@ -6,7 +6,7 @@ import copy
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, MutableMapping
 from typing import Any
 
-from zetamix_core._arrays import is_array, kind
+from zetamix_core._arrays import is_array, kind, torch_is_compiling
 from zetamix_core.labels import smooth_labels
 
 
@@ -18,6 +18,7 @@ def mix_tree(
     as_data: Iterable[str],
     keep: Iterable[str],
     label_smoothing: float = 0.0,
+    strict: bool = True,
 ) -> Any:
     """Mix the leaves of `tree` by the rules of `MixPlan.apply`, and smooth mixed labels."""
     classes = _check_paths("num_classes", num_classes)
@@ -35,7 +36,7 @@ def mix_tree(
         # Not `plan @ leaf`, which Dynamo takes for a product of tensors under a default device.
         return plan.__matmul__(leaf)
 
-    return map_leaves(mix_leaf, tree, declared=data | classes.keys(), keep=kept)
+    return map_leaves(mix_leaf, tree, declared=data | classes.keys(), keep=kept, strict=strict)
 
 
 def check_averageable(path: str, leaf: Any) -> None:
@@ -61,13 +62,20 @@ def _check_paths(name: str, paths: Any) -> Any:
     return paths
 
 
-def paths_of_data(batch: Any) -> tuple[str, ...]:
-    """Return the path of an array alone or first of a pair: samples, be they of integers."""
+def paths_of_images(batch: Any) -> tuple[str, ...]:
+    """Return the path of what stands alone or first in a pair and is no array of class numbers."""
     if is_array(batch):
-        return ("",)
-    if isinstance(batch, (tuple, list)) and batch and is_array(batch[0]):
+        return ("",) if _looks_like_images(batch) else ()
+    if isinstance(batch, (tuple, list)) and batch and _looks_like_images(batch[0]):
         return (str(getattr(batch, "_fields", "0")[0]),)
     return ()
+
+
+def _looks_like_images(x: Any) -> bool:
+    """Tell whether integers are those of pixels: bytes, or of so many axes."""
+    if not is_array(x):
+        return False
+    return bool(x.ndim >= 3 or (x.ndim == 2 and str(x.dtype).endswith("uint8")))
 
 
 def map_leaves(
@@ -76,11 +84,12 @@ def map_leaves(
     *,
     declared: Collection[str] = (),
     keep: Collection[str] = (),
+    strict: bool = True,
 ) -> Any:
     """Apply ``function(path, array)`` to the arrays of nested mappings, lists and tuples.
 
-    None and what is at a path of `keep` stay. Anything else is an error, and so is a declared path
-    that leads to no array.
+    None and what is at a path of `keep` stay. Anything else is an error if `strict`, else it stays,
+    too. A declared path that leads to no array is an error.
     """
     seen: set[str] = set()
 
@@ -90,6 +99,8 @@ def map_leaves(
             return node
         if is_array(node):
             seen.add(path)
+            if torch_is_compiling():  # graphs know no notes
+                return function(path, node)
             try:
                 return function(path, node)
             except (TypeError, ValueError) as error:
@@ -103,6 +114,8 @@ def map_leaves(
             names = getattr(node, "_fields", range(len(node)))
             items = [visit(_join(path, key), x) for key, x in zip(names, node, strict=True)]
             return type(node)(*items) if hasattr(node, "_fields") else type(node)(items)
+        if not strict:
+            return node
         raise TypeError(
             f"only arrays, None and nested dicts, lists and tuples of them can be mixed, got "
             f"{type(node).__name__} at {path!r}; take it out, or leave it with keep=[{path!r}]"

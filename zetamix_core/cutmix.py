@@ -17,6 +17,7 @@ from zetamix_core._arrays import (
 )
 from zetamix_core._checks import (
     check_alpha,
+    check_axes,
     check_flag,
     check_like,
     check_num_samples,
@@ -384,10 +385,7 @@ def _check_shape(shape: Any) -> tuple[int, ...]:
 
 def _from_front(axes: Sequence[int], ndim: int) -> tuple[int, ...]:
     """Return the axes counted from the front."""
-    if not isinstance(axes, (tuple, list)) or not all(map(is_whole_number, axes)):
-        raise TypeError(
-            f"axes must be a tuple of whole numbers, got {axes!r}; pass for instance axes=(-2, -1)"
-        )
+    axes = check_axes(axes)
     positive = tuple(axis + ndim if axis < 0 else axis for axis in axes)
     distinct = len(set(positive)) == len(positive) > 0
     if not distinct or not all(1 <= axis < ndim for axis in positive):

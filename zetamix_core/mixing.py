@@ -212,7 +212,14 @@ def memory_order(x: Array) -> tuple[int, ...]:
         strides = x.strides
     else:
         return tuple(range(x.ndim))
-    return (0, *sorted(range(1, x.ndim), key=lambda axis: -abs(strides[axis])))
+    order: list[int] = []
+    for axis in range(1, x.ndim):
+        # Inserted by comparing, because graphs of torch can't sort strides that are symbols.
+        place = len(order)
+        while place and abs(strides[order[place - 1]]) < abs(strides[axis]):
+            place -= 1
+        order.insert(place, axis)
+    return (0, *order)
 
 
 def inverse(order: tuple[int, ...]) -> tuple[int, ...]:

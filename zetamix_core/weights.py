@@ -16,7 +16,6 @@ from zetamix_core._arrays import (
     is_cupy,
     is_dask,
     is_numpy,
-    is_on_cpu,
     is_torch,
     kind,
     library,
@@ -78,7 +77,7 @@ def zeta_weights(num_mix: int, *, gamma: Any, like: Array | None = None) -> Arra
     dtype = weights_dtype(like)
     if _computes_on_host(gamma, like):
         host = _p_series(np, np.arange(1, num_mix + 1, dtype=np.float64), np.float64(gamma))
-        return cast(from_host(host, like), dtype)
+        return cast(from_host(cast(host, _on_host(dtype)), like), dtype)
     xp = namespace(like)
     gamma = _as_floating(gamma, like, dtype)
     ranks = xp.arange(1, num_mix + 1, dtype=gamma.dtype, device=device_of(gamma))
@@ -103,8 +102,13 @@ def _computes_on_host(gamma: Any, like: Array | None) -> bool:
     if is_array(gamma) and not is_numpy(gamma):
         return False
     if is_torch(like):
-        return not torch_is_compiling() and is_on_cpu(like)
+        return not torch_is_compiling()
     return not is_cupy(like)
+
+
+def _on_host(dtype: Any) -> Any:
+    """Return NumPy's name for a dtype of weights, so that no device gets wider ones."""
+    return np.float64 if "float64" in str(dtype) else np.float32
 
 
 def _as_floating(gamma: Any, like: Array, dtype: Any) -> Array:
@@ -112,7 +116,9 @@ def _as_floating(gamma: Any, like: Array, dtype: Any) -> Array:
         # Neither ranks nor sums fit into a narrow gamma's dtype.
         floating = kind(gamma) == "floating"
         return cast(gamma, working_dtype(namespace(gamma), gamma.dtype) if floating else dtype)
-    return namespace(like).asarray(gamma, dtype=dtype, device=device_of(like))
+    if is_array(gamma):
+        return namespace(like).asarray(gamma, dtype=dtype, device=device_of(like))
+    return namespace(like).full((), gamma, dtype=dtype, device=device_of(like))  # not sent there
 
 
 def _p_series(xp: Namespace, ranks: Array, gamma: Array) -> Array:

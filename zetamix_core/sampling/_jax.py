@@ -34,7 +34,7 @@ class JaxStream(ArrangingStream):
     def arrangements(self, rows: int, n: int, length: int) -> Array:
         if not takes_few(n, length):
             return self._shuffle(jnp.broadcast_to(jnp.arange(n), (rows, n)))[:, :length]
-        limits = jnp.arange(n - length + 1, n + 1)
+        limits = jnp.arange(n - length + 1, n + 1)[None, :]
         draws = jax.random.randint(self._next(), (rows, length), 0, limits, dtype=limits.dtype)
         return self._shuffle(floyd(jnp, draws, n, _fori_loop))
 

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import jax
+import numpy as np
 from jax import numpy as jnp
 from jax.tree_util import keystr, tree_flatten_with_path
 
@@ -32,8 +33,12 @@ class Batch(NamedTuple):
         return self.samples.arrays[0]
 
 
-def checked_batch(key: Any, x: Any, y: Any, axis_name: Any) -> tuple[jax.Array, Batch]:
+def checked_batch(
+    key: Any, x: Any, y: Any, axis_name: Any, *, averages: bool = True
+) -> tuple[jax.Array, Batch]:
     """Return the key of this shard, and the batch as JAX arrays."""
+    if is_numpy(key) and key.dtype == np.uint32:  # a raw key, as checkpoints restore it
+        key = jnp.asarray(key)
     if not is_key(key):
         what = f"shape {key.shape} and dtype {key.dtype}" if is_array(key) else f"{key!r}"
         raise TypeError(
@@ -44,7 +49,8 @@ def checked_batch(key: Any, x: Any, y: Any, axis_name: Any) -> tuple[jax.Array, 
     if not batch.samples.arrays:
         raise ValueError(f"x must hold one array or more, got {x!r}; pass the samples")
     _check_lengths(batch)
-    _check_averageable(batch.samples)
+    if averages and not is_array(x):
+        _check_averageable(batch.samples)
     if axis_name is not None:
         key = jax.random.fold_in(key, jax.lax.axis_index(axis_name))
     return key, batch
@@ -82,9 +88,9 @@ def _check_lengths(batch: Batch) -> None:
 
 def _check_averageable(samples: Leaves) -> None:
     for name, array in zip(samples.names, samples.arrays, strict=True):
-        if len(samples.arrays) > 1 and kind(array) in ("integer", "bool"):
+        if kind(array) in ("integer", "bool"):
             raise ValueError(
-                f"beside other arrays, x may hold floating ones only, lest class numbers be "
+                f"a pytree x may hold floating arrays only, lest class numbers be "
                 f"averaged, got shape {array.shape} and dtype {array.dtype} at {name}; pass "
                 f"labels as y, or cast data to a floating dtype"
             )

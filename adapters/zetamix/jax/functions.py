@@ -36,8 +36,8 @@ def zeta_mixup(
     key : JAX key
         One key, typed or raw: `jax.random.key`, or what `jax.random.fold_in` makes of it.
     x : pytree of arrays, each of shape (N, ...)
-        Samples. NumPy arrays are taken as JAX arrays. A single array may be of any dtype; of
-        several, none may hold integers or bool.
+        Samples. NumPy arrays are taken as JAX arrays. An array by itself may be of any dtype; in
+        other pytrees none may hold integers or bool.
     y : pytree of arrays, each of shape (N, ...), optional
         Labels, each array in one of the forms of `MixPlan.mix_labels`.
     gamma : float or array of shape () or (N,), default 2.8
@@ -65,9 +65,9 @@ def zeta_mixup(
     Raises
     ------
     ValueError
-        If an argument is out of range, arrays differ in length, `x` has integers beside other
-        arrays, or `num_classes` does not have the structure of `y`. While tracing, labels and γ out
-        of range give NaN.
+        If an argument is out of range, arrays differ in length, `x` is a pytree with integers, or
+        `num_classes` does not have the structure of `y`. While tracing, labels and γ out of range
+        give NaN.
     TypeError
         If `key` is not one JAX key, or an argument has another wrong type.
 
@@ -200,7 +200,7 @@ def cutmix(
     key : JAX key
         One key, typed or raw.
     x : pytree of arrays, each of shape (N, ...)
-        Samples, as in `zeta_mixup`, all as long as the first along the axes of the box.
+        Samples of any dtypes, all as long as the first along the axes of the box.
     y : pytree of arrays, each of shape (N, ...), optional
         Labels, as in `zeta_mixup`, except masks.
     alpha : float, default 1.0
@@ -219,8 +219,8 @@ def cutmix(
     Returns
     -------
     x_mixed : pytree of arrays, each of shape (N, ...)
-        Samples with pasted boxes, of the dtypes of `x`: nothing is averaged, so that a single array
-        of integers stays one.
+        Samples with pasted boxes, of the dtypes of `x`: nothing is averaged, so that integers
+        stay.
     y_mixed : pytree of arrays or None
         Mixed labels.
 
@@ -251,7 +251,7 @@ def cutmix(
     >>> bool(jnp.allclose(mixed.mean(axis=(1, 2)), soft[:, 1]))
     True
     """
-    key, batch = checked_batch(key, x, y, axis_name)
+    key, batch = checked_batch(key, x, y, axis_name, averages=False)
     plan = cutmix_plan(
         batch.first.shape,
         alpha=alpha,

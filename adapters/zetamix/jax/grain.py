@@ -12,7 +12,7 @@ import numpy as np
 from zetamix_core import zeta_plan
 from zetamix_core._arrays import is_whole_number
 from zetamix_core._checks import check_count, check_flag, check_gamma, check_samples
-from zetamix_core._trees import map_leaves, paths_of_data
+from zetamix_core._trees import map_leaves, paths_of_images
 
 __all__ = ["ZetaMixup"]
 
@@ -92,6 +92,10 @@ class ZetaMixup(grain.transforms.RandomMap):  # type: ignore[misc]  # Grain has 
         if self.num_mix is not None:
             check_count("num_mix", self.num_mix)
         check_flag("anchored", self.anchored)
+        counts = self.num_classes
+        for count in counts.values() if isinstance(counts, Mapping) else [counts]:
+            if count is not None:
+                check_count("num_classes", count)
 
     def random_map(self, element: Any, rng: np.random.Generator) -> Any:
         """Mix one batch.
@@ -114,7 +118,7 @@ class ZetaMixup(grain.transforms.RandomMap):  # type: ignore[misc]  # Grain has 
         return plan.apply(
             element,
             num_classes=self._paths_of_labels(element),
-            as_data=[*_listed(self.as_data), *paths_of_data(element)],
+            as_data=[*_listed(self.as_data), *paths_of_images(element)],
             keep=self.keep,
         )
 

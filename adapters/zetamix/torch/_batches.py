@@ -12,16 +12,24 @@ from zetamix_core._trees import map_leaves
 LabelsGetter = Callable[[Any], Any] | str | None
 
 
+def as_batch(inputs: tuple[Any, ...]) -> Any:
+    """Return what a module was called with as one batch."""
+    if not inputs:
+        raise TypeError("a batch is needed, got no argument; call it with images and labels")
+    return inputs if len(inputs) > 1 else inputs[0]
+
+
 def leaves_of(batch: Any, keep: Collection[str]) -> dict[str, Tensor]:
-    """Return the tensors of a nested batch by their paths, in order."""
+    """Return the tensors of a nested batch by their paths, in order; text and numbers may be by."""
     leaves: dict[str, Tensor] = {}
 
     def note(path: str, leaf: Tensor) -> Tensor:
+        _check_tensor(path, leaf)
         _check_no_coordinates(leaf)
         leaves[path] = leaf
         return leaf
 
-    map_leaves(note, batch, keep=keep)
+    map_leaves(note, batch, keep=keep, strict=False)
     return leaves
 
 
@@ -35,8 +43,10 @@ def find_labels(batch: Any, getter: LabelsGetter) -> Any:
         return getter(batch)
     if getter is None or isinstance(batch, Tensor):
         return None
-    place = batch[1] if isinstance(batch, (tuple, list)) and len(batch) > 1 else batch
-    if isinstance(place, Tensor):
+    place = batch
+    if isinstance(batch, (tuple, list)):
+        place = batch[1] if len(batch) > 1 else None
+    if place is None or isinstance(place, Tensor):
         return place
     if isinstance(place, Mapping):
         names = sorted((name for name in place if _sounds_like_labels(name)), key=_is_no_exact_name)
@@ -68,6 +78,20 @@ def describe(batch: Any) -> str:
     if isinstance(batch, (tuple, list)):
         return f"a {type(batch).__name__} of {[type(item).__name__ for item in batch]}"
     return f"a {type(batch).__name__}"
+
+
+def _check_tensor(path: str, leaf: Any) -> None:
+    if not isinstance(leaf, Tensor):
+        raise TypeError(
+            f"a batch must hold torch tensors, got {type(leaf).__name__} of shape "
+            f"{tuple(leaf.shape)} and dtype {leaf.dtype} at {path!r}; convert it with "
+            f"torch.as_tensor, or leave it with keep=[{path!r}]"
+        )
+    if leaf.ndim < 1:
+        raise ValueError(
+            f"tensors of a batch must have samples along their first axis, got a 0-d one of dtype "
+            f"{leaf.dtype} at {path!r}; leave it with keep=[{path!r}]"
+        )
 
 
 def _check_no_coordinates(leaf: Tensor) -> None:

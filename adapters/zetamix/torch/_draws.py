@@ -7,15 +7,18 @@ from typing import Any
 import torch
 from torch import Tensor, distributed, nn
 
+from zetamix_core._arrays import is_whole_number
+
 _SEED_LIMIT = 2**63
 _WORD_LIMIT = 2**62
+_UNKNOWN = -1
 
 
 class Drawing(nn.Module):
     """A module that draws for each batch, by a counter of the batches.
 
     Draws are portable ones of the key (seed, step, rank) or, without a seed, of (a number of the
-    generator, rank): keys are tensors, which ``torch.compile`` traces.
+    generator, rank). Keys are tensors, which ``torch.compile`` traces without a look at them.
     """
 
     def __init__(
@@ -25,11 +28,22 @@ class Drawing(nn.Module):
         check_seed(seed)
         check_rank(rank)
         _check_generator(generator, seed)
-        self.seed = seed
         self.generator = generator
-        self.rank = rank
-        # No buffer: it is read on the host, and must not follow the module to an accelerator.
-        self.step = torch.zeros((), dtype=torch.int64, device="cpu")
+        # No buffers: they are read on the host, and must not follow the module to an accelerator.
+        with torch.inference_mode(False):
+            self.step = torch.zeros((), dtype=torch.int64, device="cpu")
+            self._seed = None if seed is None else on_host([seed])
+            self._rank = on_host([_UNKNOWN if rank is None else rank])
+
+    @property
+    def seed(self) -> int | None:
+        """The seed, None where draws follow a generator."""
+        return None if self._seed is None else int(self._seed)
+
+    @property
+    def rank(self) -> int | None:
+        """The rank, None where torch.distributed tells it."""
+        return None if int(self._rank) == _UNKNOWN else int(self._rank)
 
     def get_extra_state(self) -> Tensor:
         """Return the number of batches mixed so far, which `state_dict` keeps."""
@@ -43,17 +57,32 @@ class Drawing(nn.Module):
         """Return the key and the number of this batch, and count it."""
         step = self.step.clone()
         self.step.add_(1)
-        rank = process_rank() if self.rank is None else self.rank
-        if self.seed is None:
-            return torch.cat([draw_word(self.generator), on_host([rank])]), step
-        return torch.cat([on_host([self.seed]), step[None], on_host([rank])]), step
+        if self._seed is None:
+            head = draw_word(self.generator)
+        else:
+            head = torch.cat([self._seed, step[None]])
+        key: Tensor = _with_rank(head, self._rank)
+        return key, step
 
 
-def process_rank() -> int:
-    """Return the rank of this process, 0 where torch.distributed is not set up."""
+@torch.library.custom_op("zetamix::with_rank", mutates_args=())
+def _with_rank(head: Tensor, rank: Tensor) -> Tensor:
+    """Append the rank to a key; in graphs, too, when they run, not when they are made."""
+    if int(rank) == _UNKNOWN:
+        rank = on_host([process_rank() or 0])
+    return torch.cat([head, rank])
+
+
+@_with_rank.register_fake
+def _(head: Tensor, rank: Tensor) -> Tensor:
+    return head.new_empty(head.shape[0] + 1)
+
+
+def process_rank() -> int | None:
+    """Return the rank of this process, None where torch.distributed is not set up."""
     if distributed.is_available() and distributed.is_initialized():
         return distributed.get_rank()
-    return 0
+    return None
 
 
 def on_host(numbers: list[int]) -> Tensor:
@@ -79,7 +108,7 @@ def _word_of(generator: torch.Generator) -> Tensor:
 def check_seed(seed: Any) -> None:
     if seed is None:
         return
-    if isinstance(seed, bool) or not isinstance(seed, int):
+    if not is_whole_number(seed):
         raise TypeError(
             f"seed must be an int or None, got {seed!r} of type {type(seed).__name__}; pass None "
             f"to follow torch.manual_seed"
@@ -89,10 +118,10 @@ def check_seed(seed: Any) -> None:
 
 
 def check_rank(rank: Any) -> None:
-    if rank is not None and (isinstance(rank, bool) or not isinstance(rank, int) or rank < 0):
+    if rank is not None and not (is_whole_number(rank) and 0 <= rank < 2**32):
         raise ValueError(
-            f"rank must be an int >= 0 or None, got {rank!r}; pass None for the rank that "
-            f"torch.distributed tells"
+            f"rank must be an int from 0 to 2**32 - 1 or None, got {rank!r}; pass None for the "
+            f"rank that torch.distributed tells"
         )
 
 

@@ -12,11 +12,12 @@ from torch.utils.data import default_collate, get_worker_info
 
 from zetamix.torch._draws import check_rank, check_seed, draw_word, on_host, process_rank
 from zetamix.torch.transforms import ZetaMixup
+from zetamix_core._arrays import is_whole_number
 
 # Places in shared memory: what the loader's process tells its workers; then how often processes
-# have begun with the epoch, for each number of a worker.
+# have begun with the epoch, for each rank and number of a worker.
 _EPOCH, _VERSION, _RANK, _STARTS = range(4)
-_MAX_WORKERS = 4096
+_PLACES = 4096
 
 
 class ZetaMixupCollate:
@@ -98,10 +99,8 @@ class ZetaMixupCollate:
         self.seed = seed
         self.rank = rank
         self._mix = ZetaMixup(**options)
-        self._shared = torch.zeros(_STARTS + _MAX_WORKERS, dtype=torch.int64, device="cpu")
-        self._shared.share_memory_()  # type: ignore[no-untyped-call]
-        self._shared[_RANK] = self._rank()
         self._joined: tuple[int, int] | None = None
+        self._share(torch.zeros(_STARTS + _PLACES, dtype=torch.int64, device="cpu"))
 
     def set_epoch(self, epoch: int) -> None:
         """Tell which epoch comes next, before it is iterated over; persistent workers hear it too.
@@ -113,11 +112,11 @@ class ZetaMixupCollate:
         epoch : int
             Number of the epoch, from 0, where counting begins.
         """
-        if isinstance(epoch, bool) or not isinstance(epoch, int) or not 0 <= epoch < 2**32:
+        if not is_whole_number(epoch) or not 0 <= epoch < 2**32:
             raise ValueError(
                 f"epoch must be an int from 0 to 2**32 - 1, got {epoch!r}; count epochs from 0"
             )
-        self._shared[_RANK] = self._rank()
+        self._own()
         if epoch == int(self._shared[_EPOCH]):
             return  # workers may be in the midst of it
         self._shared[_STARTS:] = 0
@@ -146,33 +145,49 @@ class ZetaMixupCollate:
         return f"{type(self).__name__}({name}, {self._mix.extra_repr()}, seed={self.seed})"
 
     def __getstate__(self) -> dict[str, Any]:
-        self._shared[_RANK] = self._rank()
+        self._own()
         return self.__dict__.copy()
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__.update(state)
         if not self._shared.is_shared():  # type: ignore[no-untyped-call]
-            self._shared.share_memory_()  # type: ignore[no-untyped-call]
+            self._share(self._shared)
+
+    def _share(self, memory: Tensor) -> None:
+        """Share memory with the workers of this process, and tell them its rank."""
+        self._shared = memory
+        self._shared.share_memory_()  # type: ignore[no-untyped-call]
+        self._owner = os.getpid()
+        self._shared[_RANK] = self._rank()
+
+    def _own(self) -> None:
+        """Part from the memory of a parent process, which other ranks may have, too."""
+        if get_worker_info() is None:
+            own = self._owner == os.getpid()
+            self._share(self._shared if own else self._shared.clone())
 
     def _key(self) -> Tensor:
         info = get_worker_info()
         worker, num_workers = (0, 1) if info is None else (info.id, info.num_workers)
+        rank = self._rank()
+        place = _STARTS + (rank * num_workers + worker) % _PLACES
         joined = (os.getpid(), int(self._shared[_VERSION]))
         if joined != self._joined:
             self._joined, self._count = joined, 0
             self._epoch = int(self._shared[_EPOCH])
             # Another process that joins the same epoch in this place will see that it was taken.
-            self._restarts = int(self._shared[_STARTS + worker])
-            self._shared[_STARTS + worker] += 1
+            self._restarts = int(self._shared[place])
+            self._shared[place] += 1
         batch = worker + num_workers * self._count
         self._count += 1
         seed = int(draw_word(None)) if self.seed is None else self.seed
-        return on_host([seed, self._epoch, self._restarts, batch, self._rank()])
+        return on_host([seed, self._epoch, self._restarts, batch, rank])
 
     def _rank(self) -> int:
         if self.rank is not None:
             return self.rank
-        if get_worker_info() is None:
-            return process_rank()
-        # A worker that was not forked knows no ranks but what it was told.
-        return process_rank() or int(self._shared[_RANK])
+        rank = process_rank()
+        if rank is None:
+            # A worker that was not forked knows no ranks but what it was told.
+            return 0 if get_worker_info() is None else int(self._shared[_RANK])
+        return rank

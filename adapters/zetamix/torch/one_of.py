@@ -8,7 +8,8 @@ from typing import Any
 import torch
 from torch import nn
 
-from zetamix.torch._draws import Drawing
+from zetamix.torch._batches import as_batch
+from zetamix.torch._draws import Drawing, on_host
 from zetamix_core.sampling import stream_for
 
 
@@ -25,7 +26,8 @@ class OneOf(Drawing):
     p : sequence of float, optional
         Their probabilities, up to a factor; equal by default.
     seed, generator, rank : optional
-        What the choice is drawn from, as in `ZetaMixup`; the transforms draw from their own.
+        What the choice is drawn from, as in `ZetaMixup`, by the key (seed, step, rank, 0); the
+        transforms draw from their own.
 
     Attributes
     ----------
@@ -80,8 +82,9 @@ class OneOf(Drawing):
         tuple, or nested batch
             What the transform returns.
         """
+        batch = as_batch(inputs)
         if not self.training:
-            return inputs if len(inputs) > 1 else inputs[0]
+            return batch
         return self.transforms[self._choose()](*inputs)
 
     def extra_repr(self) -> str:
@@ -92,7 +95,8 @@ class OneOf(Drawing):
     )
     def _choose(self) -> int:
         key, step = self._advance()
-        uniform = stream_for(key, step.double()).uniform((1,))
+        # One entry more than in the keys of the transforms, which may have the same seed.
+        uniform = stream_for(torch.cat([key, on_host([0])]), step.double()).uniform((1,))
         # Without the last end, which might round to less than one.
         ends = torch.tensor(self.p[:-1], dtype=torch.float64, device="cpu").cumsum(0)
         return int(torch.searchsorted(ends, uniform, right=True).item())

@@ -6,14 +6,16 @@ import math
 from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
 
+import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
-from zetamix.torch._batches import LabelsGetter, describe, find_labels, leaves_of, path_of
+from zetamix.torch._batches import LabelsGetter, as_batch, describe, find_labels, leaves_of, path_of
 from zetamix.torch._draws import Drawing
 from zetamix_core import CutMixPlan, MixPlan, cutmix_plan, mixup_plan, zeta_plan
-from zetamix_core._checks import check_alpha, check_count, check_gamma
-from zetamix_core._trees import mix_tree, paths_of_data
+from zetamix_core._arrays import is_whole_number
+from zetamix_core._checks import check_alpha, check_axes, check_count, check_flag, check_gamma
+from zetamix_core._trees import map_leaves, mix_tree, paths_of_images
 from zetamix_core.sampling import Stream, stream_for
 
 Gamma = float | Tensor | tuple[float, float] | Callable[[Tensor], Any]
@@ -44,16 +46,19 @@ class BatchMix(Drawing):
                 f"label_smoothing spreads weight over classes, got {label_smoothing} without "
                 f"num_classes; pass num_classes"
             )
-        if stop_at is not None:
-            check_count("stop_at", stop_at)
+        _check_num_classes(num_classes)
+        if stop_at is not None and not (is_whole_number(stop_at) and stop_at >= 0):
+            raise ValueError(
+                f"stop_at must be an int >= 0 or None, got {stop_at!r}; count batches from 0"
+            )
         if not (labels_getter in ("default", None) or callable(labels_getter)):
             raise TypeError(
                 f"labels_getter must be a callable, 'default' or None, got {labels_getter!r}; pass "
                 f"for instance lambda batch: batch['label']"
             )
         self.num_classes = num_classes
-        self.p = p
-        self.label_smoothing = label_smoothing
+        self.p = float(p)
+        self.label_smoothing = float(label_smoothing)
         self.stop_at = stop_at
         self.labels_getter = labels_getter
         self.as_data = (as_data,) if isinstance(as_data, str) else tuple(as_data)
@@ -72,9 +77,7 @@ class BatchMix(Drawing):
         tuple, or nested batch
             The structure of the input, with mixed tensors; the input is left alone.
         """
-        if not inputs:
-            raise TypeError("a batch is needed, got no argument; call it with images and labels")
-        batch = inputs if len(inputs) > 1 else inputs[0]
+        batch = as_batch(inputs)
         return self._mix(batch, *self._advance()) if self.training else batch
 
     def draw(self, x: Tensor) -> Any:
@@ -112,14 +115,16 @@ class BatchMix(Drawing):
                 f"first"
             )
         plan = self._draw(leaves[samples[0]], key, step)
-        return mix_tree(
+        mixed = mix_tree(
             plan,
             batch,
             num_classes=classes,
-            as_data=(*self.as_data, *paths_of_data(batch)),
+            as_data=(*self.as_data, *paths_of_images(batch)),
             keep=self.keep,
             label_smoothing=self.label_smoothing,
+            strict=False,
         )
+        return _as_given(mixed, leaves, {*classes, *self.keep})
 
     def _classes(self, batch: Any, leaves: dict[str, Tensor]) -> Mapping[str, Any]:
         """Return the paths of the labels, with their numbers of classes."""
@@ -150,10 +155,11 @@ class ZetaMixup(BatchMix):
               w_r = r^{-\gamma} / \sum_{j=1}^{T} j^{-\gamma}
 
     Call it as ``mix(images, labels)``, or on one tuple, list, dict or nested batch of tensors that
-    share the first axis. Floating tensors are mixed, each in its dtype; images that come first in a
-    pair may be of integers. Other integer tensors are refused unless they are named, so that class
-    numbers are never averaged by accident. Paths name tensors: that of ``batch["target"]["mask"]``
-    is ``"target/mask"``, that of ``batch[1]`` is ``"1"``.
+    share the first axis. Floating tensors are mixed, each in its dtype; images that stand alone or
+    first in a pair may be of integers (three or more axes, or uint8 of two). Other integer tensors
+    are refused unless they are named, so that class numbers are never averaged by accident. Paths
+    name tensors: that of ``batch["target"]["mask"]`` is ``"target/mask"``, that of ``batch[1]`` is
+    ``"1"``.
 
     Parameters
     ----------
@@ -210,8 +216,9 @@ class ZetaMixup(BatchMix):
     -----
     With a seed, step k on rank r mixes by
     ``zeta_plan(n, gamma=gamma, num_mix=num_mix, rng=(seed, k, r))``, compiled or not. Images keep
-    dtype, device and memory format; integers give the default float. Labels are float32 (of double
-    images float64), whatever the dtype of the images.
+    dtype, device and memory format; integers give the default float. Integer labels become float32
+    (of double images float64), whatever the dtype of the images; floating ones keep theirs. What is
+    not a tensor, such as text, stays.
 
     References
     ----------
@@ -327,6 +334,7 @@ class Mixup(BatchMix):
     ) -> None:
         super().__init__(**options)
         self.alpha = check_alpha(alpha)
+        check_flag("per_sample", per_sample)
         self.per_sample = per_sample
 
     def _shown(self) -> list[str]:
@@ -391,7 +399,8 @@ class CutMix(BatchMix):
     ) -> None:
         super().__init__(**options)
         self.alpha = check_alpha(alpha)
-        self.axes = tuple(axes)
+        self.axes = check_axes(axes)
+        check_flag("per_sample", per_sample)
         self.per_sample = per_sample
 
     def _shown(self) -> list[str]:
@@ -408,11 +417,34 @@ class CutMix(BatchMix):
         )
 
 
+def _as_given(mixed: Any, leaves: dict[str, Tensor], other: Collection[str]) -> Any:
+    """Return mixed tensors as the subclass of those that were given, such as torchvision's Image.
+
+    Operators of torch return plain tensors. Labels are others than before.
+    """
+    kinds = {path: type(leaf) for path, leaf in leaves.items() if path not in other}
+    if all(kind in (Tensor, nn.Parameter) for kind in kinds.values()):
+        return mixed
+
+    def wrap(path: str, leaf: Tensor) -> Tensor:
+        kind = kinds.get(path, Tensor)
+        return leaf if kind is nn.Parameter else leaf.as_subclass(kind)
+
+    return map_leaves(wrap, mixed, keep=other, strict=False)
+
+
+def _check_num_classes(num_classes: Any) -> None:
+    counts = num_classes.values() if isinstance(num_classes, Mapping) else [num_classes]
+    for count in counts:
+        if count is not None:
+            check_count("num_classes", count)
+
+
 def _check_gamma(gamma: Any) -> None:
     if callable(gamma):
         return
     if isinstance(gamma, (tuple, list)):
-        numbers = all(isinstance(end, (int, float)) for end in gamma)
+        numbers = all(isinstance(end, (int, float, np.number)) for end in gamma)
         if len(gamma) != 2 or not numbers or not 0 <= gamma[0] <= gamma[1] < math.inf:
             raise ValueError(
                 f"a range of gamma must be two finite numbers 0 <= low <= high, got {gamma!r}; "
@@ -428,12 +460,13 @@ def _check_gamma(gamma: Any) -> None:
 
 
 def _check_share(name: str, value: Any) -> None:
-    if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 <= value <= 1:
+    number = isinstance(value, (int, float, np.number)) and not isinstance(value, bool)
+    if not number or not 0 <= value <= 1:
         raise ValueError(f"{name} must be a number from 0 to 1, got {value!r}; pass a share")
 
 
 def _shortened(value: Any) -> str:
     """Return what `repr` shows, without memory addresses and tensors' extras."""
     if isinstance(value, Tensor):
-        return f"{value.item():g}"
+        return "tensor" if value.is_meta else f"{value.item():g}"
     return getattr(value, "__name__", type(value).__name__) if callable(value) else repr(value)
