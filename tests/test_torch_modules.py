@@ -169,6 +169,16 @@ def test_cutmix_cuts_images_and_masks_alike():
     assert out["mask"].dtype == mask.dtype
 
 
+def test_plans_are_drawn_for_the_images_wherever_they_are():
+    x, y = batch()
+    given = {"weight": torch.ones(16, dtype=torch.float64), "image": x, "label": y}
+    out = ZetaMixup(num_classes=5, seed=0)(given)
+    assert out["weight"].dtype == torch.float64
+    assert out["label"].dtype == torch.float32
+    cut = CutMix(num_classes=5, seed=0, keep=["weight"])(given)
+    assert torch.equal(cut["image"], CutMix(num_classes=5, seed=0)(x, y)[0])
+
+
 def test_text_and_numbers_stay():
     x, y = batch()
     given = {"image": x, "name": ["a"] * 16, "scale": 2.0, "label": y}

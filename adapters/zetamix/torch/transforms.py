@@ -108,13 +108,13 @@ class BatchMix(Drawing):
     def _mix(self, batch: Any, key: Tensor, step: Tensor) -> Any:
         leaves = leaves_of(batch, self.keep)
         classes = self._classes(batch, leaves)
-        samples = [path for path in leaves if path not in classes]
+        samples = [leaf for path, leaf in leaves.items() if path not in classes]
         if not samples:
             raise ValueError(
                 f"a batch must have samples besides labels, got {describe(batch)}; pass the images "
                 f"first"
             )
-        plan = self._draw(leaves[samples[0]], key, step)
+        plan = self._draw(_of_most_axes(samples), key, step)
         mixed = mix_tree(
             plan,
             batch,
@@ -415,6 +415,14 @@ class CutMix(BatchMix):
             rng=stream,
             like=x,
         )
+
+
+def _of_most_axes(samples: list[Tensor]) -> Tensor:
+    """Return the tensor that boxes and the precision of labels go by, not weights of samples."""
+    found = samples[0]
+    for leaf in samples:
+        found = leaf if leaf.ndim > found.ndim else found
+    return found
 
 
 def _as_given(mixed: Any, leaves: dict[str, Tensor], other: Collection[str]) -> Any:
