@@ -246,6 +246,7 @@ def test_copies_and_pickles_have_shared_memory_of_their_own():
     mix = collate()
     for other in (copy.deepcopy(mix), pickle.loads(pickle.dumps(mix))):
         batches = loader(other, 1, persistent_workers=True)
+        assert_equal(list(batches), list(loader(collate())))
         for epoch in (3, 4):
             other.set_epoch(epoch)
             expected = collate()

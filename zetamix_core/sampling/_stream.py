@@ -83,7 +83,7 @@ def floyd(
     no scatter and no size that depends on the data, so that the loop can be traced.
     """
     length = draws.shape[1]
-    columns = xp.arange(length, dtype=draws.dtype, device=device_of(draws))[None, :]
+    columns = xp.arange(length, dtype=draws.dtype, device=device_of(draws))
 
     def step(r: int, chosen: Array) -> Array:
         here = columns == r
