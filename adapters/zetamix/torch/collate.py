@@ -25,7 +25,7 @@ class ZetaMixupCollate:
 
     Draws differ between batches, workers, epochs and ranks, whatever the state of torch's
     generators. With a seed and `set_epoch` before each epoch, map-style loaders that keep the order
-    give the same batches with any number of workers.
+    give the same batches with any number of workers, in epochs that run to their end.
 
     Parameters
     ----------

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
 
@@ -21,7 +22,7 @@ from zetamix_core.sampling import Stream, stream_for
 Gamma = float | Tensor | tuple[float, float] | Callable[[Tensor], Any]
 
 
-class BatchMix(Drawing):
+class BatchMix(Drawing, ABC):
     """What the modules share: calls, switches, labels and draws. See `ZetaMixup`."""
 
     def __init__(
@@ -143,8 +144,9 @@ class BatchMix(Drawing):
             plan = plan.where((step < self.stop_at).to(x.device, non_blocking=True))
         return plan
 
+    @abstractmethod
     def _plan(self, x: Tensor, stream: Stream, step: Tensor) -> MixPlan | CutMixPlan:
-        raise NotImplementedError
+        """Draw the plan of a batch of which `x` are the samples."""
 
 
 class ZetaMixup(BatchMix):
