@@ -19,7 +19,7 @@ def _loaded(module: str) -> Any:
 
 
 def is_torch(x: object) -> bool:
-    torch = _loaded("torch")
+    torch = sys.modules.get("torch")  # asked for so often that another call would be felt
     return torch is not None and isinstance(x, torch.Tensor)
 
 
@@ -151,6 +151,50 @@ def host_values(x: Array) -> np.ndarray | None:
         return to_host(x)
     except (RuntimeError, TypeError):  # fake and batched torch tensors; dtypes NumPy lacks
         return None
+
+
+def in_memory(x: Array) -> bool:
+    """Tell whether kernels for values in host memory, which have no derivative, may have `x`.
+
+    True for NumPy arrays and for torch tensors on the CPU, but not where a transformation of torch
+    looks at what is done to them.
+    """
+    if is_numpy(x):
+        return x.size > 0 and x.dtype.isnative
+    if not is_torch(x) or torch_is_compiling():
+        return False
+    torch = sys.modules["torch"]
+    if type(x) not in (torch.Tensor, torch.nn.Parameter) or x.is_complex():
+        return False
+    if x.device.type != "cpu" or (x.requires_grad and torch.is_grad_enabled()):
+        return False
+    try:
+        derived = torch.autograd.forward_ad.unpack_dual(x).tangent is not None
+        return not derived and x.data_ptr() != 0
+    except RuntimeError:  # a batch of vmap has no memory of its own
+        return False
+
+
+def share_memory(x: Array, y: Array) -> bool:
+    """Tell whether the memory of two arrays may overlap, where there is a way to tell."""
+    if is_numpy(x) and is_numpy(y):
+        return np.may_share_memory(x, y)
+    if is_cupy(x) and is_cupy(y):
+        return bool(sys.modules["cupy"].may_share_memory(x, y))
+    if not (is_torch(x) and is_torch(y)) or torch_is_compiling():
+        return False
+    try:
+        (x_start, x_end), (y_start, y_end) = _torch_bounds(x), _torch_bounds(y)
+    except RuntimeError:  # a batch of vmap has no memory of its own
+        return False
+    return bool(x_start < y_end and y_start < x_end)
+
+
+def _torch_bounds(x: Array) -> tuple[int, int]:
+    """Return the addresses of the first byte of a tensor and of the first behind it."""
+    reach = sum((n - 1) * stride for n, stride in zip(x.shape, x.stride(), strict=True))
+    start = x.data_ptr()
+    return start, start + (reach + 1) * x.element_size() * bool(x.numel())
 
 
 # --- dtypes ---------------------------------------------------------------------------------------

@@ -12,9 +12,12 @@ from zetamix_core._arrays import (
     host_values,
     is_array,
     is_dask,
+    is_jax,
+    is_numpy,
     is_whole_number,
     kind,
     library,
+    share_memory,
 )
 
 MAX_ENTRIES = 2**26
@@ -175,6 +178,36 @@ def check_same_place(a: Array, b: Array, names: str, remedy: str) -> None:
     if None not in places and places[0] != places[1]:
         raise ValueError(
             f"{names} must be on the same device, got {places[0]} and {places[1]}; {remedy}"
+        )
+
+
+def check_out(out: Any, x: Array, num_outputs: int) -> None:
+    """Check an array to write the mixture of `x` to."""
+    check_is_array("out", out)
+    if is_jax(out) or is_dask(out):
+        raise TypeError(
+            f"out must be an array that can be written to, got one of {library(out)}; leave it out "
+            f"and take what is returned"
+        )
+    check_same_place(x, out, "x and out", f"allocate out in {library(x)} on the device of x")
+    shape = (num_outputs, *x.shape[1:])
+    if tuple(out.shape) != shape:
+        raise ValueError(
+            f"out must have the shape of the mixture, {shape}, got {tuple(out.shape)}; allocate it "
+            f"in that shape"
+        )
+    needed = "complex" if kind(x) == "complex" else "floating"
+    if kind(out) != needed:
+        raise TypeError(
+            f"out must be of {needed} dtype for samples of dtype {x.dtype}, got {out.dtype}; "
+            f"round or convert the mixture afterwards"
+        )
+    if is_numpy(out) and not out.flags.writeable:
+        raise ValueError("out must be writable, got a read-only array; pass a copy of it")
+    if share_memory(x, out):
+        raise ValueError(
+            f"out must share no memory with x, whose samples are read while it is written, got "
+            f"arrays that overlap (shapes {tuple(x.shape)} and {shape}); pass another array"
         )
 
 

@@ -17,7 +17,8 @@ from zetamix_core._arrays import (
     namespace,
 )
 from zetamix_core._checks import check_count
-from zetamix_core.mixing import scatter_rows, weighted_sum, whole_samples
+from zetamix_core._products import scatter_rows
+from zetamix_core.mixing import weighted_sum, whole_samples
 
 
 def mix_labels(

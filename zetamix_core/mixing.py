@@ -1,8 +1,7 @@
 """The linear map of a plan: weighted sums of samples, on any array library.
 
-There are two ways to compute ``out[i] = Σ_r weights[i, r] · x[indices[i, r]]``. A *matrix product*
-with the dense (M, N) mixing matrix reads the batch once whatever T is; a *gather-sum* does only the
-T products that each output needs. `weighted_sum` is the one place that chooses.
+`weighted_sum` is the one place that chooses how they are computed. It looks after dtypes, the
+layout of memory, and blocks of columns that stay in the cache.
 """
 
 from __future__ import annotations
@@ -19,32 +18,34 @@ from zetamix_core._arrays import (
     Namespace,
     cast,
     default_float,
-    device_of,
     host_values,
+    in_memory,
     is_cupy,
     is_dask,
-    is_jax,
     is_numpy,
-    is_on_cpu,
     is_torch,
     kind,
     namespace,
     real_dtype,
     working_dtype,
 )
+from zetamix_core._products import Product, dense_product, gather_sum, sparse_product
 
-# A matrix product wins over T gathers from about this share of the samples on.
-_DENSE_SHARE = 8
-# Longer gather-sums are a loop in JAX, to bound the size of the compiled program.
-_MAX_UNROLLED = 32
+# In memory, a dense product wins over a sparse one above this T / N (benchmarks/README.md): the
+# one of torch uses all cores, that of SciPy one.
+_DENSE_ABOVE = {"numpy": 1 / 4, "torch": 1 / 2}
+# A sparse product reads each sample T times; in blocks of columns that the cache holds, if samples
+# have more bytes than this.
+_SPARSE_BYTES = {"numpy": 1 << 23, "torch": 1 << 25}
+_BLOCK_ENTRIES = 1 << 18
+_MIN_COLUMNS = 512  # each block costs some calls
 
 
-def weighted_sum(indices: Array, weights: Array, x: Array) -> Array:
+def weighted_sum(indices: Array, weights: Array, x: Array, out: Array | None = None) -> Array:
     """Return ``Σ_r weights[i, r] · x[indices[i, r]]`` for each i, along the first axis of `x`.
 
-    Dense if every output uses every sample (T = N), or if N ≤ 8 T and the values can be read on the
-    host; else a gather-sum. The output has the dtype of `x` (integers: the default float), narrow
-    floats are accumulated in float32, and the memory order of the trailing axes is kept.
+    The output has the dtype of `x` (integers: the default float), narrow floats are accumulated in
+    float32, and the memory order of the trailing axes is kept.
 
     Parameters
     ----------
@@ -52,6 +53,8 @@ def weighted_sum(indices: Array, weights: Array, x: Array) -> Array:
     weights : array of float, shape (T,) or (M, T)
     x : array, shape (N, ...)
         Of the same library and device as `indices` and `weights`.
+    out : array, shape (M, ...), optional
+        Where to write, and whose dtype to give, instead of a new array.
 
     Returns
     -------
@@ -60,9 +63,16 @@ def weighted_sum(indices: Array, weights: Array, x: Array) -> Array:
     if is_dask(x):
         return _weighted_sum_of_dask(indices, weights, x)
     xp = namespace(x)
-    rows, order = _as_rows(xp, x)
-    rows = _mix_rows(xp, indices, weights, rows)
-    return _from_rows(xp, rows, order, x.shape)
+    order = memory_order(x)
+    rows = _as_rows(xp, x, order)
+    dtype = output_dtype(x) if out is None else out.dtype
+    target = None if out is None else _view_as_rows(out, order)
+    mixed = _mix_rows(xp, indices, weights, rows, dtype, target)
+    if out is None:
+        return _from_rows(xp, mixed, order, x.shape)
+    if mixed is not target:
+        out[...] = _from_rows(xp, mixed, order, x.shape)
+    return out
 
 
 def output_dtype(x: Array) -> Any:
@@ -70,23 +80,61 @@ def output_dtype(x: Array) -> Any:
     return x.dtype if kind(x) in ("floating", "complex") else default_float(x)
 
 
-def _mix_rows(xp: Namespace, indices: Array, weights: Array, rows: Array) -> Array:
-    out = output_dtype(rows)
-    work = working_dtype(xp, out)
+def _mix_rows(
+    xp: Namespace, indices: Array, weights: Array, rows: Array, dtype: Any, out: Array | None
+) -> Array:
+    work = working_dtype(xp, dtype)
     weights = cast(weights, real_dtype(xp, work))
-    n, num_mix = rows.shape[0], indices.shape[1]
     # Ranks may have no weight (gamma = infinity, or an underflow). None: not to be known here.
     all_positive = _all(weights)
     with _as_asked(rows):
-        if num_mix == n and all_positive is not False:
-            return cast(_product(xp, indices, weights, cast(rows, work)), out)
-        if n <= _DENSE_SHARE * num_mix and all_positive is not None and is_on_cpu(rows):
-            mixed = _product(xp, indices, weights, cast(rows, work))
-            # Zero times infinity is NaN: one non-finite sample shows in every row of a dense
-            # product, so that the first tells whether outputs were reached that do not use it.
-            if _all(xp.isfinite(mixed[:1, :])):
-                return cast(mixed, out)
-        return cast(_gather_sum(xp, indices, weights, rows, work, all_positive), out)
+        if all_positive is not None and in_memory(rows) and in_memory(weights):
+            return _mix_in_memory(indices, weights, rows, work, dtype, out, all_positive)
+        if indices.shape[1] == rows.shape[0] and all_positive is not False:
+            mixed = dense_product(indices, weights, rows.shape[0])(cast(rows, work))
+        else:
+            mixed = gather_sum(indices, weights, rows, work, bool(all_positive))
+        return cast(mixed, dtype)
+
+
+def _mix_in_memory(
+    indices: Array,
+    weights: Array,
+    rows: Array,
+    work: Any,
+    dtype: Any,
+    out: Array | None,
+    all_positive: bool,
+) -> Array:
+    n, num_mix = rows.shape[0], indices.shape[1]
+    library = "numpy" if is_numpy(rows) else "torch"
+    plain = rows.dtype == work == dtype and out is None
+    in_blocks = functools.partial(_multiply_blocks, rows=rows, work=work, dtype=dtype, out=out)
+    if num_mix > _DENSE_ABOVE[library] * n:
+        product = dense_product(indices, weights, n)
+        mixed = product(rows) if plain else in_blocks(product, indices.shape[0])
+        # Zero times infinity is NaN: one non-finite sample shows in every row of a dense product,
+        # so that the first tells whether outputs were reached that do not use it.
+        if (num_mix == n and all_positive) or namespace(rows).isfinite(mixed[:1]).all():
+            return mixed
+    product = sparse_product(indices, weights, n, all_positive)
+    if plain and rows.nbytes <= _SPARSE_BYTES[library]:
+        return product(rows)
+    return in_blocks(product, indices.shape[0])
+
+
+def _multiply_blocks(
+    product: Product, num_outputs: int, *, rows: Array, work: Any, dtype: Any, out: Array | None
+) -> Array:
+    """Multiply block by block of columns, so that no array of all samples is made in between."""
+    n, num_columns = rows.shape
+    if out is None:
+        out = namespace(rows).empty((num_outputs, num_columns), dtype=dtype)
+    width = max(_MIN_COLUMNS, _BLOCK_ENTRIES // max(n, num_outputs))
+    for start in range(0, num_columns, width):
+        columns = slice(start, start + width)
+        out[:, columns] = product(cast(rows[:, columns], work))
+    return out
 
 
 def _all(x: Array) -> bool | None:
@@ -100,101 +148,32 @@ def _as_asked(x: Array) -> contextlib.AbstractContextManager[Any]:
     if not is_torch(x):
         return np.errstate(invalid="ignore")
     torch, device = sys.modules["torch"], x.device.type
-    if not torch.amp.is_autocast_available(device):
+    if not (torch.amp.is_autocast_available(device) and torch.is_autocast_enabled(device)):
         return contextlib.nullcontext()
     return torch.autocast(device, enabled=False)  # type: ignore[no-any-return]
-
-
-# --- matrix product -------------------------------------------------------------------------------
-
-
-def _product(xp: Namespace, indices: Array, weights: Array, rows: Array) -> Array:
-    matrix = cast(scatter_rows(indices, weights, rows.shape[0]), rows.dtype)
-    if is_jax(rows):
-        # JAX's default on accelerators rounds the factors to fewer bits.
-        return xp.matmul(matrix, rows, precision="highest")
-    return xp.matmul(matrix, rows)
-
-
-def scatter_rows(columns: Array, weights: Array, width: int) -> Array:
-    """Return the (M, width) array with ``out[i, columns[i, r]] += weights[i, r]``.
-
-    With ``columns = indices`` this is the dense mixing matrix; with the classes of the samples it
-    is their mixed one-hot labels.
-    """
-    xp = namespace(columns)
-    shape = (columns.shape[0], width)
-    weights = xp.broadcast_to(weights, columns.shape)
-    if is_numpy(columns):
-        flat = columns + xp.arange(shape[0])[:, None] * width
-        wide = weights.astype(xp.float64).ravel()
-        sums = xp.bincount(flat.ravel(), wide, minlength=shape[0] * width)
-        return cast(sums.reshape(shape), weights.dtype)
-    if is_torch(columns):
-        zeros = xp.zeros(shape, dtype=weights.dtype, device=weights.device)
-        return zeros.scatter_add(1, cast(columns, xp.int64), weights)
-    if is_jax(columns):
-        rows = xp.arange(shape[0])[:, None]
-        return xp.zeros(shape, dtype=weights.dtype).at[rows, columns].add(weights)
-    if is_cupy(columns):
-        device = columns.device
-        sums = xp.zeros(shape, dtype=weights.dtype, device=device)
-        xp.add.at(sums, (xp.arange(shape[0], device=device)[:, None], columns), weights)
-        return sums
-    return _scatter_rows_generic(xp, columns, weights, width)
-
-
-def _scatter_rows_generic(xp: Namespace, columns: Array, weights: Array, width: int) -> Array:
-    """Scatter by comparing, for libraries without scatter and fancy assignment."""
-    device = device_of(columns)
-    places = xp.arange(width, dtype=columns.dtype, device=device)
-    sums = xp.zeros((columns.shape[0], width), dtype=weights.dtype, device=device)
-    for r in range(columns.shape[1]):
-        here = columns[:, r : r + 1] == places
-        sums = sums + weights[:, r : r + 1] * xp.astype(here, weights.dtype)
-    return sums
-
-
-# --- gather-sum -----------------------------------------------------------------------------------
-
-
-def _gather_sum(
-    xp: Namespace,
-    indices: Array,
-    weights: Array,
-    rows: Array,
-    work: Any,
-    all_positive: bool | None = None,
-) -> Array:
-    num_mix = indices.shape[1]
-
-    def term(r: Any) -> Array:
-        weight = weights[r] if weights.ndim == 1 else weights[:, r][:, None]
-        sample = cast(xp.take(rows, indices[:, r], axis=0), work)
-        # A sample without weight is not used, not even to multiply its infinities by zero, neither
-        # here nor in the gradient of the weight.
-        return (sample if all_positive else xp.where(weight == 0, 0, sample)) * weight
-
-    if is_jax(rows) and num_mix > _MAX_UNROLLED:
-        loop = sys.modules["jax"].lax.fori_loop
-        return loop(1, num_mix, lambda r, total: total + term(r), term(0))
-    total = term(0)
-    for r in range(1, num_mix):
-        total = total + term(r)
-    return total
 
 
 # --- trailing axes --------------------------------------------------------------------------------
 
 
-def _as_rows(xp: Namespace, x: Array) -> tuple[Array, tuple[int, ...]]:
-    """Return `x` as (N, D), and the order of its axes in memory, which makes that a view."""
-    order = memory_order(x)
+def _as_rows(xp: Namespace, x: Array, order: tuple[int, ...]) -> Array:
+    """Return `x` as (N, D): a view, if it is contiguous in this order of its axes."""
     x = x if order == tuple(range(x.ndim)) else xp.permute_dims(x, order)
     size = 1
     for length in x.shape[1:]:
         size *= length
-    return xp.reshape(x, (x.shape[0], size)), order
+    return xp.reshape(x, (x.shape[0], size))
+
+
+def _view_as_rows(out: Array, order: tuple[int, ...]) -> Array | None:
+    """Return `out` as rows to write to, None if these are no view of it."""
+    if not in_memory(out):
+        return None
+    rows = _as_rows(namespace(out), out, order)
+    first = (
+        (rows.data_ptr(), out.data_ptr()) if is_torch(out) else (rows.ctypes.data, out.ctypes.data)
+    )
+    return rows if first[0] == first[1] else None
 
 
 def _from_rows(xp: Namespace, rows: Array, order: tuple[int, ...], shape: tuple[int, ...]) -> Array:

@@ -8,6 +8,10 @@ from jax import numpy as jnp
 from zetamix_core._arrays import Array, device_of, is_jax_tracer, weights_dtype
 from zetamix_core.sampling._stream import ArrangingStream, Step, floyd, takes_few
 
+# Words of a permutation are random in so many bits more than twice those that count the things, so
+# that two are equal in about one of two million permutations.
+_SPARE_BITS = 20
+
 
 class JaxStream(ArrangingStream):
     """Draws from a key, split anew for each call."""
@@ -33,13 +37,28 @@ class JaxStream(ArrangingStream):
 
     def arrangements(self, rows: int, n: int, length: int) -> Array:
         if not takes_few(n, length):
-            return self._shuffle(jnp.broadcast_to(jnp.arange(n), (rows, n)))[:, :length]
+            return self._permutations(rows, n)[:, :length]
         limits = jnp.arange(n - length + 1, n + 1)[None, :]
         draws = jax.random.randint(self._next(), (rows, length), 0, limits, dtype=limits.dtype)
-        return self._shuffle(floyd(jnp, draws, n, _fori_loop))
+        chosen = floyd(jnp, draws, n, _fori_loop)
+        return jnp.take_along_axis(chosen, self._permutations(rows, length), axis=1)
 
-    def _shuffle(self, rows: Array) -> Array:
-        return jax.random.permutation(self._next(), rows, axis=1, independent=True)
+    def _permutations(self, rows: int, n: int) -> Array:
+        """Return permutations, by sorting words whose low bits are what is permuted.
+
+        Sorting one array is several times faster than sorting one by another. The bits that are
+        left are too few to have no ties, so there are rounds, each a stable sort of the last.
+        """
+        low_bits = max(n - 1, 0).bit_length()
+        low = jnp.uint32(2**low_bits - 1)
+        num_rounds = -(-(2 * low_bits + _SPARE_BITS) // (32 - low_bits))
+        places = jnp.arange(n, dtype=jnp.uint32)
+        order = jnp.broadcast_to(jnp.arange(n), (rows, n))
+        for _ in range(num_rounds):
+            words = jax.random.bits(self._next(), (rows, n), dtype=jnp.uint32)
+            taken = jnp.sort((words & ~low) | places, axis=1) & low
+            order = jnp.take_along_axis(order, taken, axis=1)
+        return order
 
     def _next(self) -> Array:
         self._key, key = jax.random.split(self._key)

@@ -80,9 +80,9 @@ class PortableStream(ArrangingStream):
     def _below(self, n: int, count: int) -> np.ndarray:
         """Return `count` integers, exactly uniform on 0 … n − 1."""
         words = self._bits.random_raw(count)
-        excess = 2**64 % n
-        while excess and (rejected := np.flatnonzero(words > np.uint64(2**64 - 1 - excess))).size:
-            words[rejected] = self._bits.random_raw(rejected.size)
+        limit = np.uint64(2**64 - 1 - 2**64 % n)
+        while (too_large := words > limit).any():
+            words[too_large] = self._bits.random_raw(np.count_nonzero(too_large))
         # NumPy turns division by a scalar into multiplications; its remainder divides.
         words -= words // np.uint64(n) * np.uint64(n)
         return words.view(np.int64)
@@ -123,8 +123,10 @@ def _repeats(values: np.ndarray, rows: np.ndarray) -> tuple[np.ndarray, np.ndarr
         block = rows[start : start + step]
         # Sorting values with their positions in the low bits brings repeats together, leftmost
         # first.
-        keys = np.sort((values[block] << shift) | positions, axis=1)
-        hits, places = np.nonzero(np.diff(keys >> shift, axis=1) == 0)
+        keys = (values[block] << shift) | positions
+        keys.sort(axis=1)
+        sorted_values = keys >> shift
+        hits, places = (sorted_values[:, 1:] == sorted_values[:, :-1]).nonzero()
         found_rows.append(block[hits])
         found_columns.append(keys[hits, places + 1] & ((np.int64(1) << shift) - 1))
     return np.concatenate(found_rows), np.concatenate(found_columns)

@@ -61,19 +61,23 @@ class Drawing(nn.Module):
             head = draw_word(self.generator)
         else:
             head = torch.cat([self._seed, step[None]])
-        key: Tensor = _with_rank(head, self._rank)
+        with_rank = _with_rank_in_graphs if torch.compiler.is_compiling() else _with_rank
+        key: Tensor = with_rank(head, self._rank)
         return key, step
 
 
-@torch.library.custom_op("zetamix::with_rank", mutates_args=())
 def _with_rank(head: Tensor, rank: Tensor) -> Tensor:
-    """Append the rank to a key; in graphs, too, when they run, not when they are made."""
+    """Append the rank to a key."""
     if int(rank) == _UNKNOWN:
         rank = on_host([process_rank() or 0])
     return torch.cat([head, rank])
 
 
-@_with_rank.register_fake
+# In graphs the rank is asked for when they run, not when they are made.
+_with_rank_in_graphs = torch.library.custom_op("zetamix::with_rank", _with_rank, mutates_args=())
+
+
+@_with_rank_in_graphs.register_fake
 def _(head: Tensor, rank: Tensor) -> Tensor:
     return head.new_empty(head.shape[0] + 1)
 

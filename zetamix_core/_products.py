@@ -1,0 +1,159 @@
+"""The ways to multiply samples, as (N, D) rows, by the (M, N) matrix of a plan.
+
+A dense product reads the samples once whatever T is. The others do only the T products that each
+output needs: a sparse product by kernels for values in memory, without derivatives, for NumPy and
+torch; a gather-sum on every array library, traced and differentiable.
+"""
+
+from __future__ import annotations
+
+import functools
+import sys
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from scipy.sparse import csr_array
+
+from zetamix_core._arrays import (
+    Array,
+    Namespace,
+    cast,
+    device_of,
+    is_cupy,
+    is_jax,
+    is_jax_tracer,
+    is_numpy,
+    is_torch,
+    namespace,
+)
+
+Product = Callable[[Array], Array]
+
+# Longer gather-sums are a loop in JAX, to bound the size of the compiled program.
+_MAX_UNROLLED = 32
+
+
+# --- dense ----------------------------------------------------------------------------------------
+
+
+def dense_product(indices: Array, weights: Array, num_samples: int) -> Product:
+    """Return the product with the dense matrix."""
+    matrix = scatter_rows(indices, weights, num_samples)
+
+    def multiply(rows: Array) -> Array:
+        factor = cast(matrix, rows.dtype)
+        if is_jax(rows):
+            # JAX's default on accelerators rounds the factors to fewer bits.
+            return namespace(rows).matmul(factor, rows, precision="highest")
+        return namespace(rows).matmul(factor, rows)
+
+    return multiply
+
+
+def scatter_rows(columns: Array, weights: Array, width: int) -> Array:
+    """Return the (M, width) array with ``out[i, columns[i, r]] += weights[i, r]``.
+
+    With ``columns = indices`` this is the dense mixing matrix; with the classes of the samples it
+    is their mixed one-hot labels.
+    """
+    xp = namespace(columns)
+    shape = (columns.shape[0], width)
+    weights = xp.broadcast_to(weights, columns.shape)
+    if is_numpy(columns):
+        flat = columns + xp.arange(shape[0])[:, None] * width
+        wide = weights.astype(xp.float64).ravel()
+        sums = xp.bincount(flat.ravel(), wide, minlength=shape[0] * width)
+        return cast(sums.reshape(shape), weights.dtype)
+    if is_torch(columns):
+        zeros = xp.zeros(shape, dtype=weights.dtype, device=weights.device)
+        return zeros.scatter_add(1, cast(columns, xp.int64), weights)
+    if is_jax(columns):
+        rows = xp.arange(shape[0])[:, None]
+        return xp.zeros(shape, dtype=weights.dtype).at[rows, columns].add(weights)
+    if is_cupy(columns):
+        device = columns.device
+        sums = xp.zeros(shape, dtype=weights.dtype, device=device)
+        xp.add.at(sums, (xp.arange(shape[0], device=device)[:, None], columns), weights)
+        return sums
+    return _scatter_rows_generic(xp, columns, weights, width)
+
+
+def _scatter_rows_generic(xp: Namespace, columns: Array, weights: Array, width: int) -> Array:
+    """Scatter by comparing, for libraries without scatter and fancy assignment."""
+    device = device_of(columns)
+    places = xp.arange(width, dtype=columns.dtype, device=device)
+    sums = xp.zeros((columns.shape[0], width), dtype=weights.dtype, device=device)
+    for r in range(columns.shape[1]):
+        here = columns[:, r : r + 1] == places
+        sums = sums + weights[:, r : r + 1] * xp.astype(here, weights.dtype)
+    return sums
+
+
+# --- sparse ---------------------------------------------------------------------------------------
+
+
+def sparse_product(indices: Array, weights: Array, num_samples: int, all_positive: bool) -> Product:
+    """Return the product with the sparse matrix, of NumPy or torch, without weights of zero."""
+    weights = namespace(weights).broadcast_to(weights, indices.shape)
+    if is_torch(weights):
+        return _bags(indices, weights, all_positive)
+    num_outputs, num_mix = indices.shape
+    ends = np.arange(0, indices.size + 1, num_mix)
+    entries = (weights.ravel(), indices.ravel(), ends)
+    # Plans are read-only, and zeros are taken out in place.
+    matrix = csr_array(entries, shape=(num_outputs, num_samples), copy=not all_positive)
+    if not all_positive:
+        matrix.eliminate_zeros()
+    return lambda rows: np.asarray(matrix @ rows)
+
+
+def _bags(indices: Array, weights: Array, all_positive: bool) -> Product:
+    """Return the sum of embeddings in bags: samples are a table of them, outputs are the bags."""
+    bag = sys.modules["torch"].nn.functional.embedding_bag
+    if all_positive:
+        return lambda rows: bag(indices, rows, per_sample_weights=weights, mode="sum")
+    used = weights != 0
+    counts = used.sum(dim=1)
+    members, starts, weights = indices[used], counts.cumsum(0) - counts, weights[used]
+    return lambda rows: bag(members, rows, starts, per_sample_weights=weights, mode="sum")
+
+
+# --- gather-sum -----------------------------------------------------------------------------------
+
+
+def gather_sum(
+    indices: Array, weights: Array, rows: Array, dtype: Any, all_positive: bool
+) -> Array:
+    """Return the sum of weighted samples, in `dtype`; if `all_positive`, no weight is zero."""
+    xp = namespace(rows)
+    if is_jax(rows) and not any(map(is_jax_tracer, (indices, weights, rows))):
+        # One program, fused, where operations one by one would each write an array.
+        return _jitted()(xp, indices, weights, rows, dtype, all_positive)
+    return _gather_sum(xp, indices, weights, rows, dtype, all_positive)
+
+
+@functools.cache
+def _jitted() -> Any:
+    return sys.modules["jax"].jit(_gather_sum, static_argnums=(0, 4, 5))
+
+
+def _gather_sum(
+    xp: Namespace, indices: Array, weights: Array, rows: Array, dtype: Any, all_positive: bool
+) -> Array:
+    num_mix = indices.shape[1]
+
+    def term(r: Any) -> Array:
+        weight = weights[r] if weights.ndim == 1 else weights[:, r][:, None]
+        sample = cast(xp.take(rows, indices[:, r], axis=0), dtype)
+        # A sample without weight is not used, not even to multiply its infinities by zero, neither
+        # here nor in the gradient of the weight.
+        return (sample if all_positive else xp.where(weight == 0, 0, sample)) * weight
+
+    if is_jax(rows) and num_mix > _MAX_UNROLLED:
+        loop = sys.modules["jax"].lax.fori_loop
+        return loop(1, num_mix, lambda r, total: total + term(r), term(0))
+    total = term(0)
+    for r in range(1, num_mix):
+        total = total + term(r)
+    return total
