@@ -16,6 +16,7 @@ extensions = [
 ]
 myst_enable_extensions = ["dollarmath"]
 autosummary_generate = True
+autodoc_mock_imports = ["cupy", "cupyx"]  # they need a driver
 autodoc_typehints = "none"
 numpydoc_show_class_members = False
 default_role = "any"

@@ -154,9 +154,21 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 
 @pytest.fixture(scope="session")
 def backend(request: pytest.FixtureRequest) -> Backend:
-    asked = request.config.getoption("backend")
-    if request.param != "cupy" or asked:
-        return BACKENDS[request.param]()
+    return load(request.config, request.param)
+
+
+@pytest.fixture
+def cupy_backend(request: pytest.FixtureRequest) -> Backend:
+    """CuPy alone, for tests of its adapter."""
+    if reason := left_out(request.config, "cupy"):
+        pytest.skip(reason)
+    return load(request.config, "cupy")
+
+
+def load(config: pytest.Config, name: str) -> Backend:
+    """Return a backend; CuPy may be missing, unless it was asked for."""
+    if name != "cupy" or config.getoption("backend"):
+        return BACKENDS[name]()
     try:
         return BACKENDS["cupy"]()
     except Exception as error:  # noqa: BLE001 - the driver has errors of its own

@@ -14,7 +14,7 @@ from numpydoc.validate import validate
 
 import zetamix_core
 
-CORE = ["cutmix", "drawing", "losses", "mixup", "plans", "theory", "weights"]
+CORE = ["batches", "cutmix", "drawing", "losses", "mixup", "plans", "theory", "weights"]
 ADAPTERS = {
     "torch": ["transforms", "one_of", "collate"],
     "jax": ["functions"],
@@ -39,7 +39,7 @@ def public_objects():
     names = [name for name in zetamix.__all__ if name != "theory"]
     names += [f"theory.{name}" for name in zetamix.theory.__all__]
     shared = ["__matmul__", "apply", "mix_labels", "where"]
-    own = ["sparse_labels", "matrix", "save", "load"]
+    own = ["mix", "sparse_labels", "matrix", "save", "load"]
     names += [f"MixPlan.{name}" for name in shared + own]
     names += [f"CutMixPlan.{name}" for name in shared]
     return names + [name for adapter in ADAPTERS for name in objects_of(adapter)]

@@ -36,7 +36,7 @@ print([name for name in {FRAMEWORKS} if name in sys.modules])
     assert run(code).strip() == "[]"
 
 
-MODULES = ["cutmix", "drawing", "losses", "mixup", "plans", "theory", "weights"]
+MODULES = ["batches", "cutmix", "drawing", "losses", "mixup", "plans", "theory", "weights"]
 
 
 def test_public_names():

@@ -1,6 +1,7 @@
 """ζ-mixup for every array library: plans, weights, theory and mixing, written once."""
 
 from zetamix_core import theory
+from zetamix_core.batches import batches
 from zetamix_core.cutmix import CutMixPlan, cutmix, cutmix_plan
 from zetamix_core.drawing import dirichlet_plan, mixup_plan, zeta_plan
 from zetamix_core.losses import mixed_accuracy, mixed_loss
@@ -11,6 +12,7 @@ from zetamix_core.weights import zeta_weights
 __all__ = [
     "CutMixPlan",
     "MixPlan",
+    "batches",
     "cutmix",
     "cutmix_plan",
     "dirichlet_plan",

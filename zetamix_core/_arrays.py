@@ -160,7 +160,7 @@ def in_memory(x: Array) -> bool:
     looks at what is done to them.
     """
     if is_numpy(x):
-        return x.size > 0 and x.dtype.isnative
+        return bool(x.size and x.dtype.isnative)
     if not is_torch(x) or torch_is_compiling():
         return False
     torch = sys.modules["torch"]

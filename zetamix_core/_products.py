@@ -7,7 +7,6 @@ torch; a gather-sum on every array library, traced and differentiable.
 
 from __future__ import annotations
 
-import functools
 import sys
 from collections.abc import Callable
 from typing import Any
@@ -22,7 +21,6 @@ from zetamix_core._arrays import (
     device_of,
     is_cupy,
     is_jax,
-    is_jax_tracer,
     is_numpy,
     is_torch,
     namespace,
@@ -127,20 +125,6 @@ def gather_sum(
 ) -> Array:
     """Return the sum of weighted samples, in `dtype`; if `all_positive`, no weight is zero."""
     xp = namespace(rows)
-    if is_jax(rows) and not any(map(is_jax_tracer, (indices, weights, rows))):
-        # One program, fused, where operations one by one would each write an array.
-        return _jitted()(xp, indices, weights, rows, dtype, all_positive)
-    return _gather_sum(xp, indices, weights, rows, dtype, all_positive)
-
-
-@functools.cache
-def _jitted() -> Any:
-    return sys.modules["jax"].jit(_gather_sum, static_argnums=(0, 4, 5))
-
-
-def _gather_sum(
-    xp: Namespace, indices: Array, weights: Array, rows: Array, dtype: Any, all_positive: bool
-) -> Array:
     num_mix = indices.shape[1]
 
     def term(r: Any) -> Array:

@@ -28,13 +28,9 @@ def mix_labels(
 
     See `MixPlan.mix_labels` for the forms that `y` may take.
     """
-    if num_classes is not None:
-        num_classes = check_count("num_classes", num_classes)
-    if kind(y) in ("floating", "complex"):
-        _check_soft(y, num_classes)
+    num_classes, checked = check_labels(y, num_classes)
+    if num_classes is None:
         return weighted_sum(indices, weights, y)
-    num_classes = _check_given(y, num_classes)
-    checked = check_values(y, num_classes)
     if _is_multi_hot(y, num_classes):
         rows = cast(y, dtype) if checked else _nan_unless((y >= 0) & (y <= 1), y, dtype)
         return weighted_sum(indices, weights, rows)
@@ -73,6 +69,20 @@ def smooth_labels(y: Array, smoothing: float) -> Array:
 
 
 # --- forms of labels ------------------------------------------------------------------------------
+
+
+def check_labels(y: Array, num_classes: int | None) -> tuple[int | None, bool]:
+    """Check labels; return their number of classes, and whether their values could be read.
+
+    Floating labels, which are mixed as they are, give None.
+    """
+    if num_classes is not None:
+        num_classes = check_count("num_classes", num_classes)
+    if kind(y) in ("floating", "complex"):
+        _check_soft(y, num_classes)
+        return None, True
+    num_classes = _check_given(y, num_classes)
+    return num_classes, check_values(y, num_classes)
 
 
 def _check_soft(y: Array, num_classes: int | None) -> None:

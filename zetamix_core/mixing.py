@@ -22,11 +22,14 @@ from zetamix_core._arrays import (
     in_memory,
     is_cupy,
     is_dask,
+    is_jax,
+    is_jax_tracer,
     is_numpy,
     is_torch,
     kind,
     namespace,
     real_dtype,
+    share_memory,
     working_dtype,
 )
 from zetamix_core._products import Product, dense_product, gather_sum, sparse_product
@@ -62,17 +65,14 @@ def weighted_sum(indices: Array, weights: Array, x: Array, out: Array | None = N
     """
     if is_dask(x):
         return _weighted_sum_of_dask(indices, weights, x)
-    xp = namespace(x)
-    order = memory_order(x)
-    rows = _as_rows(xp, x, order)
     dtype = output_dtype(x) if out is None else out.dtype
-    target = None if out is None else _view_as_rows(out, order)
-    mixed = _mix_rows(xp, indices, weights, rows, dtype, target)
-    if out is None:
-        return _from_rows(xp, mixed, order, x.shape)
-    if mixed is not target:
-        out[...] = _from_rows(xp, mixed, order, x.shape)
-    return out
+    work = working_dtype(namespace(x), dtype)
+    weights = cast(weights, real_dtype(namespace(x), work))
+    # Ranks may have no weight (gamma = infinity, or an underflow). None: not to be known here.
+    all_positive = _all(weights)
+    if is_jax(x) and not any(map(is_jax_tracer, (indices, weights, x))):
+        return _compiled_mix()(indices, weights, x, out, dtype, work, all_positive)
+    return _mix(indices, weights, x, out, dtype, work, all_positive)
 
 
 def output_dtype(x: Array) -> Any:
@@ -80,30 +80,46 @@ def output_dtype(x: Array) -> Any:
     return x.dtype if kind(x) in ("floating", "complex") else default_float(x)
 
 
-def _mix_rows(
-    xp: Namespace, indices: Array, weights: Array, rows: Array, dtype: Any, out: Array | None
+@functools.cache
+def _compiled_mix() -> Any:
+    """Return one program for JAX, where one operation after the other would write many arrays."""
+    return sys.modules["jax"].jit(_mix, static_argnames=("dtype", "work", "all_positive"))
+
+
+def _mix(
+    indices: Array,
+    weights: Array,
+    x: Array,
+    out: Array | None,
+    dtype: Any,
+    work: Any,
+    all_positive: bool | None,
 ) -> Array:
-    work = working_dtype(xp, dtype)
-    weights = cast(weights, real_dtype(xp, work))
-    # Ranks may have no weight (gamma = infinity, or an underflow). None: not to be known here.
-    all_positive = _all(weights)
-    with _as_asked(rows):
+    xp = namespace(x)
+    order = memory_order(x)
+    rows = _as_rows(xp, x, order)
+    target = None if out is None else _view_as_rows(out, order)
+    with _as_asked(x):
         if all_positive is not None and in_memory(rows) and in_memory(weights):
-            return _mix_in_memory(indices, weights, rows, work, dtype, out, all_positive)
-        if indices.shape[1] == rows.shape[0] and all_positive is not False:
-            mixed = dense_product(indices, weights, rows.shape[0])(cast(rows, work))
+            mixed = _mix_in_memory(indices, weights, rows, target, dtype, work, all_positive)
+        elif indices.shape[1] == x.shape[0] and all_positive is not False:
+            mixed = cast(dense_product(indices, weights, x.shape[0])(cast(rows, work)), dtype)
         else:
-            mixed = gather_sum(indices, weights, rows, work, bool(all_positive))
-        return cast(mixed, dtype)
+            mixed = cast(gather_sum(indices, weights, rows, work, bool(all_positive)), dtype)
+    if out is None:
+        return _from_rows(xp, mixed, order, x.shape)
+    if mixed is not target:
+        out[...] = _from_rows(xp, mixed, order, x.shape)
+    return out
 
 
 def _mix_in_memory(
     indices: Array,
     weights: Array,
     rows: Array,
-    work: Any,
-    dtype: Any,
     out: Array | None,
+    dtype: Any,
+    work: Any,
     all_positive: bool,
 ) -> Array:
     n, num_mix = rows.shape[0], indices.shape[1]
@@ -170,10 +186,7 @@ def _view_as_rows(out: Array, order: tuple[int, ...]) -> Array | None:
     if not in_memory(out):
         return None
     rows = _as_rows(namespace(out), out, order)
-    first = (
-        (rows.data_ptr(), out.data_ptr()) if is_torch(out) else (rows.ctypes.data, out.ctypes.data)
-    )
-    return rows if first[0] == first[1] else None
+    return rows if share_memory(rows, out) else None
 
 
 def _from_rows(xp: Namespace, rows: Array, order: tuple[int, ...], shape: tuple[int, ...]) -> Array:

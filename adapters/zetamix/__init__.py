@@ -3,6 +3,7 @@
 from zetamix_core import (
     CutMixPlan,
     MixPlan,
+    batches,
     cutmix,
     cutmix_plan,
     dirichlet_plan,
@@ -20,6 +21,7 @@ from zetamix_core import __version__ as __version__
 __all__ = [
     "CutMixPlan",
     "MixPlan",
+    "batches",
     "cutmix",
     "cutmix_plan",
     "dirichlet_plan",

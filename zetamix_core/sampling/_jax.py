@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+
 import jax
 from jax import numpy as jnp
 
@@ -36,33 +38,41 @@ class JaxStream(ArrangingStream):
         return jnp.arange(num_outputs)[:, None] % n
 
     def arrangements(self, rows: int, n: int, length: int) -> Array:
-        if not takes_few(n, length):
-            return self._permutations(rows, n)[:, :length]
-        limits = jnp.arange(n - length + 1, n + 1)[None, :]
-        draws = jax.random.randint(self._next(), (rows, length), 0, limits, dtype=limits.dtype)
-        chosen = floyd(jnp, draws, n, _fori_loop)
-        return jnp.take_along_axis(chosen, self._permutations(rows, length), axis=1)
-
-    def _permutations(self, rows: int, n: int) -> Array:
-        """Return permutations, by sorting words whose low bits are what is permuted.
-
-        Sorting one array is several times faster than sorting one by another. The bits that are
-        left are too few to have no ties, so there are rounds, each a stable sort of the last.
-        """
-        low_bits = max(n - 1, 0).bit_length()
-        low = jnp.uint32(2**low_bits - 1)
-        num_rounds = -(-(2 * low_bits + _SPARE_BITS) // (32 - low_bits))
-        places = jnp.arange(n, dtype=jnp.uint32)
-        order = jnp.broadcast_to(jnp.arange(n), (rows, n))
-        for _ in range(num_rounds):
-            words = jax.random.bits(self._next(), (rows, n), dtype=jnp.uint32)
-            taken = jnp.sort((words & ~low) | places, axis=1) & low
-            order = jnp.take_along_axis(order, taken, axis=1)
-        return order
+        return _arrangements(self._next(), rows, n, length)
 
     def _next(self) -> Array:
         self._key, key = jax.random.split(self._key)
         return key
+
+
+# One program each: run operation by operation, the loop would be compiled anew in every call.
+@functools.partial(jax.jit, static_argnums=(1, 2, 3))
+def _arrangements(key: Array, rows: int, n: int, length: int) -> Array:
+    if not takes_few(n, length):
+        return _permutations(key, rows, n)[:, :length]
+    draw_key, order_key = jax.random.split(key)
+    limits = jnp.arange(n - length + 1, n + 1)[None, :]
+    draws = jax.random.randint(draw_key, (rows, length), 0, limits, dtype=limits.dtype)
+    chosen = floyd(jnp, draws, n, _fori_loop)
+    return jnp.take_along_axis(chosen, _permutations(order_key, rows, length), axis=1)
+
+
+def _permutations(key: Array, rows: int, n: int) -> Array:
+    """Return permutations, by sorting words whose low bits are what is permuted.
+
+    Sorting one array is several times faster than sorting one by another. The bits that are left
+    are too few to have no ties, so there are rounds, each a stable sort of the last.
+    """
+    low_bits = max(n - 1, 0).bit_length()
+    low = jnp.uint32(2**low_bits - 1)
+    num_rounds = -(-(2 * low_bits + _SPARE_BITS) // (32 - low_bits))
+    places = jnp.arange(n, dtype=jnp.uint32)[None, :]
+    order = jnp.broadcast_to(jnp.arange(n), (rows, n))
+    for round_key in jax.random.split(key, num_rounds):
+        words = jax.random.bits(round_key, (rows, n), dtype=jnp.uint32)
+        taken = jnp.sort((words & ~low) | places, axis=1) & low
+        order = jnp.take_along_axis(order, taken, axis=1)
+    return order
 
 
 def _fori_loop(count: int, step: Step, state: Array) -> Array:

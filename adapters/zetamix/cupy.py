@@ -1,0 +1,131 @@
+"""ζ-mixup on NVIDIA GPUs with CuPy: epochs from host memory, copied while the device is at work."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator
+from typing import Any
+
+import cupy
+import cupyx
+import numpy as np
+
+from zetamix_core import MixPlan
+from zetamix_core._arrays import Array
+from zetamix_core._epochs import Epoch
+
+__all__ = ["batches"]
+
+
+def batches(x: np.ndarray, y: np.ndarray | None, batch_size: int, **options: Any) -> Epoch:
+    r"""Iterate over an epoch of samples in host memory, shuffled and mixed on the current device.
+
+    .. math:: \hat{x}_i = \sum_{r=1}^{T} w_r \, x_{s_i(r)}, \quad
+              w_r = r^{-\gamma} / \sum_{j=1}^{T} j^{-\gamma}
+
+    The same batches as those of `zetamix.batches`, as CuPy arrays.
+
+    Parameters
+    ----------
+    x : numpy.ndarray, shape (N, ...)
+        Samples, or a memory map of them; they may be larger than the memory of the device.
+    y : numpy.ndarray, shape (N, ...), or None
+        Labels in one of the forms of `MixPlan.mix_labels`.
+    batch_size : int
+        Number of samples in a batch; the last one has the rest.
+    **options
+        The keywords of `zetamix.batches`. Bytes give float64 by default, as CuPy does: pass
+        ``dtype="float32"``.
+
+    Returns
+    -------
+    iterable of (x_mixed, y_mixed)
+        With a length; `y_mixed` is None if `y` is. Iterating again gives the same batches.
+
+    Raises
+    ------
+    ValueError
+        If an argument is out of range, or `x` and `y` differ in length.
+    TypeError
+        If an argument has the wrong type, or `x` or `y` is not of NumPy.
+
+    See Also
+    --------
+    zetamix.batches : The options, and where draws come from.
+
+    Notes
+    -----
+    While a batch is mixed and used, the next one is gathered into pinned memory of the host and
+    copied on a stream of its own; there are two places for a batch on the host and on the device.
+    Mixing is queued on the stream that is current when a batch is asked for; the host never waits
+    for it. Hand batches over by DLPack, as in ``torch.from_dlpack(x_mixed)``, without a copy.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from zetamix.cupy import batches
+    >>> images = np.zeros((100, 3, 8, 8), dtype=np.uint8)
+    >>> mixed, _ = next(iter(batches(images, None, 32, dtype="float32", seed=0)))
+    >>> mixed.shape, mixed.dtype
+    ((32, 3, 8, 8), dtype('float32'))
+    """
+    return _DeviceEpoch(x, y, batch_size, **options)
+
+
+class _DeviceEpoch(Epoch):
+    def __iter__(self) -> Iterator[tuple[Array, Array | None]]:
+        stream = cupy.cuda.Stream(non_blocking=True)
+        slots = itertools.cycle([_Slot(self), _Slot(self)])
+        try:
+            arriving: tuple[_Slot, int, MixPlan] | None = None
+            for samples, plan in self.steps():
+                slot = next(slots)
+                slot.send(self, samples, stream)
+                if arriving:
+                    yield self._receive(*arriving)
+                arriving = slot, samples.size, plan
+            if arriving:
+                yield self._receive(*arriving)
+        finally:
+            # An epoch left early leaves a copy under way, whose memory is about to be given back.
+            stream.synchronize()
+
+    def _receive(self, slot: _Slot, size: int, plan: MixPlan) -> tuple[Array, Array | None]:
+        current = cupy.cuda.get_current_stream()
+        current.wait_event(slot.copied)
+        x, y = slot.on_device
+        mixed = self.mix(plan, x[:size], None if y is None else y[:size])
+        slot.free.record(current)
+        return mixed
+
+
+class _Slot:
+    """A place for one batch, in pinned memory of the host and on the device."""
+
+    def __init__(self, epoch: Epoch) -> None:
+        self.pinned = _like(epoch, cupyx.empty_pinned)
+        self.on_device = _like(epoch, cupy.empty)
+        self.copied = cupy.cuda.Event(disable_timing=True)
+        self.free = cupy.cuda.Event(disable_timing=True)
+        # The memory may be one that work in the current stream has still to be done with.
+        self.free.record(cupy.cuda.get_current_stream())
+
+    def send(self, epoch: Epoch, samples: np.ndarray, stream: Any) -> None:
+        """Gather samples and labels on the host, and queue their copy to the device."""
+        self.copied.synchronize()  # the host may write to the pinned memory again
+        places = (None if pinned is None else pinned[: samples.size] for pinned in self.pinned)
+        gathered = epoch.gather(samples, *places)
+        stream.wait_event(self.free)
+        for source, target in zip(gathered, self.on_device, strict=True):
+            if source is not None:
+                target[: samples.size].set(source, stream=stream)
+        self.copied.record(stream)
+
+
+def _like(epoch: Epoch, empty: Any) -> list[Any]:
+    """Return uninitialized memory for the samples and the labels of a batch."""
+    size = min(epoch.batch_size, epoch.num_samples)
+    return [
+        None if array is None else empty((size, *array.shape[1:]), array.dtype)
+        for array in (epoch.x, epoch.y)
+    ]
