@@ -49,6 +49,7 @@ class Batch:
     x: Any
     y: Any
     num_classes: int
+    input_bytes: int
     output_bytes: int
 
     def __len__(self) -> int:
@@ -73,6 +74,7 @@ class Library(ABC):
 
     name: ClassVar[str]
     dtypes: ClassVar[tuple[str, ...]] = ("float32", "bfloat16", "uint8")
+    default_float = 4  # bytes, of what integers give
 
     def __init__(self, device: str, official: str | None = None) -> None:
         self.device = device
@@ -86,8 +88,9 @@ class Library(ABC):
         else:
             x = rng.random(shape, dtype=np.float32)
         y = rng.integers(0, num_classes, shape[0])
-        width = 2 if dtype == "bfloat16" else 4  # integers give floats
-        return Batch(self.array(x, dtype), self.array(y, "int64"), num_classes, x.size * width)
+        widths = {"float32": (4, 4), "bfloat16": (2, 2), "uint8": (1, self.default_float)}[dtype]
+        sizes = (x.size * width for width in widths)
+        return Batch(self.array(x, dtype), self.array(y, "int64"), num_classes, *sizes)
 
     def lineup(self, batch: Batch) -> Lineup:
         """List all that can be called on this batch."""
@@ -162,6 +165,7 @@ class NumpyLibrary(Library):
 
     name = "numpy"
     dtypes = ("float32", "uint8")
+    default_float = 8
 
     def array(self, host: np.ndarray, dtype: str) -> np.ndarray:
         return host.astype(dtype)
@@ -194,6 +198,8 @@ class TorchLibrary(Library):
     def __init__(self, device: str, official: str | None = None) -> None:
         super().__init__(device)
         self.torch = importlib.import_module("torch")
+        if device == "cuda" and not self.torch.cuda.is_available():
+            raise RuntimeError("no CUDA device answers")
         self.modules = importlib.import_module("zetamix.torch")
         self.official = official
 
@@ -347,10 +353,12 @@ class CupyLibrary(Library):
 
     name = "cupy"
     dtypes = ("float32", "uint8")
+    default_float = 8
 
     def __init__(self, device: str, official: str | None = None) -> None:
         super().__init__(device)
         self.cupy = importlib.import_module("cupy")
+        self.cupy.cuda.runtime.getDeviceCount()  # raises where no driver is
 
     def array(self, host: np.ndarray, dtype: str) -> Any:
         return self.cupy.asarray(host.astype(dtype))

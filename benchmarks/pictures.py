@@ -92,8 +92,13 @@ def _ratios(axes: Any, library: str, cases: Sequence[Case]) -> None:
     axes.yaxis.set_minor_formatter("")
     axes.grid(axis="y", which="both", color="#E2E2E2", linewidth=0.8)
     axes.set_axisbelow(True)
-    axes.set_xticks(range(len(cases)), ["×".join(map(str, case["shape"])) for case in cases])
+    labels = [_two_lines(case["shape"]) for case in cases]
+    axes.set_xticks(range(len(cases)), labels, fontsize=12)
     axes.legend(loc="center left", bbox_to_anchor=(1.01, 0.5), frameon=False, fontsize=13)
+
+
+def _two_lines(shape: Sequence[int]) -> str:
+    return f"{shape[0]}\n× {'×'.join(map(str, shape[1:]))}"
 
 
 # --- scaling --------------------------------------------------------------------------------------

@@ -190,6 +190,7 @@ def measure_case(library: Library, dtype: str, shape: Shape, **timing: Any) -> d
         "dtype": dtype,
         "shape": list(shape),
         "num_classes": batch.num_classes,
+        "input_bytes": batch.input_bytes,
         "output_bytes": batch.output_bytes,
         "contenders": contenders,
         "refused": lineup.refused,

@@ -24,13 +24,14 @@ def program(monkeypatch):
     return importlib.import_module
 
 
-def run(name, output, *args):
+def run(name, output, *args, picture=True):
     """Run a program in a process of its own; return what it writes and prints."""
     command = [sys.executable, str(FOLDER / name), "--quick", "-o", str(output), *args]
     environment = os.environ | {"TERM": "dumb"}
     done = subprocess.run(command, capture_output=True, encoding="utf-8", env=environment)
     assert done.returncode == 0, done.stderr
-    assert output.with_suffix(".png").read_bytes().startswith(b"\x89PNG")
+    if picture:
+        assert output.with_suffix(".png").read_bytes().startswith(b"\x89PNG")
     return json.loads(output.read_text(encoding="utf-8")), done.stdout
 
 
@@ -87,7 +88,10 @@ def test_throughput_has_every_contender_of_ours(throughput):
         longer = ["zetamix T=16"] if case["shape"][0] == 16 else []
         check_case(case, [*OURS, "zetamix mixup", *modules, *longer])
         assert ("zetamix T=20" in case["contenders"]) is False  # T is at most N
-        assert case["output_bytes"] == np.prod(case["shape"]) * (2 + 2 * (case["dtype"][0] != "b"))
+        default_float = {"torch": 4, "numpy": 8}[case["library"]]
+        widths = {"float32": (4, 4), "bfloat16": (2, 2), "uint8": (1, default_float)}
+        sizes = [np.prod(case["shape"]) * width for width in widths[case["dtype"]]]
+        assert [case["input_bytes"], case["output_bytes"]] == sizes
 
 
 @pytest.mark.needs("jax")
@@ -174,6 +178,54 @@ def test_scaling(tmp_path):
     assert np.isfinite([e["fitted"] for e in results["exponents"]]).all()
     assert [e["library"] for e in results["end_to_end"]] == ["numpy", "torch"]
     assert "## Exponents" in text
+
+
+@pytest.mark.needs("torch")
+@pytest.mark.needs("jax")
+def test_the_check_of_gpus_can_be_rehearsed(tmp_path):
+    args = ["--device", "cpu"]
+    results, text = run("gpu_check.py", tmp_path / "gpu.json", *args, picture=False)
+    parity = results["parity"]
+    assert {row["library"] for row in parity} == {"torch", "numpy", "jax"}
+    assert {row["dtype"] for row in parity} == {"float32", "bfloat16", "uint8"}
+    assert [row["T"] for row in parity[:4]] == [1, 2, 8, "N"]
+    assert all(row["ok"] for row in parity)
+    assert min(row["units_of_samples"] for row in parity) == 0  # one sample is not mixed
+    assert max(row["units_of_samples"] for row in parity) > 0
+    for row in results["bandwidth"]:
+        assert row["bytes_per_second"] > 0
+        assert row["contender"] != "copy" or row["share_of_copy"] == 1
+    assert "## Parity with NumPy" in text
+    assert "## Bandwidth" in text
+
+
+@pytest.mark.needs("torch")
+def test_the_check_of_gpus_finds_what_is_wrong(program, monkeypatch):
+    check, numpy = program("gpu_check"), program("contenders").NumpyLibrary("cpu")
+    right = check.zetamix.zeta_mixup
+
+    def slightly_wrong(x, y, **options):
+        mixed, soft = right(x, y, **options)
+        return (mixed * (1 + 1e-5) if x.dtype == np.float32 else mixed), soft
+
+    monkeypatch.setattr(check.zetamix, "zeta_mixup", slightly_wrong)
+    assert {row["dtype"]: row["ok"] for row in check.check_parity(numpy)} == {
+        "float32": False,
+        "uint8": True,
+    }
+
+
+def test_the_check_of_gpus_wants_one(tmp_path):
+    torch = pytest.importorskip("torch")
+    if torch.cuda.is_available():
+        pytest.skip("a CUDA device answers, which is what the program wants")
+    command = [sys.executable, str(FOLDER / "gpu_check.py"), "--quick"]
+    done = subprocess.run(command, capture_output=True, encoding="utf-8", cwd=tmp_path)
+    assert done.returncode == 1
+    message = "no array library finds a device of kind cuda: torch: "
+    assert message in done.stderr
+    assert "rehearse with --device cpu" in done.stderr
+    assert not list(tmp_path.iterdir())
 
 
 # Clock and gauge ------------------------------------------------------------------------------

@@ -141,14 +141,14 @@ def taken(monkeypatch):
 
 
 def test_rule_of_the_dispatch(backend, taken):
-    last_sparse = {"numpy": 4, "numpy-readonly": 4, "torch": 8}.get(backend.name)
+    last_sparse = {"numpy": 3, "numpy-readonly": 3, "torch": 16}.get(backend.name)
     if backend.lazy:
         pytest.skip("Dask hands its blocks, which are NumPy arrays, to the rule of NumPy")
-    x = backend.asarray(np.ones((16, 3), dtype=np.float32))
-    for num_mix in range(1, 17):
+    x = backend.asarray(np.ones((32, 3), dtype=np.float32))
+    for num_mix in range(1, 33):
         taken.clear()
-        _ = zeta_plan(16, num_mix=num_mix) @ x
-        if num_mix == 16 or (last_sparse and num_mix > last_sparse):
+        _ = zeta_plan(32, num_mix=num_mix) @ x
+        if num_mix == 32 or (last_sparse and num_mix > last_sparse):
             assert taken == ["dense"]
         else:
             assert taken == ["sparse" if last_sparse else "gather"]

@@ -36,7 +36,7 @@ from zetamix_core._products import Product, dense_product, gather_sum, sparse_pr
 
 # In memory, a dense product wins over a sparse one above this T / N (benchmarks/README.md): the
 # one of torch uses all cores, that of SciPy one.
-_DENSE_ABOVE = {"numpy": 1 / 4, "torch": 1 / 2}
+_DENSE_ABOVE = {"numpy": 1 / 10, "torch": 1 / 2}
 # A sparse product reads each sample T times; in blocks of columns that the cache holds, if samples
 # have more bytes than this.
 _SPARSE_BYTES = {"numpy": 1 << 23, "torch": 1 << 25}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from typing import Any
 
 import numpy as np
@@ -76,12 +77,24 @@ def zeta_weights(num_mix: int, *, gamma: Any, like: Array | None = None) -> Arra
     _check_library(gamma, like)
     dtype = weights_dtype(like)
     if _computes_on_host(gamma, like):
-        host = _p_series(np, np.arange(1, num_mix + 1, dtype=np.float64), np.float64(gamma))
-        return cast(from_host(cast(host, _on_host(dtype)), like), dtype)
+        remembered = isinstance(gamma, float) and num_mix <= _MAX_REMEMBERED
+        host = (_remembered_series if remembered else _series_on_host)(num_mix, gamma)
+        return cast(from_host(host.astype(_on_host(dtype)), like), dtype)
     xp = namespace(like)
     gamma = _as_floating(gamma, like, dtype)
     ranks = xp.arange(1, num_mix + 1, dtype=gamma.dtype, device=device_of(gamma))
     return cast(_p_series(xp, ranks, gamma), dtype)
+
+
+def _series_on_host(num_mix: int, gamma: Any) -> np.ndarray:
+    ranks = np.arange(1, num_mix + 1, dtype=np.float64)
+    return np.asarray(_p_series(np, ranks, np.asarray(gamma, dtype=np.float64)))
+
+
+# Most batches have the weights of the last one, and arithmetic on few numbers is slow where the
+# samples have emptied the caches.
+_remembered_series = functools.lru_cache(maxsize=32)(_series_on_host)
+_MAX_REMEMBERED = 4096
 
 
 def _check_library(gamma: Any, like: Array | None) -> None:

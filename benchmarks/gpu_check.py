@@ -1,0 +1,208 @@
+"""Whether all is well on a GPU, and how fast it is: ``python benchmarks/gpu_check.py``.
+
+Parity of every array library there with NumPy, the tests of CuPy, synchronizations and launches,
+times beside other packages, and the share of the memory bandwidth that is reached.
+"""
+
+from __future__ import annotations
+
+import importlib
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import click
+import numpy as np
+import zetamix
+from contenders import COPY, Library
+from harness import available_cores, environment, markdown, write_json
+from throughput import DEVICES, QUICK_SHAPES, SHAPES, Shape, load, measure, report
+
+TESTS = Path(__file__).parents[1] / "tests"
+PARITY_SHAPE = (48, 5, 7)
+PARITY_DTYPES = ("float32", "bfloat16", "uint8")
+# Units in the last place of the output that sums made in another order may differ by.
+TOLERANCE = 8
+_WAITS = {"cudaDeviceSynchronize", "cudaStreamSynchronize", "cudaEventSynchronize", "cudaMemcpy"}
+_LAUNCHES = {"cudaLaunchKernel", "cudaLaunchKernelExC", "cuLaunchKernel", "cuLaunchKernelEx"}
+
+
+@click.command(context_settings={"help_option_names": ["-h", "--help"], "show_default": True})
+@click.option("--official", metavar="PATH", help="Checkout of the authors' code, to compare with.")
+@click.option("--device", default="cuda", type=click.Choice(list(DEVICES)))
+@click.option("--seconds", default=5.0, type=click.FloatRange(0), help="Time for each batch.")
+@click.option("--quick", is_flag=True, help="Tiny batches and three rounds, without the tests.")
+@click.option(
+    "-o",
+    "--output",
+    default="gpu.json",
+    type=click.Path(dir_okay=False, writable=True, path_type=Path),
+)
+def main(official: str | None, device: str, seconds: float, quick: bool, output: Path) -> None:
+    """Check and time ζ-mixup on a GPU; on the CPU this is a rehearsal."""
+    libraries, missing = load(DEVICES[device], device, official, asked=False)
+    if not libraries:
+        reasons = "; ".join(f"{name}: {each[name]}" for name, each in missing.items())
+        raise click.ClickException(
+            f"no array library finds a device of kind {device}: {reasons}; install PyTorch, JAX or "
+            f"CuPy for CUDA on a machine with an NVIDIA GPU, or rehearse with --device cpu"
+        )
+    parity = [row for library in libraries for row in check_parity(library)]
+    results: dict[str, Any] = {
+        "environment": environment(
+            available_cores(), {library.name: library.device_name() for library in libraries}
+        ),
+        "missing": missing,
+        "parity": parity,
+        "tests": None if quick else run_tests(device),
+        "calls": count_calls(libraries) if device == "cuda" else [],
+    }
+    rounds = {"least": 3, "most": 3} if quick else {"least": 7, "most": 200}
+    shapes: Sequence[Shape] = QUICK_SHAPES if quick else SHAPES
+    cases = measure(libraries, shapes, PARITY_DTYPES, seconds=seconds, **rounds)
+    results["missing"] |= {each.name: each.missing for each in libraries if each.missing}
+    results |= {"cases": cases, "bandwidth": [row for case in cases for row in bandwidths(case)]}
+    write_json(results, output)
+    click.echo("\n".join(summary(results)))
+    failed = [row for row in parity if not row["ok"]]
+    waits = [row for row in results["calls"] if row["synchronizations"]]
+    tests = results["tests"]
+    if failed or waits or (tests is not None and tests["exit_code"]):
+        raise click.ClickException(
+            f"{len(failed)} results differ from NumPy, {len(waits)} calls synchronize, tests: "
+            f"{tests and tests['summary']}; see the tables above"
+        )
+
+
+# --- parity ---------------------------------------------------------------------------------------
+
+
+def check_parity(library: Library) -> Iterator[dict[str, Any]]:
+    """Mix the same by the same plan as NumPy does in double precision."""
+    for dtype in (dtype for dtype in PARITY_DTYPES if dtype in library.dtypes):
+        batch = library.batch(PARITY_SHAPE, dtype, 10)
+        x, y = to_numpy(batch.x), to_numpy(batch.y)
+        for num_mix in (1, 2, 8, None):
+            options: dict[str, Any] = {"num_mix": num_mix, "num_classes": 10, "rng": (0, 1)}
+            mixed, soft = zetamix.zeta_mixup(batch.x, batch.y, **options)
+            expected, labels = zetamix.zeta_mixup(x.astype(np.float64), y, **options)
+            errors = [
+                _units(mixed, expected, 2.0**-8 if dtype == "bfloat16" else 2.0**-23),
+                _units(soft, labels, 2.0**-23),
+            ]
+            yield {
+                "library": library.name,
+                "dtype": dtype,
+                "T": "N" if num_mix is None else num_mix,
+                "units_of_samples": errors[0],
+                "units_of_labels": errors[1],
+                "ok": max(errors) <= TOLERANCE,
+            }
+
+
+def _units(result: Any, expected: Any, unit: float) -> float:
+    """Return the largest error, in units in the last place of the largest number."""
+    return float(np.abs(to_numpy(result) - expected).max() / (unit * np.abs(expected).max()))
+
+
+def to_numpy(x: Any) -> np.ndarray:
+    """Copy to the host; bfloat16 comes as float32."""
+    if hasattr(x, "get"):
+        return np.asarray(x.get())
+    if hasattr(x, "cpu"):
+        x = x.cpu()
+        x = x.float() if str(x.dtype) == "torch.bfloat16" else x
+    host = np.asarray(x)
+    return host.astype(np.float32) if host.dtype.name == "bfloat16" else host
+
+
+# --- tests and calls ------------------------------------------------------------------------------
+
+
+def run_tests(device: str) -> dict[str, Any]:
+    """Run the tests of the core on CuPy, where a missing device is a failure."""
+    backend = {"cuda": "cupy", "cpu": "numpy"}[device]
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "--backend", backend]
+    done = subprocess.run([*command, str(TESTS)], capture_output=True, text=True, cwd=TESTS.parent)
+    lines = done.stdout.strip().splitlines()
+    return {"backend": backend, "exit_code": done.returncode, "summary": lines[-1] if lines else ""}
+
+
+def count_calls(libraries: Sequence[Library]) -> list[dict[str, Any]]:
+    """Count what a call asks of CUDA, by the profiler of torch, which sees the whole process."""
+    if not any(library.name == "torch" for library in libraries):
+        return []
+    profiler = importlib.import_module("torch.profiler")
+    rows = []
+    for library in libraries:
+        batch = library.batch((128, 3, 32, 32), "float32", 10)
+        for num_mix in (8, None):
+            call = library.zeta_mixup(batch, num_mix)
+            for _ in range(3):
+                library.synchronize(call())
+            with profiler.profile(activities=[profiler.ProfilerActivity.CUDA]) as profile:
+                result = call()
+            library.synchronize(result)
+            names = {event.key: event.count for event in profile.key_averages()}
+            rows.append(
+                {
+                    "library": library.name,
+                    "T": "N" if num_mix is None else num_mix,
+                    "synchronizations": sum(names.get(name, 0) for name in _WAITS),
+                    "launches": sum(names.get(name, 0) for name in _LAUNCHES),
+                }
+            )
+    return rows
+
+
+# --- bandwidth ------------------------------------------------------------------------------------
+
+
+def bandwidths(case: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+    """Yield the rate at which samples are read once and written once, beside that of a copy."""
+    input_bytes = case["input_bytes"]
+    rates = {
+        name: (input_bytes + (input_bytes if name == COPY else case["output_bytes"])) / middle
+        for name, contender in case["contenders"].items()
+        if name == COPY or name.startswith("zetamix")
+        for middle in [contender["quartiles"][1]]
+    }
+    for name, rate in rates.items():
+        yield {
+            **{key: case[key] for key in ("library", "dtype", "shape")},
+            "contender": name,
+            "bytes_per_second": rate,
+            "share_of_copy": rate / rates[COPY],
+        }
+
+
+# --- summary --------------------------------------------------------------------------------------
+
+
+def summary(results: Mapping[str, Any]) -> Iterator[str]:
+    yield report(results)
+    yield "## Parity with NumPy, in units in the last place\n"
+    yield table(results["parity"])
+    if results["tests"] is not None:
+        yield f"## Tests on {results['tests']['backend']}\n\n{results['tests']['summary']}\n"
+    if results["calls"]:
+        yield "## Calls to CUDA for one batch\n"
+        yield table(results["calls"])
+    yield "## Bandwidth\n"
+    yield table(results["bandwidth"])
+
+
+def table(rows: Sequence[Mapping[str, Any]]) -> str:
+    return markdown(list(rows[0]), [[_cell(value) for value in row.values()] for row in rows])
+
+
+def _cell(value: Any) -> str:
+    if isinstance(value, list):
+        return "×".join(map(str, value))
+    return f"{value:.3g}" if isinstance(value, float) else str(value)
+
+
+if __name__ == "__main__":
+    main()
