@@ -215,7 +215,9 @@ def test_tied_words_are_drawn_again():
     stream = stream_for(0, None)
     packed_tie, tie, no_tie = [1 << 60, 5, 1 << 60], [9, 9, 1], [3, 1, 2]
     stream._bits = FixedWords(packed_tie, tie, no_tie)
-    assert stream._by_sorting(1, 3, 3).tolist() == [[1, 2, 0]]
+    indices = np.empty((1, 3), dtype=np.int64)
+    stream._sort(3, indices)
+    assert indices.tolist() == [[1, 2, 0]]
 
 
 def test_blocks_do_not_change_the_draw(monkeypatch):

@@ -100,12 +100,14 @@ def device_of(x: Array) -> Any:
 
 
 def from_host(host: np.ndarray, like: Array | None) -> Array:
-    """Copy a NumPy array to the library and device of `like` (NumPy: leave it)."""
+    """Return a NumPy array in the library and on the device of `like`.
+
+    Its memory is taken over where that is possible, unless it is read-only.
+    """
     if like is None or is_numpy(like) or is_dask(like):
         return host
     if is_torch(like):
-        # Copied first, because from_numpy shares memory, which is not to be written to.
-        tensor = sys.modules["torch"].from_numpy(host.copy())
+        tensor = sys.modules["torch"].from_numpy(host if host.flags.writeable else host.copy())
         if like.device.type == "cuda":
             tensor = tensor.pin_memory()  # else the copy may wait for what the device is doing
         return tensor.to(like.device, non_blocking=True)

@@ -59,10 +59,8 @@ def scatter_rows(columns: Array, weights: Array, width: int) -> Array:
     shape = (columns.shape[0], width)
     weights = xp.broadcast_to(weights, columns.shape)
     if is_numpy(columns):
-        flat = columns + xp.arange(shape[0])[:, None] * width
-        wide = weights.astype(xp.float64).ravel()
-        sums = xp.bincount(flat.ravel(), wide, minlength=shape[0] * width)
-        return cast(sums.reshape(shape), weights.dtype)
+        wide = weights.astype(xp.result_type(weights.dtype, xp.float32))
+        return cast(_compressed(columns, wide, width).toarray(), weights.dtype)
     if is_torch(columns):
         zeros = xp.zeros(shape, dtype=weights.dtype, device=weights.device)
         return zeros.scatter_add(1, cast(columns, xp.int64), weights)
@@ -96,14 +94,18 @@ def sparse_product(indices: Array, weights: Array, num_samples: int, all_positiv
     weights = namespace(weights).broadcast_to(weights, indices.shape)
     if is_torch(weights):
         return _bags(indices, weights, all_positive)
-    num_outputs, num_mix = indices.shape
-    ends = np.arange(0, indices.size + 1, num_mix)
-    entries = (weights.ravel(), indices.ravel(), ends)
-    # Plans are read-only, and zeros are taken out in place.
-    matrix = csr_array(entries, shape=(num_outputs, num_samples), copy=not all_positive)
+    matrix = _compressed(indices, weights, num_samples)
     if not all_positive:
+        matrix = matrix.copy()  # plans are read-only, and zeros are taken out in place
         matrix.eliminate_zeros()
     return lambda rows: np.asarray(matrix @ rows)
+
+
+def _compressed(columns: np.ndarray, weights: np.ndarray, width: int) -> csr_array:
+    """Return the compressed sparse rows of the (M, width) array that has weights at columns."""
+    num_rows, num_columns = columns.shape
+    starts = np.arange(num_rows + 1) * num_columns
+    return csr_array((weights.ravel(), columns.ravel(), starts), shape=(num_rows, width))
 
 
 def _bags(indices: Array, weights: Array, all_positive: bool) -> Product:

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import array_api_compat.numpy
 import numpy as np
 
 from zetamix_core._arrays import Array, cast, from_host, weights_dtype
-from zetamix_core.sampling._stream import ArrangingStream
+from zetamix_core.sampling._stream import Stream
 
 # Rows are handled in blocks of about this many entries, which stay in the cache. The block size has
 # no influence on what is drawn.
@@ -16,15 +15,13 @@ _BLOCK_ENTRIES = 1 << 17
 _REDRAW_SHARE = 4
 
 
-class PortableStream(ArrangingStream):
+class PortableStream(Stream):
     """Draws from the raw 64-bit words of a Philox counter generator, in NumPy.
 
     NumPy guarantees the words of its bit generators across releases, but not what its Generator
     methods make of them; so indices are made here, from the words alone. Weights and boxes do use
     Generator methods.
     """
-
-    xp = array_api_compat.numpy
 
     def __init__(self, seed: np.random.SeedSequence, like: Array | None, *, calls: int = 0) -> None:
         self._seed = seed
@@ -33,9 +30,21 @@ class PortableStream(ArrangingStream):
         self._like = like
 
     def orderings(self, num_outputs: int, n: int, num_mix: int, *, anchored: bool) -> Array:
-        indices = super().orderings(num_outputs, n, num_mix, anchored=anchored)
-        indices.flags.writeable = False  # so that a plan takes them over without a copy
-        return from_host(indices, self._like)
+        # One array, written in place: memory that is new costs more than the arithmetic.
+        indices = np.empty((num_outputs, num_mix), dtype=np.int64)
+        if anchored:
+            anchors, others = indices[:, :1], indices[:, 1:]
+            anchors[:, 0] = np.arange(num_outputs) % n
+            if num_mix > 1:
+                # Drawn from 0 … n − 2; stepping over the anchor makes them other samples.
+                self._arrange(n - 1, others)
+                others += others >= anchors
+        else:
+            self._arrange(n, indices)
+        moved = from_host(indices, self._like)
+        if moved is indices:
+            indices.flags.writeable = False  # so that a plan takes them over without a copy
+        return moved
 
     def dirichlet(self, alpha: float, shape: tuple[int, int]) -> Array:
         rows, columns = shape
@@ -44,13 +53,12 @@ class PortableStream(ArrangingStream):
     def uniform(self, shape: tuple[int, ...]) -> Array:
         return self._moved(self._generator().random(shape))
 
-    def anchors(self, num_outputs: int, n: int) -> np.ndarray:
-        return np.arange(num_outputs)[:, None] % n
-
-    def arrangements(self, rows: int, n: int, length: int) -> np.ndarray:
-        if length * _REDRAW_SHARE <= n:
-            return self._by_redrawing(rows, n, length)
-        return self._by_sorting(rows, n, length)
+    def _arrange(self, n: int, out: np.ndarray) -> None:
+        """Write uniform arrangements of n things to the rows of `out`."""
+        if out.shape[1] * _REDRAW_SHARE <= n:
+            self._redraw(n, out)
+        else:
+            self._sort(n, out)
 
     def _generator(self) -> np.random.Generator:
         """Return a generator for one more call, far ahead in the stream of the orderings.
@@ -63,19 +71,18 @@ class PortableStream(ArrangingStream):
     def _moved(self, values: np.ndarray) -> Array:
         return cast(from_host(values, self._like), weights_dtype(self._like))
 
-    def _by_redrawing(self, rows: int, n: int, length: int) -> np.ndarray:
+    def _redraw(self, n: int, values: np.ndarray) -> None:
         """Draw with replacement, then redraw entries that repeat an earlier one of their row.
 
         Relabelling the n things maps this procedure to itself, and carries any arrangement into any
         other; hence all are equally likely.
         """
-        values = self._below(n, rows * length).reshape(rows, length)
-        suspects = np.arange(rows)
+        values[:] = self._below(n, values.size).reshape(values.shape)
+        suspects = np.arange(values.shape[0])
         while suspects.size:
             hit_rows, hit_columns = _repeats(values, suspects)
             values[hit_rows, hit_columns] = self._below(n, hit_rows.size)
             suspects = np.unique(hit_rows)
-        return values
 
     def _below(self, n: int, count: int) -> np.ndarray:
         """Return `count` integers, exactly uniform on 0 … n − 1."""
@@ -87,9 +94,9 @@ class PortableStream(ArrangingStream):
         words -= words // np.uint64(n) * np.uint64(n)
         return words.view(np.int64)
 
-    def _by_sorting(self, rows: int, n: int, length: int) -> np.ndarray:
-        """Give each of the n things a random word, sort, and keep the first `length`."""
-        values = np.empty((rows, length), dtype=np.int64)
+    def _sort(self, n: int, values: np.ndarray) -> None:
+        """Give each of the n things a random word, sort, and keep the first ones of each row."""
+        rows, length = values.shape
         tied: list[np.ndarray] = []
         step = max(1, _BLOCK_ENTRIES // max(n, 1))
         for start in range(0, rows, step):
@@ -101,7 +108,6 @@ class PortableStream(ArrangingStream):
             tied.append(start + ties)
         for row in np.concatenate(tied) if tied else ():
             values[row] = self._permutation(n)[:length]
-        return values
 
     def _permutation(self, n: int) -> np.ndarray:
         """Return one permutation, sorted by whole words; drawn again until no two are equal."""
