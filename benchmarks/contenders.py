@@ -38,7 +38,6 @@ __all__ = [
 HAND_WRITTEN, COPY = "hand-written mixup", "copy"
 # T of the ζ-mixups; None is the whole batch.
 SIZES = (4, 8, 16, 20, None)
-_SIZES_OF_MODULES = (8, 16, None)
 _SIZE_OF_EAGER = 8
 
 
@@ -208,7 +207,7 @@ class TorchLibrary(Library):
 
     def lineup(self, batch: Batch) -> Lineup:
         lineup = super().lineup(batch)
-        for num_mix in sizes_within(_SIZES_OF_MODULES, batch):
+        for num_mix in sizes_within(SIZES, batch):
             mix = self.modules.ZetaMixup(num_mix=num_mix, num_classes=batch.num_classes)
             lineup.calls[f"zetamix.torch {label(num_mix)}"] = partial(mix, batch.x, batch.y)
         for name, peer in PEERS.items():

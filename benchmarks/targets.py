@@ -18,8 +18,10 @@ __all__ = ["Verdict", "case_name", "judge", "median", "verdict_table"]
 
 Case = Mapping[str, Any]
 
-# Below, the fixed costs of a call and of measuring memory are not small beside the output.
+# What the target of the draw is about.
 _LARGE_OUTPUT = 16e6
+# Below, pages and buffers of the libraries are not small beside the output.
+_MEASURABLE_OUTPUT = 1e6
 
 
 @dataclass(frozen=True)
@@ -121,14 +123,18 @@ def _share_of_the_draw(case: Case) -> Iterator[Verdict]:
 
 
 def _peak_memory(case: Case) -> Iterator[Verdict]:
-    peaks = [
-        contender["peak_bytes"]
-        for name, contender in case["contenders"].items()
-        if name.startswith("zetamix T=") and contender["peak_bytes"] is not None
-    ]
-    if peaks and case["output_bytes"] >= _LARGE_OUTPUT:
-        target = "peak extra memory over output, at worst"
-        yield Verdict(target, case_name(case), max(peaks) / case["output_bytes"], 1.2)
+    if case["output_bytes"] < _MEASURABLE_OUTPUT:
+        return
+    for sizes in ("T<N", "T=N"):
+        peaks = [
+            contender["peak_bytes"]
+            for name, contender in case["contenders"].items()
+            if name.startswith("zetamix T=") and name.startswith("zetamix T=N") == (sizes == "T=N")
+            if contender["peak_bytes"] is not None
+        ]
+        if peaks:
+            target = f"peak extra memory over output, at worst of {sizes}"
+            yield Verdict(target, case_name(case), max(peaks) / case["output_bytes"], 1.2)
 
 
 def _has_large_images(case: Case) -> bool:

@@ -1,5 +1,7 @@
 """Epochs from host memory: which samples come when, how they are mixed, and on which memory."""
 
+import tracemalloc
+
 import numpy as np
 import pytest
 import zetamix
@@ -93,9 +95,29 @@ def test_sizes(data, batch_size, drop_last, sizes):
     assert len(epoch) == len(sizes)
 
 
-def test_memory_maps_are_read_batch_by_batch(tmp_path, data):
+@pytest.mark.parametrize("layout", ["C", "Fortran", "strided", "unaligned"])
+def test_memory_maps_are_read_batch_by_batch(tmp_path, layout):
+    """No copy of all samples is made, whatever their layout."""
+    x = np.zeros((20_000, 64), dtype=np.float32)
+    if layout == "unaligned":
+        (tmp_path / "x").write_bytes(b"ab" + x.tobytes())
+        mapped = np.memmap(tmp_path / "x", np.float32, "r", offset=2, shape=x.shape)
+    else:
+        np.save(tmp_path / "x.npy", np.asfortranarray(x) if layout == "Fortran" else x)
+        mapped = np.load(tmp_path / "x.npy", mmap_mode="r")
+    mapped = mapped[:, ::2] if layout == "strided" else mapped
+    tracemalloc.start()
+    for number, _ in enumerate(batches(mapped, None, 16, num_mix=4, seed=0)):
+        if number == 20:
+            break
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < x.nbytes / 4
+
+
+def test_memory_maps_give_what_arrays_give(tmp_path, data):
     x, y = data
-    np.save(tmp_path / "x.npy", x)
+    np.save(tmp_path / "x.npy", np.asfortranarray(x))
     mapped = np.load(tmp_path / "x.npy", mmap_mode="r")
     options = {"num_classes": 5, "seed": 0, "num_mix": 4}
     for (a, b), (c, d) in zip(
@@ -137,7 +159,10 @@ def test_batches_go_to_jax(data):
     import jax
 
     mixed, _ = next(iter(batches(*data, 8, num_classes=5, dtype=np.float32)))
-    assert np.array_equal(np.asarray(jax.dlpack.from_dlpack(mixed)), mixed)
+    taken = jax.dlpack.from_dlpack(mixed)
+    assert np.array_equal(np.asarray(taken), mixed)
+    if mixed.ctypes.data % 64 == 0:  # else XLA copies
+        assert taken.unsafe_buffer_pointer() == mixed.ctypes.data
 
 
 def test_errors(data):
@@ -154,10 +179,12 @@ def test_errors(data):
         ),
         (ValueError, "gamma must be a number >= 0, got -1", {"gamma": -1}),
         (ValueError, "num_mix must be >= 1, got 0", {"num_mix": 0}),
+        (ValueError, "num_mix=9 for batches of 8; pass a larger batch_size", {"num_mix": 9}),
+        (TypeError, "floating dtype of NumPy .* got 'bfloat17'; pass", {"dtype": "bfloat17"}),
         (TypeError, "shuffle must be True or False, got 1", {"shuffle": 1}),
         (
             TypeError,
-            r"dtype must be floating for samples of dtype uint8, got int32; pass",
+            r"dtype must be a floating dtype of NumPy for samples of dtype uint8, got 'i4'",
             {"dtype": "i4"},
         ),
         (ValueError, "a seed must be from 0", {"seed": -1}),

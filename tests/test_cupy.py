@@ -4,6 +4,7 @@ The stand-in does what CUDA may do at its latest: a queued copy is made when som
 it, and not before.
 """
 
+import contextlib
 import importlib
 import sys
 import types
@@ -17,7 +18,7 @@ import zetamix_core
 class Stream:
     def __init__(self, non_blocking=False):
         self.queue = []
-        self.log = None
+        self.non_blocking = non_blocking
 
     def wait_event(self, event):
         if self is not event.stream:  # in one stream the order is kept anyway
@@ -57,7 +58,10 @@ def stand_in(monkeypatch):
     current = Stream()
     cupy, cupyx = types.ModuleType("cupy"), types.ModuleType("cupyx")
     cupy.cuda = types.SimpleNamespace(
-        Stream=Stream, Event=Event, get_current_stream=lambda: current
+        Stream=Stream,
+        Event=Event,
+        Device=contextlib.nullcontext,
+        get_current_stream=lambda: current,
     )
     cupy.empty = lambda shape, dtype: np.full(shape, 99, dtype=dtype).view(DeviceArray)
     cupyx.empty_pinned = lambda shape, dtype: np.full(shape, 98, dtype=dtype)
@@ -79,7 +83,8 @@ def data():
 @pytest.mark.parametrize("labels", [True, False])
 def test_same_batches_as_the_core(stand_in, data, batch_size, labels):
     x, y = data if labels else (data[0], None)
-    options = {"seed": 1, "num_mix": 3, "num_classes": 5 if labels else None}
+    num_mix = min(3, batch_size)
+    options = {"seed": 1, "num_mix": num_mix, "num_classes": 5 if labels else None}
     arrived = list(stand_in.batches(x, y, batch_size, **options))
     expected = list(zetamix_core.batches(x, y, batch_size, **options))
     assert len(arrived) == len(expected) == len(stand_in.batches(x, y, batch_size, **options))
@@ -104,33 +109,84 @@ def test_the_next_batch_is_on_its_way(stand_in, data, monkeypatch):
     assert gathered[:-2] == gathered[2:]
 
 
-def test_what_each_batch_waits_for(stand_in, data, monkeypatch):
-    """The host for its pinned memory, the copy for the device's, and mixing for the copy."""
-    waits = []
+def test_the_order_of_waits(stand_in, data, monkeypatch):
+    """What would be a race on a device, where all that is queued may happen late."""
+    log, names = [], {}
+    current = stand_in.cupy.cuda.get_current_stream()
 
     class Noting(stand_in._Slot):
         def __init__(self, epoch):
+            self.number = sum(name.startswith("copied") for name in names.values())
             super().__init__(epoch)
-            self.names = {id(self.copied): "mixing", id(self.free): "copy"}
-            names.update(self.names)
+            names.update({id(self.copied): f"copied {self.number}"})
+            names.update({id(self.free): f"free {self.number}"})
 
-    names = {}
+    def stream_name(stream):
+        if stream is current:
+            return "current"
+        assert stream.non_blocking
+        return "copies"
+
+    def note(owner, name, verb):
+        method = getattr(owner, name)
+
+        def noting(self, *args):
+            stream = next((a for a in (self, *args) if isinstance(a, Stream)), None)
+            event = next((a for a in (self, *args) if isinstance(a, Event)), None)
+            where = "host" if stream is None else stream_name(stream)
+            log.append((where, verb, event))
+            return method(self, *args)
+
+        monkeypatch.setattr(owner, name, noting)
+
+    note(Stream, "wait_event", "waits for")
+    note(Event, "synchronize", "waits for")
+    note(Event, "record", "records")
+    mix = stand_in.Epoch.mix
+    monkeypatch.setattr(
+        stand_in.Epoch, "mix", lambda *args: log.append(("current", "mixes", None)) or mix(*args)
+    )
     monkeypatch.setattr(stand_in, "_Slot", Noting)
-    for owner, name, wait in (
-        (Stream, "wait_event", lambda _, event: waits.append(names[id(event)]) or event.happen()),
-        (Event, "synchronize", lambda event: waits.append("host") or event.happen()),
-    ):
-        monkeypatch.setattr(owner, name, wait)
-    list(stand_in.batches(*data, 8, num_classes=5))
-    first, step, last = ["host", "copy"], ["host", "copy", "mixing"], ["mixing"]
-    assert waits == first + 6 * step + last
+    list(stand_in.batches(*data, 20, num_classes=5))
+    told = [f"{where} {verb} {names.get(id(event), '')}".strip() for where, verb, event in log]
+
+    def send(slot):
+        return [
+            *(f"host waits for copied {slot}", f"copies waits for free {slot}"),
+            f"copies records copied {slot}",
+        ]
+
+    def receive(slot):
+        return [
+            *(f"current waits for copied {slot}", "current mixes", f"current records free {slot}"),
+        ]
+
+    assert told == [
+        *("current records free 0", "current records free 1"),
+        *(*send(0), *send(1), *receive(0), *send(0), *receive(1), *receive(0)),
+        *("current waits for free 0", "current waits for free 1"),
+    ]
+
+
+def test_memory_of_devices_has_their_order_of_bytes(stand_in, data):
+    x = data[0].astype(">f4")
+    options = {"seed": 1, "num_mix": 3}
+    arrived = [mixed for mixed, _ in stand_in.batches(x, None, 8, **options)]
+    expected = [mixed for mixed, _ in zetamix_core.batches(data[0], None, 8, **options)]
+    for a, b in zip(arrived, expected, strict=True):
+        assert a.dtype == np.dtype("=f4")
+        assert np.array_equal(a, b)
 
 
 def test_an_epoch_left_early_leaves_no_copy_under_way(stand_in, data, monkeypatch):
     streams = []
-    monkeypatch.setattr(
-        stand_in.cupy.cuda, "Stream", lambda **options: streams.append(Stream()) or streams[-1]
-    )
+    made = Stream
+
+    def make(**options):
+        streams.append(made(**options))
+        return streams[-1]
+
+    monkeypatch.setattr(stand_in.cupy.cuda, "Stream", make)
     epoch = iter(stand_in.batches(*data, 8, num_classes=5))
     next(epoch)
     assert streams[0].queue
@@ -162,6 +218,7 @@ def test_same_batches_on_a_device(cupy_backend, data, dtype):
     for (a, b), (c, d) in zip(arrived, zetamix_core.batches(*data, 8, **options), strict=True):
         np.testing.assert_allclose(a, c, rtol=1e-6)
         np.testing.assert_allclose(b, d, rtol=1e-6)
+        assert (a.dtype, b.dtype) == (c.dtype, d.dtype)
 
 
 def test_batches_go_to_torch_and_jax_without_a_copy(cupy_backend, data):
@@ -170,6 +227,8 @@ def test_batches_go_to_torch_and_jax_without_a_copy(cupy_backend, data):
     import zetamix.cupy
 
     mixed, _ = next(iter(zetamix.cupy.batches(*data, 8, num_classes=5)))
+    if not torch.cuda.is_available() and jax.default_backend() != "gpu":
+        pytest.skip("torch and JAX are built for the CPU alone")
     if torch.cuda.is_available():
         assert torch.from_dlpack(mixed).data_ptr() == mixed.data.ptr
     if jax.default_backend() == "gpu":

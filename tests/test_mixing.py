@@ -175,6 +175,9 @@ def test_kernels_without_derivatives_are_left_alone(taken):
         "vmap": lambda: torch.func.vmap(lambda t: plan.__matmul__(t))(x[None])[0],
         "jvp": lambda: torch.func.jvp(lambda t: plan.__matmul__(t), (x,), (x,))[1],
         "functionalize": lambda: torch.func.functionalize(lambda t: plan.__matmul__(t))(x),
+        "vmap over plans": lambda: torch.func.vmap(
+            lambda i: MixPlan(i, with_grad.weights.detach(), 16).__matmul__(x)
+        )(with_grad.indices[None])[0],
         "complex": lambda: (plan @ x.to(torch.complex64)).real,
         "no features": lambda: plan @ x[:, :0],
     }
@@ -210,6 +213,49 @@ def test_blocks_of_columns(backend, monkeypatch, dtype, num_mix):
         monkeypatch.setattr(mixing, "_SPARSE_BYTES", {"numpy": 0, "torch": 0})
         mixed = backend.to_numpy(plan @ backend.asarray(x))
         assert_close(mixed, oracle(plan, x), mixed.dtype)
+
+
+@pytest.mark.parametrize("name", ["numpy", "torch"])
+def test_blocks_are_for_what_the_cache_does_not_hold(request, require, monkeypatch, name):
+    """Sparse products of much are made in blocks; of little, and dense ones, in one call."""
+    require(name)
+    counts = {"blocks": 0}
+    multiply = mixing._multiply_blocks
+
+    def note(*args, **kwargs):
+        counts["blocks"] += 1
+        return multiply(*args, **kwargs)
+
+    monkeypatch.setattr(mixing, "_multiply_blocks", note)
+    for limit, num_mix, blocks in ((32 * 40, 3, 0), (32 * 40 - 1, 3, 1), (0, 32, 0)):
+        monkeypatch.setattr(mixing, "_SPARSE_BYTES", {name: limit})
+        counts["blocks"] = 0
+        x = np.ones((32, 10), dtype=np.float32)
+        x = request.getfixturevalue("torch_array")(x) if name == "torch" else x
+        _ = zeta_plan(32, num_mix=num_mix) @ x
+        assert counts["blocks"] == blocks
+
+
+@pytest.fixture
+def torch_array():
+    import torch
+
+    return torch.from_numpy
+
+
+@pytest.mark.needs("jax")
+def test_eager_jax_runs_one_program(monkeypatch):
+    import jax
+    import jax.numpy as jnp
+
+    calls = []
+    compiled = mixing._compiled_mix()
+    monkeypatch.setattr(mixing, "_compiled_mix", lambda: calls.append(1) or compiled)
+    x, plan = jnp.ones((8, 3)), zeta_plan(8, num_mix=3)
+    _ = plan @ x
+    assert len(calls) == 1
+    _ = jax.jit(lambda x: plan.__matmul__(x))(x)  # which is one program anyway
+    assert len(calls) == 1
 
 
 def test_other_byte_order():
@@ -273,6 +319,29 @@ def test_what_can_not_be_written_to(backend):
         plan.mix(x, out=backend.asarray(np.ones((4, 6), dtype=np.int64)))
     with pytest.raises(TypeError, match="out must be an array of a supported library, got list"):
         plan.mix(x, out=[])
+    if backend.name in ("numpy", "torch"):
+        out = backend.asarray(np.ones((4, 1), dtype=np.float32))
+        out = (
+            out.expand(4, 6)
+            if backend.name == "torch"
+            else np.lib.stride_tricks.as_strided(out, (4, 6), (4, 0))
+        )
+        with pytest.raises(ValueError, match=r"memory of its own for each number, .*; pass a copy"):
+            plan.mix(x, out=out)
+
+
+@pytest.mark.needs("torch")
+def test_out_of_torch():
+    import torch
+
+    x, plan = torch.ones(4, 3), zeta_plan(4, num_mix=2, rng=0)
+    leaf = torch.empty(4, 3, requires_grad=True)
+    with pytest.raises(ValueError, match=r"no leaf|not be a leaf that requires grad, .*; pass out"):
+        plan.mix(x, out=leaf)
+    with torch.no_grad():
+        assert plan.mix(x, out=leaf) is leaf
+    meta = torch.ones(4, 3, device="meta")
+    assert plan.mix(meta, out=torch.empty_like(meta)).device.type == "meta"
 
 
 @pytest.mark.parametrize("offset", [-5, -4, -1, 0, 1, 3, 4, 5])
@@ -285,7 +354,7 @@ def test_out_shares_no_memory_with_the_samples(backend, offset):
     if abs(offset) >= 4:
         assert plan.mix(x, out=out) is out
     else:
-        with pytest.raises(ValueError, match=r"share no memory with x.* overlap .*; pass another"):
+        with pytest.raises(ValueError, match=r"lie apart from x, .* may overlap .*; pass another"):
             plan.mix(x, out=out)
 
 
@@ -371,6 +440,15 @@ def test_a_bad_value_reaches_only_the_outputs_that_use_it(backend, bad, problem)
     mixed = backend.to_numpy(plan @ backend.asarray(x))
     assert np.array_equal(np.isfinite(mixed[:, 0]), ~uses)
     assert np.isfinite(mixed[:, 1:]).all()
+
+
+def test_a_sample_repeated_in_a_row_leaves_others_out(backend):
+    """With T = N, too, not every output need use every sample."""
+    plan = MixPlan(np.asarray([[0, 0], [1, 1]]), np.asarray([0.5, 0.5]), 2)
+    x = np.asarray([[np.inf], [1.0]], dtype=np.float32)
+    if backend.name.split("-")[0] not in ("numpy", "torch", "dask"):
+        pytest.skip("a dense product of what may be elsewhere is not looked at")
+    assert np.array_equal(backend.to_numpy(plan @ backend.asarray(x)), x)
 
 
 def test_infinite_gamma_for_some_outputs():
@@ -470,6 +548,21 @@ def test_bfloat16(backend):
     assert mixed.dtype == narrow.dtype
     wide = mixed.float() if backend.name == "torch" else mixed.astype("float32")
     np.testing.assert_allclose(backend.to_numpy(wide), oracle(zeta_plan(16, rng=0), x), atol=0.03)
+
+
+@pytest.mark.needs("torch")
+@pytest.mark.parametrize("num_mix", [3, 12, 16])
+def test_dtypes_that_kernels_of_torch_lack(num_mix):
+    import torch
+
+    plan = zeta_plan(16, num_mix=num_mix, rng=0)
+    x = torch.arange(32.0).reshape(16, 2)
+    expected = plan @ x
+    assert torch.allclose((plan @ x.to(torch.float8_e4m3fn)).float(), expected, rtol=0.3, atol=1)
+    for dtype in (torch.int16, torch.uint8, torch.int32):
+        indices = torch.from_numpy(plan.indices.copy()).to(dtype)
+        weights = torch.tensor(plan.weights, dtype=torch.float32)
+        assert torch.allclose(MixPlan(indices, weights, 16) @ x, expected)
 
 
 def test_the_device_is_kept(backend):

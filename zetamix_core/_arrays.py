@@ -67,6 +67,11 @@ def is_jax_tracer(x: object) -> bool:
     return is_jax(x) and isinstance(x, sys.modules["jax"].core.Tracer)
 
 
+def grad_is_enabled() -> bool:
+    """Tell whether torch, which has been imported, records derivatives."""
+    return bool(sys.modules["torch"].is_grad_enabled())
+
+
 def torch_is_compiling() -> bool:
     torch = _loaded("torch")
     return torch is not None and bool(torch.compiler.is_compiling())
@@ -168,7 +173,7 @@ def in_memory(x: Array) -> bool:
     torch = sys.modules["torch"]
     if type(x) not in (torch.Tensor, torch.nn.Parameter) or x.is_complex():
         return False
-    if x.device.type != "cpu" or (x.requires_grad and torch.is_grad_enabled()):
+    if x.device.type != "cpu" or (x.requires_grad and grad_is_enabled()):
         return False
     try:
         derived = torch.autograd.forward_ad.unpack_dual(x).tangent is not None
@@ -187,9 +192,9 @@ def share_memory(x: Array, y: Array) -> bool:
         return False
     try:
         (x_start, x_end), (y_start, y_end) = _torch_bounds(x), _torch_bounds(y)
-    except RuntimeError:  # a batch of vmap has no memory of its own
+    except RuntimeError:  # a batch of vmap has no memory of its own; meta tensors start at 0
         return False
-    return bool(x_start < y_end and y_start < x_end)
+    return bool(x_start and x_start < y_end and y_start < x_end)
 
 
 def _torch_bounds(x: Array) -> tuple[int, int]:

@@ -9,11 +9,13 @@ import numpy as np
 from zetamix_core._arrays import (
     Array,
     device_of,
+    grad_is_enabled,
     host_values,
     is_array,
     is_dask,
     is_jax,
     is_numpy,
+    is_torch,
     is_whole_number,
     kind,
     library,
@@ -204,11 +206,29 @@ def check_out(out: Any, x: Array, num_outputs: int) -> None:
         )
     if is_numpy(out) and not out.flags.writeable:
         raise ValueError("out must be writable, got a read-only array; pass a copy of it")
+    if _repeats_memory(out):
+        raise ValueError(
+            f"out must have memory of its own for each number, got one that repeats what is along "
+            f"an axis (shape {shape}); pass a copy of it"
+        )
+    if is_torch(out) and out.requires_grad and out.is_leaf and grad_is_enabled():
+        raise ValueError(
+            f"out must not be a leaf that requires grad, got such a tensor of shape {shape}; pass "
+            f"out.detach(), or mix under torch.no_grad()"
+        )
     if share_memory(x, out):
         raise ValueError(
-            f"out must share no memory with x, whose samples are read while it is written, got "
-            f"arrays that overlap (shapes {tuple(x.shape)} and {shape}); pass another array"
+            f"out must lie apart from x, whose samples are read while it is written, got arrays "
+            f"that may overlap (shapes {tuple(x.shape)} and {shape}); pass another array"
         )
+
+
+def _repeats_memory(out: Array) -> bool:
+    """Tell whether an array is expanded along an axis."""
+    strides = out.stride() if is_torch(out) else getattr(out, "strides", ())
+    return 0 not in out.shape and any(
+        stride == 0 and length > 1 for stride, length in zip(strides, out.shape, strict=False)
+    )
 
 
 def check_active(active: Any, beside: Array, num_outputs: int) -> None:

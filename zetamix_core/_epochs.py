@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import functools
 import secrets
 from collections.abc import Iterator
 from typing import Any
@@ -24,7 +23,7 @@ from zetamix_core.plans import MixPlan
 from zetamix_core.sampling import stream_for
 
 
-@dataclasses.dataclass(eq=False)
+@dataclasses.dataclass(eq=False, repr=False)
 class Epoch:
     """The mixed batches of an epoch, made one by one while iterated over; see `batches`."""
 
@@ -50,8 +49,11 @@ class Epoch:
             self.y = _on_host("y", self.y)
             check_labels(self.y, self.num_classes)
         self.batch_size = check_count("batch_size", self.batch_size)
-        if self.num_mix is not None:
-            check_count("num_mix", self.num_mix)
+        if self.num_mix is not None and check_count("num_mix", self.num_mix) > self.batch_size:
+            raise ValueError(
+                f"num_mix must be between 1 and batch_size, got num_mix={self.num_mix} for batches "
+                f"of {self.batch_size}; pass a larger batch_size, or None for whole batches"
+            )
         if np.ndim(check_gamma(self.gamma)):
             raise ValueError(
                 f"gamma must be one number for all batches, got an array of shape "
@@ -98,9 +100,8 @@ class Epoch:
         y_out: np.ndarray | None = None,
     ) -> tuple[np.ndarray, np.ndarray | None]:
         """Copy samples and labels of a batch, into arrays that are there or new ones."""
-        # In the default mode NumPy would write to a buffer first.
-        take = functools.partial(np.take, indices=samples, axis=0, mode="clip")
-        return take(self.x, out=x_out), None if self.y is None else take(self.y, out=y_out)
+        x = _take(self.x, samples, x_out)
+        return x, None if self.y is None else _take(self.y, samples, y_out)
 
     def mix(self, plan: MixPlan, x: Array, y: Array | None) -> tuple[Array, Array | None]:
         """Mix a batch that has been gathered."""
@@ -109,6 +110,17 @@ class Epoch:
             return plan @ x, labels
         out = namespace(x).empty(x.shape, dtype=self.dtype, device=device_of(x))
         return plan.mix(x, out=out), labels
+
+
+def _take(source: np.ndarray, samples: np.ndarray, out: np.ndarray | None) -> np.ndarray:
+    if source.flags.c_contiguous and source.flags.aligned:
+        # In its default mode NumPy would write to a buffer first.
+        return np.take(source, samples, axis=0, out=out, mode="clip")
+    # Else NumPy would copy the whole of the source first.
+    if out is None:
+        return np.asarray(source[samples])
+    out[...] = source[samples]
+    return out
 
 
 def _on_host(name: str, x: Array) -> np.ndarray:
@@ -121,11 +133,15 @@ def _on_host(name: str, x: Array) -> np.ndarray:
 
 
 def _check_dtype(wanted: Any, x: np.ndarray) -> np.dtype:
-    dtype: np.dtype = np.dtype(wanted)
-    needed = "complex" if kind(x) == "complex" else "floating"
-    if kind(np.empty(0, dtype=dtype)) != needed:
+    needed, example = ("complex", "complex64") if kind(x) == "complex" else ("floating", "float32")
+    try:
+        dtype: np.dtype = np.dtype(wanted)
+        fits = kind(np.empty(0, dtype=dtype)) == needed
+    except TypeError:
+        fits = False
+    if not fits:
         raise TypeError(
-            f"dtype must be {needed} for samples of dtype {x.dtype}, got {dtype}; pass for "
-            f"instance float32"
+            f"dtype must be a {needed} dtype of NumPy for samples of dtype {x.dtype}, got "
+            f"{wanted!r}; pass for instance {example!r}"
         )
     return dtype

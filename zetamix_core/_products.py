@@ -110,7 +110,9 @@ def _compressed(columns: np.ndarray, weights: np.ndarray, width: int) -> csr_arr
 
 def _bags(indices: Array, weights: Array, all_positive: bool) -> Product:
     """Return the sum of embeddings in bags: samples are a table of them, outputs are the bags."""
-    bag = sys.modules["torch"].nn.functional.embedding_bag
+    torch = sys.modules["torch"]
+    bag = torch.nn.functional.embedding_bag
+    indices = cast(indices, torch.int64)
     if all_positive:
         return lambda rows: bag(indices, rows, per_sample_weights=weights, mode="sum")
     used = weights != 0

@@ -45,8 +45,8 @@ def batches(
     gamma : float, default 2.8
         Exponent :math:`\gamma \ge 0`: how close outputs stay to samples.
     num_mix : int, optional
-        T, the number of samples in a mixture; the whole batch by default, and for a last batch that
-        has fewer samples.
+        T, the number of samples in a mixture, from 1 to `batch_size`; the whole batch by default,
+        and for a last batch that has fewer samples.
     num_classes : int, optional
         Number of classes; required for integer labels.
     anchored : bool, default True
@@ -82,8 +82,7 @@ def batches(
     -----
     The permutation is drawn from the key (seed, epoch), the plan of batch i from
     (seed, epoch, i), as by ``zeta_plan(..., rng=(seed, epoch, i))``. Mixed batches are new arrays:
-    hand them over to other libraries by DLPack, as in ``torch.from_dlpack(x_mixed)``, without a
-    copy.
+    torch takes them over without a copy, by ``torch.from_dlpack(x_mixed)``.
 
     Examples
     --------

@@ -39,7 +39,7 @@ from zetamix_core._products import Product, dense_product, gather_sum, sparse_pr
 _DENSE_ABOVE = {"numpy": 1 / 10, "torch": 1 / 2}
 # A sparse product reads each sample T times; in blocks of columns that the cache holds, if samples
 # have more bytes than this.
-_SPARSE_BYTES = {"numpy": 1 << 23, "torch": 1 << 25}
+_SPARSE_BYTES = {"numpy": 1 << 24, "torch": 1 << 25}
 _BLOCK_ENTRIES = 1 << 18
 _MIN_COLUMNS = 512  # each block costs some calls
 
@@ -100,7 +100,7 @@ def _mix(
     rows = _as_rows(xp, x, order)
     target = None if out is None else _view_as_rows(out, order)
     with _as_asked(x):
-        if all_positive is not None and in_memory(rows) and in_memory(weights):
+        if all_positive is not None and all(map(in_memory, (rows, indices, weights))):
             mixed = _mix_in_memory(indices, weights, rows, target, dtype, work, all_positive)
         elif indices.shape[1] == x.shape[0] and all_positive is not False:
             mixed = cast(dense_product(indices, weights, x.shape[0])(cast(rows, work)), dtype)
@@ -131,7 +131,7 @@ def _mix_in_memory(
         mixed = product(rows) if plain else in_blocks(product, indices.shape[0])
         # Zero times infinity is NaN: one non-finite sample shows in every row of a dense product,
         # so that the first tells whether outputs were reached that do not use it.
-        if (num_mix == n and all_positive) or namespace(rows).isfinite(mixed[:1]).all():
+        if _all(namespace(rows).isfinite(cast(mixed[:1], work))):
             return mixed
     product = sparse_product(indices, weights, n, all_positive)
     if plain and rows.nbytes <= _SPARSE_BYTES[library]:

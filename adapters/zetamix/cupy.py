@@ -55,10 +55,12 @@ def batches(x: np.ndarray, y: np.ndarray | None, batch_size: int, **options: Any
 
     Notes
     -----
-    While a batch is mixed and used, the next one is gathered into pinned memory of the host and
-    copied on a stream of its own; there are two places for a batch on the host and on the device.
-    Mixing is queued on the stream that is current when a batch is asked for; the host never waits
-    for it. Hand batches over by DLPack, as in ``torch.from_dlpack(x_mixed)``, without a copy.
+    Before a batch is handed out, the next one is gathered into pinned memory of the host, and its
+    copy to the device is queued on a stream of its own. There are two places for a batch on the
+    host and on the device, so that the host runs a few batches ahead of the device at most. Mixing
+    is queued on the stream that is current when a batch is asked for, of the device that was
+    current at the first one. Hand batches over by DLPack, as in ``torch.from_dlpack(x_mixed)``,
+    without a copy.
 
     Examples
     --------
@@ -74,21 +76,28 @@ def batches(x: np.ndarray, y: np.ndarray | None, batch_size: int, **options: Any
 
 class _DeviceEpoch(Epoch):
     def __iter__(self) -> Iterator[tuple[Array, Array | None]]:
+        device, first = cupy.cuda.Device(), cupy.cuda.get_current_stream()
         stream = cupy.cuda.Stream(non_blocking=True)
-        slots = itertools.cycle([_Slot(self), _Slot(self)])
+        slots = [_Slot(self), _Slot(self)]
         try:
             arriving: tuple[_Slot, int, MixPlan] | None = None
-            for samples, plan in self.steps():
-                slot = next(slots)
-                slot.send(self, samples, stream)
-                if arriving:
-                    yield self._receive(*arriving)
+            for (samples, plan), slot in zip(self.steps(), itertools.cycle(slots), strict=False):
+                with device:
+                    slot.send(self, samples, stream)
+                    mixed = self._receive(*arriving) if arriving else None
                 arriving = slot, samples.size, plan
+                if mixed:
+                    yield mixed
             if arriving:
-                yield self._receive(*arriving)
+                with device:
+                    mixed = self._receive(*arriving)
+                yield mixed
         finally:
-            # An epoch left early leaves a copy under way, whose memory is about to be given back.
+            # The memory of the slots is given back: an epoch left early has a copy under way, and
+            # the stream that it goes back to may not be the one that mixed last.
             stream.synchronize()
+            for slot in slots:
+                first.wait_event(slot.free)
 
     def _receive(self, slot: _Slot, size: int, plan: MixPlan) -> tuple[Array, Array | None]:
         current = cupy.cuda.get_current_stream()
@@ -125,7 +134,7 @@ class _Slot:
 def _like(epoch: Epoch, empty: Any) -> list[Any]:
     """Return uninitialized memory for the samples and the labels of a batch."""
     size = min(epoch.batch_size, epoch.num_samples)
-    return [
-        None if array is None else empty((size, *array.shape[1:]), array.dtype)
+    return [  # in the order of bytes that devices have
+        None if array is None else empty((size, *array.shape[1:]), array.dtype.newbyteorder("="))
         for array in (epoch.x, epoch.y)
     ]
