@@ -112,7 +112,8 @@ def from_host(host: np.ndarray, like: Array | None) -> Array:
     if like is None or is_numpy(like) or is_dask(like):
         return host
     if is_torch(like):
-        tensor = sys.modules["torch"].from_numpy(host if host.flags.writeable else host.copy())
+        ours = not torch_is_compiling() and host.flags.writeable  # graphs know no flags
+        tensor = sys.modules["torch"].from_numpy(host if ours else host.copy())
         if like.device.type == "cuda":
             tensor = tensor.pin_memory()  # else the copy may wait for what the device is doing
         return tensor.to(like.device, non_blocking=True)
