@@ -36,22 +36,38 @@ print([name for name in {FRAMEWORKS} if name in sys.modules])
     assert run(code).strip() == "[]"
 
 
-MODULES = ["batches", "cutmix", "drawing", "losses", "mixup", "plans", "theory", "weights"]
+MODULES = ["batches", "cutmix", "drawing", "losses", "mixup", "plans", "weights"]
+NAMESPACES = {
+    "theory": ["theory"],
+    "metrics": [f"metrics.{name}" for name in ("dimension", "labels", "neighbors", "realism")]
+    + ["metrics.report"],
+}
+
+
+def check_public_names(modules):
+    """Check that each module lists what it defines for the public, and return all of it."""
+    listed = set()
+    for name in modules:
+        module = importlib.import_module(f"zetamix_core.{name}")
+        own = {
+            attribute
+            for attribute, value in vars(module).items()
+            if getattr(value, "__module__", None) == module.__name__
+        }
+        assert set(module.__all__) <= own
+        # What other modules of a namespace share is in no list, and has no place in the reference.
+        if "." not in name:
+            assert set(module.__all__) == {each for each in own if not each.startswith("_")}
+        listed |= set(module.__all__)
+    return listed
 
 
 def test_public_names():
-    """Each module lists what it defines for the public, and the packages re-export just that."""
-    listed = {"theory"}
-    for name in MODULES:
-        module = importlib.import_module(f"zetamix_core.{name}")
-        defined = {
-            attribute
-            for attribute, value in vars(module).items()
-            if not attribute.startswith("_")
-            and getattr(value, "__module__", None) == module.__name__
-        }
-        assert set(module.__all__) == defined
-        listed |= defined if name != "theory" else set()
+    """The packages re-export just what the modules list."""
+    for namespace, modules in NAMESPACES.items():
+        exported = importlib.import_module(f"zetamix_core.{namespace}").__all__
+        assert set(exported) == check_public_names(modules)
+    listed = check_public_names(MODULES) | set(NAMESPACES)
     for package in (zetamix_core, zetamix):
         assert set(package.__all__) == listed
         visible = {
@@ -59,7 +75,7 @@ def test_public_names():
             for name, value in vars(package).items()
             if not name.startswith("_") and not inspect.ismodule(value)
         }
-        assert visible | {"theory"} == listed
+        assert visible | set(NAMESPACES) == listed
     for name in listed:
         assert getattr(zetamix, name) is getattr(zetamix_core, name)
 

@@ -1,6 +1,6 @@
 """ζ-mixup for every array library: plans, weights, theory and mixing, written once."""
 
-from zetamix_core import theory
+from zetamix_core import metrics, theory
 from zetamix_core.batches import batches
 from zetamix_core.cutmix import CutMixPlan, cutmix, cutmix_plan
 from zetamix_core.drawing import dirichlet_plan, mixup_plan, zeta_plan
@@ -16,6 +16,7 @@ __all__ = [
     "cutmix",
     "cutmix_plan",
     "dirichlet_plan",
+    "metrics",
     "mixed_accuracy",
     "mixed_loss",
     "mixup",

@@ -5,10 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.special import entr
 
+from zetamix import metrics
 from zetamix.cli.datasets import Dataset
 from zetamix.cli.methods import Key, Method, Mixture, mixtures
+from zetamix_core.metrics.realism import in_units_of_spread
 
 __all__ = ["Measures", "measure"]
 
@@ -37,24 +38,29 @@ class Measures:
 
 def measure(data: Dataset, method: Method, key: Key, *, epochs: int) -> Measures:
     """Mix a data set with classes for some epochs and measure all outputs."""
-    total_variance = data.points.var(axis=0, ddof=1).sum()
-    means = np.mean(
-        [_of_batch(mixture) for mixture in mixtures(data, method, key, epochs=epochs)], axis=0
-    )
-    displacement, distance = np.sqrt(means[:2] / total_variance)
-    return Measures(float(displacement), float(distance), float(means[2]), float(means[3]))
-
-
-def _of_batch(mixture: Mixture) -> tuple[float, float, float, float]:
-    points, weights = mixture.batch.points, mixture.weights
-    heaviest = mixture.plan.indices[np.arange(len(weights)), weights.argmax(axis=1)]
-    return (
-        _mean_square(mixture.points - points),
-        _mean_square(mixture.points - points[heaviest]),
-        float(np.exp(entr(mixture.labels).sum(axis=1)).mean()),
-        float(weights.max(axis=1).mean()),
+    outputs = list(mixtures(data, method, key, epochs=epochs))
+    originals = data.points.reshape(len(data), -1)
+    own = np.concatenate([_squared_steps(mixture, mixture.batch.points) for mixture in outputs])
+    near = np.concatenate([_squared_steps(mixture, _heaviest(mixture)) for mixture in outputs])
+    labels = np.concatenate([mixture.labels for mixture in outputs])
+    weights = np.concatenate([mixture.weights for mixture in outputs])
+    return Measures(
+        displacement=in_units_of_spread(own, originals),
+        distance=in_units_of_spread(near, originals),
+        richness=float(metrics.label_richness(labels).effective_classes.mean()),
+        dominant_weight=float(weights.max(axis=1).mean()),
     )
 
 
-def _mean_square(steps: np.ndarray) -> float:
-    return float(np.square(steps).sum() / len(steps))
+def _squared_steps(mixture: Mixture, points: np.ndarray) -> np.ndarray:
+    """Return the squared distance from each point to the output."""
+    steps = (mixture.points - points).reshape(len(points), -1)
+    return np.asarray(np.vecdot(steps, steps))
+
+
+def _heaviest(mixture: Mixture) -> np.ndarray:
+    """Return the sample that weighs most in each output."""
+    heaviest = mixture.weights.argmax(axis=1)
+    return np.asarray(
+        mixture.batch.points[mixture.plan.indices[np.arange(len(heaviest)), heaviest]]
+    )

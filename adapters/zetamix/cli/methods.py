@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
 
-from zetamix import MixPlan, mixup_plan, zeta_plan
+from zetamix import MixPlan
 from zetamix.cli.datasets import Dataset
+from zetamix_core.metrics._methods import (
+    MIXUP,
+    ORIGINALS,
+    Key,
+    Method,
+    mixup,
+    random_order,
+    zeta,
+)
 
 __all__ = [
     "BATCH",
@@ -26,35 +34,6 @@ __all__ = [
 ]
 
 BATCH = 32
-
-Key = tuple[int, ...]
-
-
-@dataclass(frozen=True)
-class Method:
-    """A way to draw plans, with its γ if it has one."""
-
-    name: str
-    draw: Callable[[int, Key], MixPlan]
-    gamma: float | None = None
-
-
-def zeta(gamma: float, name: str | None = None) -> Method:
-    """ζ-mixup of whole batches."""
-    return Method(
-        name or f"ζ-mixup, γ = {gamma:g}",
-        lambda n, rng: zeta_plan(n, gamma=gamma, rng=rng),
-        gamma,
-    )
-
-
-def mixup(alpha: float) -> Method:
-    """mixup, with a λ from Beta(α, α) for each sample."""
-    return Method("mixup", lambda n, rng: mixup_plan(n, alpha=alpha, rng=rng))
-
-
-ORIGINALS = zeta(math.inf, "originals")
-MIXUP = mixup(1.0)
 
 
 @dataclass(frozen=True)
@@ -74,7 +53,7 @@ class Mixture:
 
 def mix(batch: Dataset, method: Method, key: Key) -> Mixture:
     """Mix one batch and its labels by one plan."""
-    plan = method.draw(len(batch), key)
+    plan = method.draw(len(batch), rng=key)
     labels = plan.mix_labels(batch.targets, batch.num_classes)
     return Mixture(batch, plan, plan @ batch.points, labels)
 
@@ -92,8 +71,5 @@ def mixtures(data: Dataset, method: Method, key: Key, *, epochs: int = 1) -> Ite
 
 
 def shuffled(data: Dataset, key: Key) -> Dataset:
-    """Put the samples into a random order.
-
-    A free ordering of all samples is one, and unlike NumPy's it is the same on every release.
-    """
-    return data[zeta_plan(len(data), num_outputs=1, anchored=False, rng=key).indices[0]]
+    """Put the samples into a random order."""
+    return data[random_order(len(data), key)]

@@ -1,0 +1,40 @@
+"""Measures of mixed samples: intrinsic dimension, realism and diversity, labels, and a choice of γ.
+
+They compare what was mixed with the originals, on the array library and the device of the samples.
+They are measurements: derivatives are not kept, Dask arrays are computed, and numbers are Python's
+where one describes a whole set.
+"""
+
+from zetamix_core.metrics.dimension import local_intrinsic_dimension
+from zetamix_core.metrics.labels import (
+    LabelCorrectness,
+    LabelRichness,
+    label_correctness,
+    label_richness,
+    neighbor_vote,
+)
+from zetamix_core.metrics.neighbors import nearest_neighbors
+from zetamix_core.metrics.realism import (
+    RealismDiversity,
+    displacement,
+    nearest_distance,
+    realism_diversity,
+)
+from zetamix_core.metrics.report import GammaReport, MixMeasures, gamma_report
+
+__all__ = [
+    "GammaReport",
+    "LabelCorrectness",
+    "LabelRichness",
+    "MixMeasures",
+    "RealismDiversity",
+    "displacement",
+    "gamma_report",
+    "label_correctness",
+    "label_richness",
+    "local_intrinsic_dimension",
+    "nearest_distance",
+    "nearest_neighbors",
+    "neighbor_vote",
+    "realism_diversity",
+]

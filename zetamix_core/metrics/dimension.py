@@ -1,0 +1,291 @@
+"""Local intrinsic dimension: how many directions the data have around each sample."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from zetamix_core._arrays import (
+    Array,
+    cast,
+    device_of,
+    from_host,
+    is_jax_tracer,
+    kind,
+    namespace,
+    to_host,
+)
+from zetamix_core._checks import check_is_array, check_same_place
+from zetamix_core.metrics._samples import as_rows, blocks, check_neighbors
+from zetamix_core.metrics.neighbors import (
+    are_precise,
+    gather,
+    in_order,
+    nearest_others,
+    neighbor_sets,
+    smallest,
+    squared_distances,
+    squared_norms,
+    take_each,
+)
+
+__all__ = ["local_intrinsic_dimension"]
+
+_METHODS = ("lpca", "participation_ratio", "mle", "twonn")
+_DISCARDED = 0.1  # share of the largest ratios that TwoNN leaves out, as its authors do
+
+
+def local_intrinsic_dimension(
+    x: Array,
+    *,
+    n_neighbors: int = 128,
+    method: str = "lpca",
+    threshold: float = 0.05,
+    neighbors: Array | None = None,
+) -> Array:
+    r"""Estimate the intrinsic dimension of the data around each sample.
+
+    With :math:`\lambda_1 \ge \lambda_2 \ge \dots` the eigenvalues of the covariance of the
+    neighbours of a sample, :math:`R_1 \le \dots \le R_k` their distances from it, and
+    :math:`\mu_1 \le \dots \le \mu_k` the ratios of distances from each neighbour to its second and
+    first nearest among the others,
+
+    .. math:: \hat{d}_\mathrm{lpca} = \#\{j : \lambda_j > \theta \lambda_1\}, \quad
+              \hat{d}_\mathrm{pr} = \frac{(\sum_j \lambda_j)^2}{\sum_j \lambda_j^2}, \quad
+              \hat{d}_\mathrm{mle} = \frac{k - 1}{\sum_{j} \log (R_k / R_j)}, \quad
+              \hat{d}_\mathrm{twonn} = -\frac{\sum_j \log \mu_j \, \log(1 - j/k)}
+                                             {\sum_j \log^2 \mu_j}
+
+    the last one, a line fitted through the origin, over the smallest nine tenths of the ratios.
+
+    Parameters
+    ----------
+    x : array, shape (N, ...)
+        Samples, real and finite; trailing axes are taken as one. Dask arrays are computed.
+    n_neighbors : int, default 128
+        k, the number of neighbours of each sample, the sample itself not among them: from 2 (3 for
+        ``"twonn"``) to N - 1.
+    method : {"lpca", "participation_ratio", "mle", "twonn"}, default "lpca"
+        Local principal components counted after Fukunaga and Olsen, or weighed by their
+        participation ratio; the maximum likelihood of Levina and Bickel; two nearest neighbours.
+    threshold : float, default 0.05
+        :math:`\theta` of ``"lpca"``, at least 0 and less than 1.
+    neighbors : array of int, shape (N, k), optional
+        The neighbours of each sample, found before, instead of a search; see `nearest_neighbors`.
+
+    Returns
+    -------
+    array, shape (N,)
+        An estimate for each sample, in the dtype of `x`, at least 32 bits; integers give the
+        library's default float. The mean is what the literature reports for a data set.
+
+    Raises
+    ------
+    ValueError
+        If there are too few samples, some are NaN or infinite, or an option is out of range.
+    TypeError
+        If `x` is no array of real numbers, or `neighbors` none of integers.
+
+    See Also
+    --------
+    gamma_report : Dimensions of what is mixed, beside those of the originals.
+
+    Notes
+    -----
+    Copies are at distance 0, which has no logarithm: ``"mle"`` leaves them out, and k is the number
+    of the others; ``"twonn"`` leaves out neighbours that have a copy among the neighbours. An
+    estimate is 0 where all neighbours coincide or too few are left (two for ``"mle"``, and two
+    ratios after the largest were left out), and infinite where all distances that are compared are
+    equal. Nothing is NaN, except in a JAX program whose samples are.
+
+    Spectra are those of the smaller of the two Gram matrices, in blocks of bounded memory. The
+    array library must have eigenvalues (the extension `linalg` of the standard); where it has none,
+    NumPy computes them.
+
+    References
+    ----------
+    Fukunaga, Olsen, "An algorithm for finding intrinsic dimensionality of data", IEEE Transactions
+    on Computers C-20 (1971). Levina, Bickel, "Maximum likelihood estimation of intrinsic
+    dimension", NeurIPS 2004. Facco, d'Errico, Rodriguez, Laio, "Estimating the intrinsic dimension
+    of datasets by a minimal neighborhood information", Scientific Reports 7 (2017).
+
+    Examples
+    --------
+    A circle is a line, whatever it lies in:
+
+    >>> import numpy as np
+    >>> from zetamix_core.metrics import local_intrinsic_dimension
+    >>> angle = np.linspace(0, 2 * np.pi, 400, endpoint=False)
+    >>> circle = np.stack([np.cos(angle), np.sin(angle), np.zeros(400)], axis=1)
+    >>> float(local_intrinsic_dimension(circle, n_neighbors=16).mean())
+    1.0
+    """
+    _check_method(method)
+    _check_threshold(threshold)
+    least = 3 if method == "twonn" else 2
+    rows = as_rows("x", x)
+    if neighbors is None:
+        check_neighbors(n_neighbors, rows.shape[0], least)
+    else:
+        _check_given(neighbors, rows, least)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        if method == "mle":
+            given = neighbors is not None
+            found = in_order(rows, rows, neighbors) if given else nearest_others(rows, n_neighbors)
+            return _maximum_likelihood(found[1])
+        if neighbors is None:
+            neighbors = neighbor_sets(rows, n_neighbors)
+        if method == "lpca":
+            return _map_hoods(functools.partial(_count_above, threshold), rows, neighbors)
+        function = _participation_ratio if method == "participation_ratio" else _fit_ratios
+        return _map_hoods(function, rows, neighbors)
+
+
+# --- eigenvalues ----------------------------------------------------------------------------------
+
+
+def _count_above(threshold: float, hoods: Array) -> Array:
+    """Count the eigenvalues above a share of the largest, as Fukunaga and Olsen do."""
+    xp = namespace(hoods)
+    spectra = _eigenvalues(_smaller_gram(hoods))
+    return xp.sum(cast(spectra > threshold * spectra[:, -1:], hoods.dtype), axis=1)
+
+
+def _participation_ratio(hoods: Array) -> Array:
+    """Divide the squared sum of the eigenvalues, a trace, by the sum of their squares, a norm."""
+    xp = namespace(hoods)
+    gram = _smaller_gram(hoods)
+    trace = xp.sum(hoods * hoods, axis=(1, 2))
+    squares = xp.sum(gram * gram, axis=(1, 2))
+    return _or_zero(trace * trace / squares, squares > 0)
+
+
+def _map_hoods(function: Callable[[Array], Array], rows: Array, neighbors: Array) -> Array:
+    """Apply a function to blocks of neighbourhoods (B, k, D), moved to their means.
+
+    It must not depend on the scale, which is chosen so that squares do not overflow.
+    """
+    xp = namespace(rows)
+    rows = rows - xp.mean(rows, axis=0)
+    extent = xp.max(xp.abs(rows))
+    rows = rows / xp.where(extent > 0, extent, 1.0)
+    k, num_features = neighbors.shape[1], rows.shape[1]
+    parts = []
+    for block in blocks(neighbors.shape[0], k * (num_features + min(k, num_features))):
+        hoods = gather(rows, neighbors[block, :])
+        parts.append(function(hoods - xp.mean(hoods, axis=1, keepdims=True)))
+    return xp.concat(parts, axis=0)
+
+
+def _smaller_gram(hoods: Array) -> Array:
+    """Return the products of features or of neighbours, whichever are fewer."""
+    xp = namespace(hoods)
+    transposed = xp.matrix_transpose(hoods)
+    _, k, num_features = hoods.shape
+    return transposed @ hoods if num_features <= k else hoods @ transposed
+
+
+def _eigenvalues(matrices: Array) -> Array:
+    """Return the eigenvalues of symmetric matrices, in rising order."""
+    try:
+        linalg = namespace(matrices).linalg
+    except (AttributeError, RuntimeError):  # the extension is not there, or switched off
+        return from_host(np.linalg.eigvalsh(to_host(matrices)), matrices)
+    return linalg.eigvalsh(matrices)
+
+
+# --- distances ------------------------------------------------------------------------------------
+
+
+def _maximum_likelihood(distances: Array) -> Array:
+    """Estimate from the distances (N, k) of neighbours, in rising order."""
+    xp = namespace(distances)
+    apart = distances > 0
+    steps = xp.log(distances[:, -1:]) - xp.log(xp.where(apart, distances, distances[:, -1:]))
+    count = xp.sum(cast(apart, distances.dtype), axis=1)
+    steps = xp.sum(xp.where(apart, steps, 0.0), axis=1)
+    return _or_zero((count - 1) / steps, count > 1)
+
+
+def _fit_ratios(hoods: Array) -> Array:
+    """Fit log(1 - F) = -d log μ, F being the share of ratios up to μ, in each neighbourhood."""
+    xp = namespace(hoods)
+    first, second = _two_distances(hoods)
+    apart = first > 0
+    logs = xp.sort(xp.where(apart, xp.log(second) - xp.log(first), xp.inf), axis=1)
+    count = xp.sum(cast(apart, hoods.dtype), axis=1, keepdims=True)
+    kept = xp.floor(count * (1 - _DISCARDED))
+    rank = xp.arange(1, logs.shape[1] + 1, dtype=hoods.dtype, device=device_of(hoods))
+    is_kept = rank <= kept
+    logs = xp.where(is_kept, logs, 0.0)
+    beyond = -xp.log(xp.where(is_kept, 1 - rank / count, 1.0))
+    slope = xp.sum(logs * beyond, axis=1) / xp.sum(logs * logs, axis=1)
+    # Equal ratios of 1 have no slope, and are as far from a line as can be.
+    slope = xp.where(xp.sum(logs, axis=1) > 0, slope, xp.inf)
+    return _or_zero(slope, kept[:, 0] >= 2)
+
+
+def _two_distances(hoods: Array) -> tuple[Array, Array]:
+    """Return the distances (B, k) from each neighbour to the two nearest of the others."""
+    xp = namespace(hoods)
+    num_hoods, k, num_features = hoods.shape
+    norms = squared_norms(hoods)
+    squares = (norms[:, :, None] + norms[:, None, :]) - 2 * (hoods @ xp.matrix_transpose(hoods))
+    itself = xp.eye(k, dtype=xp.bool, device=device_of(hoods))
+    squares = xp.reshape(xp.where(itself, xp.inf, squares), (-1, k))
+    nearest = smallest(squares, 2)
+    squares = take_each(squares, nearest)
+    rows = xp.reshape(hoods, (-1, num_features))
+    starts = xp.arange(rows.shape[0], dtype=nearest.dtype, device=device_of(hoods)) // k * k
+    nearest = nearest + starts[:, None]
+    norms = xp.reshape(norms, (-1, 1))
+    if not are_precise(squares, gather(norms, nearest)[:, :, 0] + norms):
+        squares = squared_distances(rows, rows, nearest)
+    distances = xp.reshape(xp.sqrt(xp.sort(squares, axis=1)), (num_hoods, k, 2))
+    return distances[:, :, 0], distances[:, :, 1]
+
+
+def _or_zero(values: Array, defined: Array) -> Array:
+    return namespace(values).where(defined, values, 0.0)
+
+
+# --- checks ---------------------------------------------------------------------------------------
+
+
+def _check_method(method: Any) -> None:
+    if method not in _METHODS:
+        names = ", ".join(map(repr, _METHODS))
+        raise ValueError(f"method must be one of {names}, got {method!r}; the default is 'lpca'")
+
+
+def _check_threshold(threshold: Any) -> None:
+    if not 0 <= threshold < 1:
+        raise ValueError(
+            f"threshold must be a share of the largest eigenvalue, at least 0 and less than 1, got "
+            f"{threshold!r}; the usual one is 0.05"
+        )
+
+
+def _check_given(neighbors: Any, rows: Array, least: int) -> None:
+    check_is_array("neighbors", neighbors)
+    if kind(neighbors) != "integer":
+        raise TypeError(
+            f"neighbors must be integers, the numbers of samples, got dtype {neighbors.dtype}; "
+            f"pass what nearest_neighbors returns first"
+        )
+    n = rows.shape[0]
+    if neighbors.ndim != 2 or neighbors.shape[0] != n or neighbors.shape[1] < least:
+        raise ValueError(
+            f"neighbors must have shape ({n}, k) with k >= {least}, a row for each sample, got "
+            f"shape {tuple(neighbors.shape)}; see nearest_neighbors"
+        )
+    check_same_place(rows, neighbors, "x and neighbors", "convert neighbors")
+    xp = namespace(neighbors)
+    if not is_jax_tracer(neighbors) and not bool(xp.all((neighbors >= 0) & (neighbors < n))):
+        raise ValueError(
+            f"neighbors must be numbers of samples, from 0 to {n - 1}, got values from "
+            f"{int(xp.min(neighbors))} to {int(xp.max(neighbors))}; see nearest_neighbors"
+        )

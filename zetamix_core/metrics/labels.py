@@ -1,0 +1,259 @@
+"""How much soft labels tell, and how right they are."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+from zetamix_core._arrays import (
+    Array,
+    cast,
+    is_jax_tracer,
+    kind,
+    namespace,
+    working_dtype,
+)
+from zetamix_core._checks import check_is_array, check_same_place, check_same_samples, check_samples
+from zetamix_core.drawing import zeta_plan
+from zetamix_core.metrics._samples import as_rows, check_neighbors, check_same_features, evaluated
+from zetamix_core.metrics.neighbors import gather, nearest_rows, neighbor_sets
+
+__all__ = [
+    "LabelCorrectness",
+    "LabelRichness",
+    "label_correctness",
+    "label_richness",
+    "neighbor_vote",
+]
+
+_ROUNDING = 1e-2  # in the sum of a label, which may have been kept in a narrow dtype
+
+
+class LabelRichness(NamedTuple):
+    """What `label_richness` returns, for each of M labels.
+
+    Parameters
+    ----------
+    entropy : array, shape (M,)
+        Entropy in nats.
+    effective_classes : array, shape (M,)
+        Exponential of the entropy: 1 for a single class, C for all of C classes alike.
+    num_classes : array, shape (M,)
+        Number of classes whose weight is at least `min_weight`.
+    """
+
+    entropy: Array
+    effective_classes: Array
+    num_classes: Array
+
+
+class LabelCorrectness(NamedTuple):
+    """What `label_correctness` returns, for each of M labels.
+
+    Parameters
+    ----------
+    overlap : array, shape (M,)
+        Weight that the label and the oracle give to the same classes, from 0 to 1.
+    same_class : array of bool, shape (M,)
+        Whether the class with the largest weight is the same.
+    """
+
+    overlap: Array
+    same_class: Array
+
+
+def label_richness(labels: Array, *, min_weight: float = 0.01) -> LabelRichness:
+    r"""Measure how much soft labels tell beyond one class.
+
+    .. math:: H_i = -\sum_c y_{ic} \log y_{ic}, \qquad e^{H_i}, \qquad
+              \#\{c : y_{ic} \ge w_\mathrm{min}\}
+
+    Parameters
+    ----------
+    labels : array, shape (M, C)
+        Soft labels: weights of classes, 0 or more, that add up to 1. Dask arrays are computed.
+    min_weight : float, default 0.01
+        Weight from which on a class counts, above 0 and up to 1.
+
+    Returns
+    -------
+    LabelRichness
+        Arrays `entropy`, `effective_classes` and `num_classes`, each of shape (M,).
+
+    Raises
+    ------
+    ValueError
+        If labels are negative, do not add up to 1, or have another shape.
+    TypeError
+        If `labels` is no floating array.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from zetamix_core.metrics import label_richness
+    >>> rich = label_richness(np.asarray([[1.0, 0.0, 0.0], [0.5, 0.5, 0.0]]))
+    >>> rich.effective_classes, rich.num_classes
+    (array([1., 2.]), array([1, 2]))
+    """
+    if not 0 < min_weight <= 1:
+        raise ValueError(
+            f"min_weight must be above 0 and up to 1, got {min_weight!r}; 0.01 counts classes of "
+            f"one percent or more"
+        )
+    labels = as_soft_labels("labels", labels)
+    xp = namespace(labels)
+    present = labels > 0
+    logs = xp.log(xp.where(present, labels, 1.0))
+    entropy = -xp.sum(labels * logs, axis=1)
+    num_classes = xp.sum(cast(labels >= min_weight, xp.int32), axis=1)
+    return LabelRichness(entropy, xp.exp(entropy), num_classes)
+
+
+def label_correctness(labels: Array, oracle: Array) -> LabelCorrectness:
+    r"""Compare soft labels with what an oracle says of the same samples.
+
+    .. math:: \mathrm{overlap}_i = \sum_c \min(y_{ic}, q_{ic})
+              = 1 - \tfrac{1}{2} \sum_c |y_{ic} - q_{ic}|
+
+    Parameters
+    ----------
+    labels : array, shape (M, C)
+        Soft labels, which add up to 1. Dask arrays are computed.
+    oracle : array, shape (M, C)
+        The oracle's probabilities: a vote of neighbours (`neighbor_vote`), those of a classifier,
+        or the exact answer; of the library and device of `labels`.
+
+    Returns
+    -------
+    LabelCorrectness
+        Arrays `overlap` and `same_class`, each of shape (M,).
+
+    Raises
+    ------
+    ValueError
+        If the arrays differ in shape, are negative, or do not add up to 1.
+    TypeError
+        If they are no floating arrays of the same library.
+
+    Notes
+    -----
+    No oracle is perfect: compare it with the labels of real samples, too, and read what it says of
+    mixed ones beside that error. Of classes with the same weight, the first counts as the largest.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from zetamix_core.metrics import label_correctness
+    >>> correct = label_correctness(np.asarray([[0.75, 0.25]]), np.asarray([[1.0, 0.0]]))
+    >>> float(correct.overlap[0]), bool(correct.same_class[0])
+    (0.75, True)
+    """
+    labels, oracle = as_soft_labels("labels", labels), as_soft_labels("oracle", oracle)
+    check_same_place(labels, oracle, "labels and oracle", "convert one of them")
+    if labels.shape != oracle.shape:
+        raise ValueError(
+            f"labels and oracle must have the same shape, got {tuple(labels.shape)} and "
+            f"{tuple(oracle.shape)}; check that they are of the same samples and classes"
+        )
+    xp = namespace(labels)
+    overlap = xp.sum(xp.minimum(labels, cast(oracle, labels.dtype)), axis=1)
+    return LabelCorrectness(overlap, xp.argmax(labels, axis=1) == xp.argmax(oracle, axis=1))
+
+
+def neighbor_vote(
+    x: Array,
+    y: Array,
+    queries: Array | None = None,
+    *,
+    n_neighbors: int = 10,
+    num_classes: int | None = None,
+) -> Array:
+    r"""Let the nearest real samples vote on the classes of others: an oracle for their labels.
+
+    .. math:: q_{jc} = \frac{1}{k} \sum_{i \in \mathrm{NN}_k(j)} y_{ic}
+
+    Parameters
+    ----------
+    x : array, shape (N, ...)
+        Real samples, finite; trailing axes are taken as one. Dask arrays are computed.
+    y : array, shape (N,) or (N, C)
+        Their labels, classes or soft labels, of the library and device of `x`.
+    queries : array, shape (M, ...), optional
+        Samples to vote on. None votes on `x` itself, each sample by the others: compared with `y`,
+        that is the oracle's own error.
+    n_neighbors : int, default 10
+        k, the number of voters.
+    num_classes : int, optional
+        Number of classes; required for integer labels.
+
+    Returns
+    -------
+    array, shape (M, C)
+        Shares of the votes.
+
+    Raises
+    ------
+    ValueError
+        If there are too few samples, labels are out of range, or some samples are NaN or infinite.
+    TypeError
+        If `x` and `y` are no arrays of the same library.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from zetamix_core.metrics import neighbor_vote
+    >>> x, y = np.asarray([0.0, 0.1, 5.0, 5.1]), np.asarray([0, 0, 1, 1])
+    >>> neighbor_vote(x, y, np.asarray([4.0]), n_neighbors=2, num_classes=2)
+    array([[0., 1.]])
+    """
+    rows, labels = as_rows("x", x), class_weights(x, y, num_classes)
+    if queries is None:
+        check_neighbors(n_neighbors, rows.shape[0])
+        voters = neighbor_sets(rows, n_neighbors)
+    else:
+        queries = as_rows("queries", queries)
+        check_same_features(rows, queries, "x and queries")
+        check_neighbors(n_neighbors, rows.shape[0] + 1)
+        voters, _ = nearest_rows(rows, cast(queries, rows.dtype), n_neighbors)
+    return namespace(rows).mean(gather(labels, voters), axis=1)
+
+
+def class_weights(x: Array, y: Array, num_classes: int | None) -> Array:
+    """Return labels of samples as soft labels (N, C)."""
+    check_same_samples(x, y)
+    # Each sample alone, mixed with nothing.
+    alone = zeta_plan(x.shape[0], num_mix=1, like=evaluated(x))
+    return as_soft_labels("y", alone.mix_labels(evaluated(y), num_classes))
+
+
+def as_soft_labels(name: str, labels: Any) -> Array:
+    check_is_array(name, labels)
+    if kind(labels) != "floating":
+        raise TypeError(
+            f"{name} must be floating, the weights of classes, got dtype {labels.dtype}; see "
+            f"MixPlan.mix_labels for soft labels of classes"
+        )
+    check_samples(name, labels)
+    labels = evaluated(labels)
+    xp = namespace(labels)
+    labels = cast(labels, working_dtype(xp, labels.dtype))
+    if labels.ndim != 2:
+        raise ValueError(
+            f"{name} must have shape (M, C), a weight for each of C classes, got shape "
+            f"{tuple(labels.shape)}; flatten masks, and leave regression targets out"
+        )
+    if not is_jax_tracer(labels):
+        _check_sums(name, labels)
+    return labels
+
+
+def _check_sums(name: str, labels: Array) -> None:
+    xp = namespace(labels)
+    good = xp.all(labels >= 0, axis=1) & (xp.abs(xp.sum(labels, axis=1) - 1) <= _ROUNDING)
+    if bool(xp.all(good)):
+        return
+    bad = int(xp.argmin(cast(good, xp.int8)))
+    raise ValueError(
+        f"{name} must be 0 or more and add up to 1 for each sample, got a sum of "
+        f"{float(xp.sum(labels[bad, :])):.6g} in sample {bad}; normalize them, and leave multi-hot "
+        f"labels out"
+    )
