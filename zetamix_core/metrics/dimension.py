@@ -99,7 +99,7 @@ def local_intrinsic_dimension(
     of the others; ``"twonn"`` leaves out neighbours that have a copy among the neighbours. An
     estimate is 0 where all neighbours coincide or too few are left (two for ``"mle"``, and two
     ratios after the largest were left out), and infinite where all distances that are compared are
-    equal. Nothing is NaN, except in a JAX program whose samples are.
+    equal. Nothing is NaN, but all estimates in a compiled JAX program if any sample is not finite.
 
     Spectra are those of the smaller of the two Gram matrices, in blocks of bounded memory. The
     array library must have eigenvalues (the extension `linalg` of the standard); where it has none,
@@ -132,16 +132,27 @@ def local_intrinsic_dimension(
     else:
         _check_given(neighbors, rows, least)
     with np.errstate(divide="ignore", invalid="ignore"):
-        if method == "mle":
-            given = neighbors is not None
-            found = in_order(rows, rows, neighbors) if given else nearest_others(rows, n_neighbors)
-            return _maximum_likelihood(found[1])
+        estimate = _estimate(rows, neighbors, n_neighbors, method, threshold)
+    if not is_jax_tracer(rows):
+        return estimate
+    xp = namespace(rows)
+    return xp.where(xp.all(xp.isfinite(rows)), estimate, xp.nan)
+
+
+def _estimate(
+    rows: Array, neighbors: Array | None, n_neighbors: int, method: str, threshold: float
+) -> Array:
+    if method == "mle":
         if neighbors is None:
-            neighbors = neighbor_sets(rows, n_neighbors)
-        if method == "lpca":
-            return _map_hoods(functools.partial(_count_above, threshold), rows, neighbors)
-        function = _participation_ratio if method == "participation_ratio" else _fit_ratios
-        return _map_hoods(function, rows, neighbors)
+            return _maximum_likelihood(nearest_others(rows, n_neighbors)[1])
+        return _maximum_likelihood(in_order(rows, rows, neighbors)[1])
+    functions = {
+        "lpca": functools.partial(_count_above, threshold),
+        "participation_ratio": _participation_ratio,
+        "twonn": _fit_ratios,
+    }
+    neighbors = neighbor_sets(rows, n_neighbors) if neighbors is None else neighbors
+    return _map_hoods(functions[method], rows, neighbors)
 
 
 # --- eigenvalues ----------------------------------------------------------------------------------
@@ -150,21 +161,22 @@ def local_intrinsic_dimension(
 def _count_above(threshold: float, hoods: Array) -> Array:
     """Count the eigenvalues above a share of the largest, as Fukunaga and Olsen do."""
     xp = namespace(hoods)
-    spectra = _eigenvalues(_smaller_gram(hoods))
+    spectra = _eigenvalues(_covariance(hoods))
     return xp.sum(cast(spectra > threshold * spectra[:, -1:], hoods.dtype), axis=1)
 
 
 def _participation_ratio(hoods: Array) -> Array:
     """Divide the squared sum of the eigenvalues, a trace, by the sum of their squares, a norm."""
     xp = namespace(hoods)
-    gram = _smaller_gram(hoods)
-    trace = xp.sum(hoods * hoods, axis=(1, 2))
+    gram = _covariance(hoods)
+    size = gram.shape[1]
+    trace = xp.sum(xp.reshape(gram, (-1, size * size))[:, :: size + 1], axis=1)
     squares = xp.sum(gram * gram, axis=(1, 2))
     return _or_zero(trace * trace / squares, squares > 0)
 
 
 def _map_hoods(function: Callable[[Array], Array], rows: Array, neighbors: Array) -> Array:
-    """Apply a function to blocks of neighbourhoods (B, k, D), moved to their means.
+    """Apply a function to blocks of neighbourhoods (B, k, D), seen from one of their samples.
 
     It must not depend on the scale, which is chosen so that squares do not overflow.
     """
@@ -176,16 +188,25 @@ def _map_hoods(function: Callable[[Array], Array], rows: Array, neighbors: Array
     parts = []
     for block in blocks(neighbors.shape[0], k * (num_features + min(k, num_features))):
         hoods = gather(rows, neighbors[block, :])
-        parts.append(function(hoods - xp.mean(hoods, axis=1, keepdims=True)))
+        # From a sample rather than their mean, whose rounding would set copies apart.
+        parts.append(function(hoods - hoods[:, :1, :]))
     return xp.concat(parts, axis=0)
 
 
-def _smaller_gram(hoods: Array) -> Array:
-    """Return the products of features or of neighbours, whichever are fewer."""
+def _covariance(hoods: Array) -> Array:
+    """Return matrices with the eigenvalues of the covariance, as small as may be, times k.
+
+    Of the products of features or of neighbours, whichever are fewer, less those of the mean.
+    """
     xp = namespace(hoods)
     transposed = xp.matrix_transpose(hoods)
     _, k, num_features = hoods.shape
-    return transposed @ hoods if num_features <= k else hoods @ transposed
+    if num_features <= k:
+        mean = xp.mean(hoods, axis=1)
+        return transposed @ hoods - k * mean[:, :, None] * mean[:, None, :]
+    gram = hoods @ transposed
+    means = xp.mean(gram, axis=2)
+    return gram - means[:, :, None] - (means - xp.mean(means, axis=1)[:, None])[:, None, :]
 
 
 def _eigenvalues(matrices: Array) -> Array:
