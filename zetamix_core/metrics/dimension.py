@@ -35,7 +35,8 @@ from zetamix_core.metrics.neighbors import (
 __all__ = ["local_intrinsic_dimension"]
 
 _METHODS = ("lpca", "participation_ratio", "mle", "twonn")
-_DISCARDED = 0.1  # share of the largest ratios that TwoNN leaves out, as its authors do
+_ROUNDING = 8  # in units of the precision, times the largest number: what a mixture is off by
+_KEPT = (9, 10)  # share of the ratios that TwoNN looks at, as its authors do: not the largest
 
 
 def local_intrinsic_dimension(
@@ -126,7 +127,8 @@ def local_intrinsic_dimension(
     _check_method(method)
     _check_threshold(threshold)
     least = 3 if method == "twonn" else 2
-    rows = as_rows("x", x)
+    given = as_rows("x", x)
+    rows = _normalized(given)
     if neighbors is None:
         check_neighbors(n_neighbors, rows.shape[0], least)
     else:
@@ -136,7 +138,19 @@ def local_intrinsic_dimension(
     if not is_jax_tracer(rows):
         return estimate
     xp = namespace(rows)
-    return xp.where(xp.all(xp.isfinite(rows)), estimate, xp.nan)
+    return xp.where(xp.all(xp.isfinite(given)), estimate, xp.nan)
+
+
+def _normalized(rows: Array) -> Array:
+    """Move rows to their mean and scale them to 1, so that squares do not overflow.
+
+    No estimate depends on either. Rows that differ by rounding alone are all made the same.
+    """
+    xp = namespace(rows)
+    centred = rows - xp.mean(rows, axis=0)
+    extent = xp.max(xp.abs(centred))
+    differ = extent > _ROUNDING * float(xp.finfo(rows.dtype).eps) * xp.max(xp.abs(rows))
+    return xp.where(differ, centred / xp.where(differ, extent, 1.0), 0.0)
 
 
 def _estimate(
@@ -146,7 +160,7 @@ def _estimate(
         if neighbors is None:
             return _maximum_likelihood(nearest_others(rows, n_neighbors)[1])
         return _maximum_likelihood(in_order(rows, rows, neighbors)[1])
-    functions = {
+    functions: dict[str, Callable[[Array], Array]] = {
         "lpca": functools.partial(_count_above, threshold),
         "participation_ratio": _participation_ratio,
         "twonn": _fit_ratios,
@@ -172,18 +186,12 @@ def _participation_ratio(hoods: Array) -> Array:
     size = gram.shape[1]
     trace = xp.sum(xp.reshape(gram, (-1, size * size))[:, :: size + 1], axis=1)
     squares = xp.sum(gram * gram, axis=(1, 2))
-    return _or_zero(trace * trace / squares, squares > 0)
+    return xp.where(squares > 0, trace * trace / squares, 0.0)
 
 
 def _map_hoods(function: Callable[[Array], Array], rows: Array, neighbors: Array) -> Array:
-    """Apply a function to blocks of neighbourhoods (B, k, D), seen from one of their samples.
-
-    It must not depend on the scale, which is chosen so that squares do not overflow.
-    """
+    """Apply a function to blocks of neighbourhoods (B, k, D), seen from one of their samples."""
     xp = namespace(rows)
-    rows = rows - xp.mean(rows, axis=0)
-    extent = xp.max(xp.abs(rows))
-    rows = rows / xp.where(extent > 0, extent, 1.0)
     k, num_features = neighbors.shape[1], rows.shape[1]
     parts = []
     for block in blocks(neighbors.shape[0], k * (num_features + min(k, num_features))):
@@ -227,8 +235,8 @@ def _maximum_likelihood(distances: Array) -> Array:
     apart = distances > 0
     steps = xp.log(distances[:, -1:]) - xp.log(xp.where(apart, distances, distances[:, -1:]))
     count = xp.sum(cast(apart, distances.dtype), axis=1)
-    steps = xp.sum(xp.where(apart, steps, 0.0), axis=1)
-    return _or_zero((count - 1) / steps, count > 1)
+    steps = xp.where(apart, steps, 0.0)
+    return _where_logs(steps, (count - 1) / xp.sum(steps, axis=1), count > 1)
 
 
 def _fit_ratios(hoods: Array) -> Array:
@@ -237,16 +245,23 @@ def _fit_ratios(hoods: Array) -> Array:
     first, second = _two_distances(hoods)
     apart = first > 0
     logs = xp.sort(xp.where(apart, xp.log(second) - xp.log(first), xp.inf), axis=1)
-    count = xp.sum(cast(apart, hoods.dtype), axis=1, keepdims=True)
-    kept = xp.floor(count * (1 - _DISCARDED))
-    rank = xp.arange(1, logs.shape[1] + 1, dtype=hoods.dtype, device=device_of(hoods))
+    count = xp.sum(cast(apart, xp.int32), axis=1, keepdims=True)
+    kept = count * _KEPT[0] // _KEPT[1]
+    rank = xp.arange(1, logs.shape[1] + 1, dtype=xp.int32, device=device_of(hoods))
     is_kept = rank <= kept
     logs = xp.where(is_kept, logs, 0.0)
-    beyond = -xp.log(xp.where(is_kept, 1 - rank / count, 1.0))
+    share = cast(rank, hoods.dtype) / cast(count, hoods.dtype)
+    beyond = -xp.log(xp.where(is_kept, 1 - share, 1.0))
     slope = xp.sum(logs * beyond, axis=1) / xp.sum(logs * logs, axis=1)
-    # Equal ratios of 1 have no slope, and are as far from a line as can be.
-    slope = xp.where(xp.sum(logs, axis=1) > 0, slope, xp.inf)
-    return _or_zero(slope, kept[:, 0] >= 2)
+    return _where_logs(logs, slope, kept[:, 0] >= 2)
+
+
+def _where_logs(logs: Array, estimate: Array, defined: Array) -> Array:
+    """Return an estimate that divides by logarithms (B, k): infinity where these are rounding."""
+    xp = namespace(logs)
+    least = _ROUNDING * float(xp.finfo(logs.dtype).eps) * logs.shape[1]
+    estimate = xp.where(xp.sum(logs, axis=1) > least, estimate, xp.inf)
+    return xp.where(defined, estimate, 0.0)
 
 
 def _two_distances(hoods: Array) -> tuple[Array, Array]:
@@ -267,10 +282,6 @@ def _two_distances(hoods: Array) -> tuple[Array, Array]:
         squares = squared_distances(rows, rows, nearest)
     distances = xp.reshape(xp.sqrt(xp.sort(squares, axis=1)), (num_hoods, k, 2))
     return distances[:, :, 0], distances[:, :, 1]
-
-
-def _or_zero(values: Array, defined: Array) -> Array:
-    return namespace(values).where(defined, values, 0.0)
 
 
 # --- checks ---------------------------------------------------------------------------------------

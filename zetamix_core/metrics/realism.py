@@ -107,22 +107,23 @@ def realism_diversity(real: Array, synthetic: Array, *, n_neighbors: int = 5) ->
     rounding = _ROUNDING * float(xp.finfo(real.dtype).eps)
     around_real = _squared_radii(real, n_neighbors) - rounding * real_norms
     around = _squared_radii(synthetic, n_neighbors) - rounding * norms
-    is_precise, num_balls = [], []
+    num_precise = num_balls = 0
     recalled = covered = xp.zeros_like(real_norms, dtype=xp.bool)
     for block in blocks(synthetic.shape[0], real.shape[0]):
         column = norms[block][:, None]
         squares = column + real_norms - 2 * (synthetic[block, :] @ real.T)
         in_real = squares < around_real - rounding * column
         in_synthetic = squares < around[block][:, None] - rounding * real_norms
-        num_balls.append(xp.sum(cast(in_real, real.dtype), axis=1))
-        is_precise.append(xp.any(in_real, axis=1))
+        num_balls += _count(in_real)
+        num_precise += _count(xp.any(in_real, axis=1))
         covered = covered | xp.any(in_real, axis=0)
         recalled = recalled | xp.any(in_synthetic, axis=0)
+    num_real, num_synthetic = real.shape[0], synthetic.shape[0]
     return RealismDiversity(
-        precision=_share(xp.concat(is_precise)),
-        recall=_share(recalled),
-        density=float(xp.mean(xp.concat(num_balls))) / n_neighbors,
-        coverage=_share(covered),
+        precision=num_precise / num_synthetic,
+        recall=_count(recalled) / num_real,
+        density=num_balls / (n_neighbors * num_synthetic),
+        coverage=_count(covered) / num_real,
     )
 
 
@@ -230,6 +231,6 @@ def _squared_radii(rows: Array, n_neighbors: int) -> Array:
     return nearest_others(rows, n_neighbors)[1][:, -1] ** 2
 
 
-def _share(hits: Array) -> float:
+def _count(hits: Array) -> int:
     xp = namespace(hits)
-    return float(xp.sum(cast(hits, xp.int64))) / int(hits.shape[0])
+    return int(xp.sum(cast(hits, xp.int32)))

@@ -1,0 +1,290 @@
+"""The report on a grid of γ: what is mixed, what is measured, and what is suggested."""
+
+import math
+
+import numpy as np
+import pytest
+
+from zetamix_core import mixup_plan, zeta_plan
+from zetamix_core.metrics import (
+    MixMeasures,
+    displacement,
+    gamma_report,
+    label_correctness,
+    label_richness,
+    local_intrinsic_dimension,
+    nearest_distance,
+    neighbor_vote,
+    realism_diversity,
+)
+from zetamix_core.metrics._methods import MIXUP, ORIGINALS, epoch_plan, random_order, zeta
+from zetamix_core.metrics.report import _suggest
+
+N, K, CLASSES = 100, 20, 3
+GAMMAS = (1.0, 2.8, 8.0)
+Y = np.arange(N) % CLASSES
+
+
+def samples():
+    """Three bent sheets in six dimensions."""
+    rng = np.random.default_rng(0)
+    latent = rng.normal(size=(N, 2))
+    curved = np.concatenate([latent, np.sin(3 * latent), 2 * np.eye(3, 2)[Y]], axis=1)
+    return curved + 0.02 * rng.normal(size=(N, 6))
+
+
+X = samples()
+OPTIONS = {"gammas": GAMMAS, "n_neighbors": K, "num_classes": CLASSES}
+
+
+def by_hand(draw, batch_size=32, seed=0):
+    """Mix an epoch batch by batch; return points and labels in the order of the samples."""
+    order = random_order(N, (seed,))
+    points, labels = np.empty_like(X), np.empty((N, CLASSES))
+    for step, start in enumerate(range(0, N, batch_size)):
+        batch = order[start : start + batch_size]
+        plan = draw(len(batch), (seed, step))
+        points[batch] = plan @ X[batch]
+        labels[batch] = plan.mix_labels(Y[batch], CLASSES)
+    return points, labels
+
+
+DRAWS = {
+    "originals": lambda n, rng: zeta_plan(n, num_mix=1),
+    "mixup": lambda n, rng: mixup_plan(n, rng=rng),
+} | {
+    f"ζ-mixup, γ = {gamma:g}": lambda n, rng, gamma=gamma: zeta_plan(n, gamma=gamma, rng=rng)
+    for gamma in GAMMAS
+}
+
+
+# --- epochs ---------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("batch_size", [32, 1, 25, 400])
+def test_an_epoch_is_all_its_batches(batch_size):
+    plan = epoch_plan(zeta(2.0), N, batch_size, (0,))
+    points, labels = by_hand(lambda n, rng: zeta_plan(n, gamma=2.0, rng=rng), batch_size)
+    np.testing.assert_allclose(plan @ X, points)
+    np.testing.assert_allclose(plan.mix_labels(Y, CLASSES), labels)
+    assert plan.num_mix == min(batch_size, N)
+    assert np.array_equal(plan.indices[:, 0], np.arange(N))
+
+
+def test_an_epoch_of_fewer_samples_a_mixture():
+    plan = epoch_plan(zeta(2.0, 8), N, 33, (0,))  # a last batch of one
+    points, _ = by_hand(lambda n, rng: zeta_plan(n, gamma=2.0, num_mix=min(8, n), rng=rng), 33)
+    np.testing.assert_allclose(plan @ X, points)
+    assert plan.num_mix == 8
+
+
+def test_methods_see_the_same_batches_and_gammas_the_same_orderings():
+    one, other = (epoch_plan(zeta(gamma), N, 32, (5,)) for gamma in (2.0, 6.0))
+    assert np.array_equal(one.indices, other.indices)
+    pairs = epoch_plan(MIXUP, N, 32, (5,))
+    for partner, members in zip(pairs.indices[:, 1], one.indices, strict=True):
+        assert partner in members
+    assert not np.array_equal(epoch_plan(zeta(2.0), N, 32, (6,)).indices, one.indices)
+    assert np.array_equal(epoch_plan(ORIGINALS, N, 32, (5,)) @ X, X)
+
+
+# --- measures -------------------------------------------------------------------------------------
+
+
+def test_every_number_is_what_its_function_gives():
+    report = gamma_report(X, Y, **OPTIONS)
+    assert [row.name for row in report.rows] == list(DRAWS)
+    assert [row.gamma for row in report.rows] == [None, None, *GAMMAS]
+    spread = math.sqrt(X.var(axis=0, ddof=1).sum())
+    for row, draw in zip(report.rows, DRAWS.values(), strict=True):
+        points, labels = by_hand(draw)
+        oracle = neighbor_vote(X, Y, points, num_classes=CLASSES)
+        if row.name == "originals":
+            oracle = neighbor_vote(X, Y, num_classes=CLASSES)
+        expected = (
+            local_intrinsic_dimension(points, n_neighbors=K).mean(),
+            displacement(X, points),
+            np.sqrt(np.mean(nearest_distance(X, points) ** 2)) / spread,
+            *realism_diversity(X, points),
+            *(each.mean() for each in label_richness(labels)),
+            *(each.mean() for each in label_correctness(labels, oracle)),
+        )
+        assert row[2:] == pytest.approx(expected, rel=1e-6, abs=1e-12)
+    assert report.originals is report.rows[0]
+    assert 0.5 < report.originals.overlap < 1
+
+
+def test_reports_of_all_libraries_agree(backend):
+    expected = gamma_report(X, Y, **OPTIONS)
+    found = gamma_report(backend.asarray(X), backend.asarray(Y), **OPTIONS)
+    for row, other in zip(found.rows, expected.rows, strict=True):
+        assert row[:2] == other[:2]
+        assert all(type(value) is float for value in row[2:])
+        tolerance = 0.02 if backend.name == "jax" else 1e-6
+        assert row[2:] == pytest.approx(other[2:], rel=tolerance, abs=1e-6)
+    assert (found.suggested_gamma, found.reason) == (expected.suggested_gamma, expected.reason)
+
+
+@pytest.mark.parametrize("y", [None, np.eye(CLASSES)[Y], np.eye(CLASSES, dtype=int)[Y]])
+def test_forms_of_labels(y):
+    options = OPTIONS | {"num_classes": CLASSES if y is not None and y.dtype == int else None}
+    report = gamma_report(X, y, **options)
+    expected = gamma_report(X, Y, **OPTIONS)
+    if y is not None:
+        assert report == expected
+        return
+    for row, other in zip(report.rows, expected.rows, strict=True):
+        assert row == (*other[:9], None, None, None, None, None)
+    assert report.suggested_gamma == expected.suggested_gamma
+
+
+def test_options():
+    report = gamma_report(X, Y, **OPTIONS, num_mix=4, batch_size=16, seed=3, method="mle")
+    points = epoch_plan(zeta(2.8, 4), N, 16, (3,)) @ X
+    found = report.rows[3].dimension
+    assert found == local_intrinsic_dimension(points, n_neighbors=K, method="mle").mean()
+    assert (report.num_samples, report.num_mix, report.batch_size) == (N, 4, 16)
+    assert (report.n_neighbors, report.tolerance) == (K, 0.1)
+
+
+def test_images_are_rows(monkeypatch):
+    assert gamma_report(X.reshape(N, 3, 2), Y, **OPTIONS) == gamma_report(X, Y, **OPTIONS)
+
+
+def test_oracle():
+    """A classifier that sees samples in their shape, and always says the same."""
+    shapes = []
+
+    def oracle(images):
+        shapes.append(images.shape)
+        return np.tile([0.0, 1.0, 0.0], (len(images), 1))
+
+    report = gamma_report(X.reshape(N, 2, 3), Y, oracle=oracle, **OPTIONS)
+    assert shapes == [(N, 2, 3)] * 5
+    for row, draw in zip(report.rows, DRAWS.values(), strict=True):
+        assert row.overlap == pytest.approx(by_hand(draw)[1][:, 1].mean())
+
+
+def test_progress():
+    seen = []
+
+    def progress(items):
+        for item in items:
+            yield item
+            seen.append(item.name)
+
+    assert gamma_report(X, Y, progress=progress, **OPTIONS) == gamma_report(X, Y, **OPTIONS)
+    assert seen == list(DRAWS)
+
+
+def test_gammas_are_put_in_order():
+    report = gamma_report(X, gammas=(8, 1.0, 2.8, 1), n_neighbors=K)
+    assert [row.gamma for row in report.rows[2:]] == list(GAMMAS)
+
+
+def test_small_data():
+    """Fewer samples than voters or neighbours of realism."""
+    report = gamma_report(X[:5], Y[:5], gammas=(2.8,), n_neighbors=3, num_classes=CLASSES)
+    assert (report.num_mix, report.rows[0].coverage) == (5, 1)
+
+
+def test_constants():
+    """No dimension, no distance, no NaN."""
+    report = gamma_report(
+        np.ones((30, 4)), np.arange(30) % 2, gammas=(2.8,), n_neighbors=9, num_classes=2
+    )
+    for row in report.rows:
+        assert (row.dimension, row.displacement, row.nearest_distance) == (0, 0, 0)
+        assert not any(math.isnan(value) for value in row[2:])
+    assert report.suggested_gamma == 2.8
+
+
+def test_as_a_table():
+    report = gamma_report(X, Y, **OPTIONS)
+    lines = str(report).splitlines()
+    assert lines[0].split() == [
+        "dimension",
+        "moved",
+        "by",
+        "precision",
+        "recall",
+        "density",
+        "coverage",
+        "classes",
+        "overlap",
+    ]
+    assert [line.split("  ")[0] for line in lines[1:-1]] == list(DRAWS)
+    assert lines[-1] == report.reason
+    row = report.rows[3]
+    assert f"{row.dimension:.2f}" in lines[4]
+    assert lines[4].endswith(f"{row.effective_classes:.2f}    {row.overlap:.3f}")
+    assert "classes" not in str(gamma_report(X, gammas=GAMMAS, n_neighbors=K))
+
+
+# --- the suggestion -------------------------------------------------------------------------------
+
+
+def rows(original, mixup, *dimensions):
+    names = [("originals", None, original), ("mixup", None, mixup)]
+    names += [(f"ζ {gamma}", float(gamma), d) for gamma, d in enumerate(dimensions, start=1)]
+    return [MixMeasures(*start, *[0.0] * 6) for start in names]
+
+
+@pytest.mark.parametrize(
+    ("dimensions", "suggested"),
+    [
+        ((14, 12, 10.5, 10.2, 10), 3),
+        ((10, 14, 12, 10.9, 10), 4),  # what is right by chance comes before what is wrong
+        ((10, 10, 10), 1),
+        ((8, 8.9, 9.1, 10), 3),  # too few dimensions are as wrong as too many
+        ((14, 11), 2),  # the border is within
+        ((14, 11.1), None),
+        ((10, 12), None),
+    ],
+)
+def test_suggestion(dimensions, suggested):
+    gamma, reason = _suggest(rows(10, 15, *dimensions), 0.1)
+    assert gamma == suggested
+    if suggested is None:
+        assert reason.startswith("No γ is suggested: at the largest, ")
+        assert "try larger γ" in reason
+    else:
+        assert f"γ = {suggested}, the smallest of those tried" in reason
+        assert "within 10 % of the originals' 10" in reason
+        assert f"there it is {dimensions[suggested - 1]:.3g}, with mixup 15" in reason
+
+
+def test_the_nearest_is_named_where_none_is_good_enough():
+    _, reason = _suggest(rows(10, 15, 14, 12, 13), 0.1)
+    assert "at the largest, 3, the dimension of 13 is not within 10 %" in reason
+    assert "The nearest is 12 at γ = 2" in reason
+
+
+# --- refusals -------------------------------------------------------------------------------------
+
+
+REFUSALS = [
+    ({"gammas": ()}, ValueError, "gammas must name one γ at least, got none"),
+    ({"gammas": (2.8, -1)}, ValueError, "gamma must be a number >= 0, got -1"),
+    ({"gammas": (math.nan,)}, ValueError, "gamma must be a number >= 0, got nan"),
+    ({"gammas": ("x",)}, TypeError, "gamma must be a number"),
+    ({"tolerance": -0.1}, ValueError, "tolerance must be a relative deviation of 0 or more, got"),
+    ({"tolerance": math.nan}, ValueError, "tolerance must be"),
+    ({"num_mix": 33}, ValueError, "got num_mix=33 for batches of 32"),
+    ({"num_mix": 0}, ValueError, "num_mix must be >= 1"),
+    ({"batch_size": 0}, ValueError, "batch_size must be >= 1"),
+    ({"n_neighbors": N}, ValueError, f"got n_neighbors={N} for {N} samples"),
+    ({"method": "pca"}, ValueError, "method must be one of"),
+    ({"y": Y[:-1]}, ValueError, f"same number of samples, got {N} and {N - 1}"),
+    ({"y": X[:, 0], "num_classes": None}, ValueError, r"y must have shape \(M, C\)"),
+    ({"num_classes": None}, ValueError, "integer classes need num_classes"),
+    ({"num_classes": 2}, ValueError, "labels must be classes from 0 to num_classes - 1 = 1"),
+    ({"x": np.full_like(X, np.nan)}, ValueError, "x must be finite, .* first in sample 0"),
+    ({"oracle": lambda x: np.ones((N, 2))}, ValueError, "oracle must be 0 or more and add up to 1"),
+]
+
+
+@pytest.mark.parametrize(("arguments", "error", "message"), REFUSALS)
+def test_refusals(arguments, error, message):
+    with pytest.raises(error, match=message):
+        gamma_report(**{"x": X, "y": Y, **OPTIONS, **arguments})
