@@ -224,40 +224,53 @@ def test_as_a_table():
 # --- the suggestion -------------------------------------------------------------------------------
 
 
-def rows(original, mixup, *dimensions):
+def rows(original, mixup, *mixed):
+    """Rows of which each is a dimension, or that with precision and recall."""
     names = [("originals", None, original), ("mixup", None, mixup)]
-    names += [(f"ζ {gamma}", float(gamma), d) for gamma, d in enumerate(dimensions, start=1)]
-    return [MixMeasures(*start, *[0.0] * 6) for start in names]
+    names += [(f"ζ {gamma}", float(gamma), values) for gamma, values in enumerate(mixed, start=1)]
+    found = []
+    for name, gamma, values in names:
+        dimension, precision, recall = values if isinstance(values, tuple) else (values, 1.0, 1.0)
+        found.append(MixMeasures(name, gamma, dimension, 0.0, 0.0, precision, recall, 1.0, 1.0))
+    return found
 
 
 @pytest.mark.parametrize(
-    ("dimensions", "suggested"),
+    ("mixed", "suggested"),
     [
         ((14, 12, 10.5, 10.2, 10), 3),
         ((10, 14, 12, 10.9, 10), 4),  # what is right by chance comes before what is wrong
         ((10, 10, 10), 1),
         ((8, 8.9, 9.1, 10), 3),  # too few dimensions are as wrong as too many
         ((14, 11), 2),  # the border is within
+        (((10, 0.8, 1), (10, 0.91, 1), 10), 2),
+        (((10, 1, 0.1), (10, 1, 0.89), (10, 1, 0.9)), 3),
         ((14, 11.1), None),
         ((10, 12), None),
+        ((10, (10, 0.5, 1)), None),
     ],
 )
-def test_suggestion(dimensions, suggested):
-    gamma, reason = _suggest(rows(10, 15, *dimensions), 0.1)
+def test_suggestion(mixed, suggested):
+    gamma, reason = _suggest(rows(10, 15, *mixed), 0.1)
     assert gamma == suggested
+    assert "within 10 % of the originals'" in reason
     if suggested is None:
-        assert reason.startswith("No γ is suggested: at the largest, ")
-        assert "try larger γ" in reason
+        assert reason.startswith(f"No γ is suggested: even at the largest, {len(mixed)}, ")
+        assert reason.endswith("Try a larger γ.")
     else:
         assert f"γ = {suggested}, the smallest of those tried" in reason
-        assert "within 10 % of the originals' 10" in reason
-        assert f"there it is {dimensions[suggested - 1]:.3g}, with mixup 15" in reason
+        assert ("the smallest of all" in reason) == (suggested == 1)
+        chosen = mixed[suggested - 1]
+        dimension = chosen if not isinstance(chosen, tuple) else chosen[0]
+        assert f"The dimension is {dimension:.3g} there, that of the originals 10, " in reason
+        assert reason.endswith("with mixup it is 15.")
 
 
-def test_the_nearest_is_named_where_none_is_good_enough():
-    _, reason = _suggest(rows(10, 15, 14, 12, 13), 0.1)
-    assert "at the largest, 3, the dimension of 13 is not within 10 %" in reason
-    assert "The nearest is 12 at γ = 2" in reason
+def test_reasons_name_what_failed():
+    _, reason = _suggest(rows(10, 15, 14, (12, 0.5, 0.25), 10), 0.1)
+    assert "; below it, dimension 12 and precision 0.5 and recall 0.25 are not. " in reason
+    _, reason = _suggest(rows(10, 15, (10, 1, 0.25)), 0.1)
+    assert "even at the largest, 1, recall 0.25 is not within 10 % of the originals'." in reason
 
 
 # --- refusals -------------------------------------------------------------------------------------

@@ -29,7 +29,7 @@ __all__ = ["GammaReport", "MixMeasures", "gamma_report"]
 
 Progress = Callable[[Sequence[Any]], Iterable[Any]]
 
-_GAMMAS = (1.8, 2.0, 2.4, 2.8, 3.2, 4.0, 5.0, 6.0)
+_GAMMAS = (1.0, 1.4, 1.8, 2.0, 2.4, 2.8, 3.2, 4.0, 5.0, 6.0)
 _CLOSE, _VOTERS = 5, 10  # neighbours of realism and of the vote, if there are so many samples
 
 
@@ -88,14 +88,14 @@ class GammaReport:
     rows : tuple of MixMeasures
         The originals, mixup, and ζ-mixup at each γ in rising order.
     suggested_gamma : float or None
-        The smallest γ from which on the dimension stays within the tolerance of the originals', or
-        None if it does at none.
+        The smallest γ from which on dimension, precision and recall stay within the tolerance of
+        the originals', or None if they do at none.
     reason : str
         Why.
     num_samples, batch_size, num_mix, n_neighbors : int
         What was mixed, and measured, with how many neighbours.
     tolerance : float
-        Relative deviation of the dimension that is allowed.
+        Relative deviation that is allowed.
     """
 
     rows: tuple[MixMeasures, ...]
@@ -137,7 +137,7 @@ def gamma_report(
     x: Array,
     y: Array | None = None,
     *,
-    gammas: Sequence[float] = _GAMMAS,
+    gammas: Sequence[float] | None = None,
     num_mix: int | None = None,
     batch_size: int = 32,
     num_classes: int | None = None,
@@ -153,11 +153,10 @@ def gamma_report(
     Each way of mixing goes through one epoch of the same shuffled batches. Suggested is the
     smallest γ of the grid from which on
 
-    .. math:: |\hat{d}(\gamma) - \hat{d}_\mathrm{originals}| \le
-              \mathrm{tolerance} \cdot \hat{d}_\mathrm{originals}
+    .. math:: |m(\gamma) - m_\mathrm{originals}| \le \mathrm{tolerance} \cdot m_\mathrm{originals}
 
-    for the mean local intrinsic dimension: the richest labels and the most new samples that leave
-    the shape of the data as it is.
+    for the mean local intrinsic dimension, precision and recall: the richest labels and the most
+    new samples that leave the shape of the data as it is.
 
     Parameters
     ----------
@@ -167,7 +166,7 @@ def gamma_report(
         Labels: classes, one-hot or soft, of the library and device of `x`. Leave regression targets
         out.
     gammas : sequence of float, optional
-        The grid of γ; from 1.8 to 6 by default, where the paper searches.
+        The grid of γ; by default from 1 to 6, beyond where the paper searches, 1.8 to 6.
     num_mix : int, optional
         T, the number of samples in a mixture, up to `batch_size`; whole batches by default.
     batch_size : int, default 32
@@ -179,7 +178,7 @@ def gamma_report(
     method : str, default "lpca"
         Estimator of the dimension; see `local_intrinsic_dimension`.
     tolerance : float, default 0.1
-        Relative deviation of the dimension that is allowed.
+        Relative deviation that is allowed.
     oracle : callable, optional
         ``oracle(samples)`` returns probabilities (N, C) of samples like `x`, for instance those of
         a classifier. By default the 10 nearest originals vote; on an original, the 10 others.
@@ -230,7 +229,9 @@ def gamma_report(
     rows = as_rows("x", x)
     n = rows.shape[0]
     check_neighbors(n_neighbors, n, 3)
-    methods = _methods(gammas, num_mix, check_count("batch_size", batch_size))
+    methods = _methods(
+        _GAMMAS if gammas is None else gammas, num_mix, check_count("batch_size", batch_size)
+    )
     _check_tolerance(tolerance)
     labels = None if y is None else class_weights(x, y, num_classes)
     ask = _ask(oracle, rows, tuple(x.shape[1:])) if oracle else _vote(rows, labels)
@@ -272,27 +273,36 @@ def gamma_report(
 
 
 def _suggest(rows: Sequence[MixMeasures], tolerance: float) -> tuple[float | None, str]:
-    """Return the smallest γ from which on the dimension is that of the originals, and why."""
+    """Return the smallest γ from which on the mixed samples are like the originals, and why."""
     original, mixup, *mixed = rows
-    target = f"within {100 * tolerance:g} % of the originals' {original.dimension:.3g}"
-    off = [abs(row.dimension - original.dimension) for row in mixed]
-    good = [each <= tolerance * original.dimension for each in off]
-    if not good[-1]:
-        nearest = mixed[off.index(min(off))]
+    failed = [_failed(row, original, tolerance) for row in mixed]
+    near = f"within {100 * tolerance:g} %"
+    if failed[-1]:
         return None, (
-            f"No γ is suggested: at the largest, {mixed[-1].gamma:g}, the dimension of "
-            f"{mixed[-1].dimension:.3g} is not {target}. The nearest is {nearest.dimension:.3g} at "
-            f"γ = {nearest.gamma:g}; try larger γ."
+            f"No γ is suggested: even at the largest, {mixed[-1].gamma:g}, {failed[-1]} not {near} "
+            f"of the originals'. Try a larger γ."
         )
-    first = len(good) - next(
-        (place for place, each in enumerate(reversed(good)) if not each), len(good)
-    )
+    first = len(failed)
+    while first and not failed[first - 1]:
+        first -= 1
     row = mixed[first]
+    why = f"; below it, {failed[first - 1]} not" if first else ", and the smallest of all"
     return row.gamma, (
-        f"Suggested is γ = {row.gamma:g}, the smallest of those tried from which on the intrinsic "
-        f"dimension stays {target}: there it is {row.dimension:.3g}, with mixup "
-        f"{mixup.dimension:.3g}."
+        f"Suggested is γ = {row.gamma:g}, the smallest of those tried from which on intrinsic "
+        f"dimension, precision and recall stay {near} of the originals'{why}. The dimension is "
+        f"{row.dimension:.3g} there, that of the originals {original.dimension:.3g}, and with "
+        f"mixup it is {mixup.dimension:.3g}."
     )
+
+
+def _failed(row: MixMeasures, original: MixMeasures, tolerance: float) -> str:
+    """Return the measures that are off by more than the tolerance, in words."""
+    off = [
+        f"{name} {getattr(row, name):.3g}"
+        for name in ("dimension", "precision", "recall")
+        if abs(getattr(row, name) - getattr(original, name)) > tolerance * getattr(original, name)
+    ]
+    return " and ".join(off) + (" are" if len(off) > 1 else " is") if off else ""
 
 
 # --- the oracle -----------------------------------------------------------------------------------

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 
 __all__ = ["main"]
 
-_EXTRA = ("click", "matplotlib", "rich", "sklearn")
+_EXTRA = ("PIL", "click", "jinja2", "matplotlib", "rich", "sklearn")
 _BAD_INPUT, _INTERRUPTED = 2, 130
 
 

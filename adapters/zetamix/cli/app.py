@@ -6,6 +6,7 @@ import math
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import click
 from rich.console import Console
@@ -13,7 +14,7 @@ from rich.progress import Progress
 
 from zetamix import __version__
 
-__all__ = ["app", "demo", "theory"]
+__all__ = ["app", "demo", "report", "theory"]
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]}, invoke_without_command=True)
@@ -28,6 +29,7 @@ def app(context: click.Context) -> None:
     \b
     Examples:
       zetamix demo -o pictures
+      zetamix report data.npz -o report.html
       zetamix theory --gamma 2.8 -n 32
     """  # noqa: D301
     if context.invoked_subcommand is None:
@@ -82,6 +84,117 @@ def demo(directory: Path, seed: int) -> None:
     console.print(comparison_report(rows))
     files = {directory / name: picture.shows for name, picture in PICTURES.items()}
     console.print(file_report(files), soft_wrap=True)
+
+
+class _Numbers(click.ParamType):
+    """Numbers with commas between them."""
+
+    name = "numbers"
+
+    def __init__(self, kind: type[int | float], counts: range) -> None:
+        self.kind, self.counts = kind, counts
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> tuple[float, ...]:
+        if isinstance(value, tuple):
+            return value
+        try:
+            numbers = tuple(self.kind(part) for part in str(value).split(","))
+        except ValueError:
+            numbers = ()
+        if len(numbers) not in self.counts:
+            few = f"{self.counts[0]} to {self.counts[-1]} " if len(self.counts) < 10 else ""
+            what = "whole numbers" if self.kind is int else "numbers"
+            self.fail(f"{value!r} is not {few}{what} with commas between them.", param, ctx)
+        return numbers
+
+
+@app.command()
+@click.argument(
+    "file",
+    metavar="[DATA.npz]",
+    required=False,
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+)
+@click.option(
+    "-o",
+    "--output",
+    metavar="FILE",
+    default="zetamix-report.html",
+    show_default=True,
+    type=click.Path(dir_okay=False, writable=True, path_type=Path),
+    help="The page to write.",
+)
+@click.option("--x", "x_name", metavar="NAME", help="Array of samples.  [default: x, x_train, …]")
+@click.option("--y", "y_name", metavar="NAME", help="Array of labels.  [default: y, y_train, …]")
+@click.option("--no-labels", "labelled", flag_value=False, default=True, help="Leave labels out.")
+@click.option(
+    "--image-shape",
+    metavar="H,W[,C]",
+    type=_Numbers(int, range(2, 4)),
+    help="Shape of images that are stored flat.",
+)
+@click.option(
+    "--max-samples",
+    metavar="N",
+    default=2000,
+    show_default=True,
+    type=click.IntRange(min=2),
+    help="Draw so many samples if there are more.",
+)
+@click.option(
+    "--gammas",
+    metavar="γ,γ,…",
+    type=_Numbers(float, range(1, 100)),
+    help="Places of the slider.  [default: 1 to 6]",
+)
+@click.option("--num-mix", metavar="T", type=int, help="Samples in a mixture.  [default: all]")
+@click.option(
+    "--batch-size", metavar="N", default=32, show_default=True, type=int, help="Samples in a batch."
+)
+@click.option(
+    "--neighbors",
+    metavar="K",
+    default=128,
+    show_default=True,
+    type=int,
+    help="Neighbours that tell the dimension.",
+)
+@click.option(
+    "--tolerance",
+    metavar="SHARE",
+    default=0.1,
+    show_default=True,
+    type=float,
+    help="How far the dimension may be off at the suggested γ.",
+)
+@click.option(
+    "--seed",
+    metavar="SEED",
+    default=0,
+    show_default=True,
+    type=click.IntRange(0, 2**32 - 1),
+    help="Same seed, same page.",
+)
+def report(file: Path | None, output: Path, **options: Any) -> None:
+    """Show what ζ-mixup makes of your data, and suggest a γ.
+
+    DATA.npz has samples and, if it may be, labels; without it, the digits of scikit-learn are
+    taken. Written is one page for any browser, with a slider for γ.
+
+    \b
+    Examples:
+      zetamix report
+      zetamix report data.npz -o report.html --num-mix 8
+    """  # noqa: D301
+    from zetamix.cli.report import write_report
+
+    with _progress() as progress, _as_bad_input():
+        found = write_report(file, output, track=progress.track, **options)
+    console = _console()
+    console.print(str(found), soft_wrap=True)
+    console.print(f"\nWritten: {output}", soft_wrap=True)
 
 
 class _Count(click.ParamType):
