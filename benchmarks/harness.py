@@ -183,7 +183,7 @@ def limited_cores(count: int) -> Iterator[None]:
 @contextlib.contextmanager
 def limited_threads(count: int) -> Iterator[None]:
     """Give OpenMP, OpenBLAS and torch, as far as they are loaded, `count` threads."""
-    import threadpoolctl  # type: ignore[import-untyped]
+    import threadpoolctl
 
     torch: Any = sys.modules.get("torch")
     before = torch.get_num_threads() if torch else 0

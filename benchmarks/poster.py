@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +15,6 @@ from poster_measures import (
     GAMMAS,
     MEASURES,
     NEIGHBORS,
-    VOTERS,
     Interval,
     Outcome,
     Row,
@@ -24,8 +23,7 @@ from poster_measures import (
 )
 from zetamix.cli.methods import BATCH
 
-# On a mixture, the original that it comes from may have a vote.
-_VOTE = f"a vote of the {VOTERS} nearest originals, on an original of the others"
+_VOTE = "a vote of the 10 nearest originals, without the one that a sample is anchored on"
 _HEADS = {
     "dimension": "dimension",
     "displacement": "moved by",
@@ -46,7 +44,7 @@ _HEADS = {
     "--max-samples",
     default=2000,
     type=click.IntRange(NEIGHBORS + 1),
-    help="Of larger data, each seed draws so many.",
+    help="Of files with more images, each seed draws so many.",
 )
 @click.option("--quick", is_flag=True, help="Two seeds, two γ, few samples: does it run at all?")
 @click.option(
@@ -77,11 +75,16 @@ def main(seeds: int, max_samples: int, quick: bool, output: Path, files: tuple[P
     for source in sources:
         check_size(source)
     output.mkdir(parents=True, exist_ok=True)
-    rows = measure_all(sources, range(seeds), gammas, max_samples)
+
+    def limit(source: Source) -> int | None:
+        """Return how many samples to draw; None for clouds of points, which are soon measured."""
+        return max_samples if quick or source.is_images else None
+
+    rows = measure_all(sources, range(seeds), gammas, limit)
     outcomes = summarize(rows)
     write_measures(rows, output / "measures.csv")
     write_summary(outcomes, output / "summary.csv")
-    click.echo("\n".join(report(sources, outcomes, max_samples)))
+    click.echo("\n".join(report(sources, outcomes, limit)))
 
     from poster_pictures import pictures, save
 
@@ -148,7 +151,9 @@ def _write_csv(path: Path, header: Sequence[str], rows: Iterable[Sequence[Any]])
 
 
 def report(
-    sources: Sequence[Source], outcomes: Sequence[Outcome], max_samples: int
+    sources: Sequence[Source],
+    outcomes: Sequence[Outcome],
+    limit: Callable[[Source], int | None],
 ) -> Iterator[str]:
     num_seeds = outcomes[0].num_seeds
     yield (
@@ -159,9 +164,9 @@ def report(
     )
     for source in sources:
         here = [outcome for outcome in outcomes if outcome.data == source.name]
-        n = len(source.draw(0))
-        drawn = f", {max_samples:,} drawn by each seed" if n > max_samples else ""
-        yield f"## {source.name}: {n:,} samples{drawn}\n"
+        n, drawn = len(source.draw(0)), len(source.samples(0, limit(source)))
+        part = f", {drawn:,} drawn by each seed" if drawn < n else ""
+        yield f"## {source.name}: {n:,} samples{part}\n"
         yield _table(here)
         if "overlap" in here[0].intervals:
             yield _oracle_note(source, here[0])

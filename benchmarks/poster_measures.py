@@ -8,31 +8,19 @@ from __future__ import annotations
 import functools
 import math
 import statistics
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-import numpy as np
 from harness import progress_bar
-from poster_data import Oracle, Source
+from poster_data import Source
 from scipy import stats
-from zetamix.cli.datasets import Dataset
 from zetamix.cli.methods import BATCH
 
 from zetamix_core.drawing import mixup_plan
-from zetamix_core.metrics import (
-    MixMeasures,
-    displacement,
-    gamma_report,
-    label_correctness,
-    label_richness,
-    local_intrinsic_dimension,
-    nearest_distance,
-    neighbor_vote,
-    realism_diversity,
-)
-from zetamix_core.metrics._methods import Method, epoch_plan, zeta
-from zetamix_core.metrics.realism import in_units_of_spread
+from zetamix_core.metrics import MixMeasures
+from zetamix_core.metrics._methods import ORIGINALS, Method, zeta
+from zetamix_core.metrics.report import Comparison
 
 __all__ = [
     "CONFIDENCE",
@@ -43,10 +31,10 @@ __all__ = [
     "MIXUP_BATCH",
     "MIXUP_EACH",
     "NEIGHBORS",
-    "VOTERS",
     "Interval",
     "Outcome",
     "Row",
+    "few",
     "measure",
     "measure_all",
     "mixup_of_batches",
@@ -54,7 +42,6 @@ __all__ = [
 ]
 
 NEIGHBORS = 128  # of the dimension, as on the poster
-VOTERS = 10
 GAMMAS = (1.8, 2.0, 2.4, 2.8, 3.2, 4.0, 5.0, 6.0)
 GAMMA, FEW = 2.8, (4, 8)  # of mixtures of few samples
 CONFIDENCE = 0.95
@@ -103,18 +90,21 @@ class Outcome:
 
 
 def measure_all(
-    sources: Sequence[Source], seeds: Sequence[int], gammas: Sequence[float], max_samples: int
+    sources: Sequence[Source],
+    seeds: Sequence[int],
+    gammas: Sequence[float],
+    limit: Callable[[Source], int | None],
 ) -> list[Row]:
     """Measure all data sets with all seeds, and show how far it is."""
     rows: list[Row] = []
     with progress_bar() as progress:
-        steps = [3 + len(gammas) + len(few(source)) for source in sources]
+        steps = [len(methods(source, gammas)) for source in sources]
         task = progress.add_task("", total=len(seeds) * sum(steps))
         advance = functools.partial(progress.advance, task)
         for source in sources:
             for seed in seeds:
                 progress.update(task, description=f"{source.name}, seed {seed}")
-                rows += measure(source, seed, gammas, max_samples, advance)
+                rows += measure(source, seed, gammas, limit(source), advance)
     return rows
 
 
@@ -122,49 +112,33 @@ def measure(
     source: Source,
     seed: int,
     gammas: Sequence[float],
-    max_samples: int,
+    max_samples: int | None,
     advance: Callable[[], object] = lambda: None,
 ) -> list[Row]:
     """Measure all methods on the samples of one seed, in the same batches."""
     data = source.samples(seed, max_samples)
-    found = gamma_report(
+    comparison = Comparison(
         data.points,
         data.targets if data.num_classes else None,
-        gammas=gammas,
         batch_size=BATCH,
         num_classes=data.num_classes,
         n_neighbors=NEIGHBORS,
+        method="lpca",
         oracle=source.oracle,
         seed=seed,
-        progress=functools.partial(_told, advance),
     )
-    others = [
-        measure_one(method, data, source.oracle, seed)
-        for method in _told(advance, [mixup_of_batches(), *few(source)])
-    ]
-    originals, mixup, *mixed = found.rows
-    together = [
-        (1, originals),
-        (2, mixup._replace(name=MIXUP_EACH)),
-        (2, others[0]),
-        *((found.num_mix, each) for each in mixed),
-        *zip(FEW, others[1:], strict=False),
-    ]
-    return [Row(source.name, seed, len(data), *each) for each in together]
-
-
-def _told(advance: Callable[[], object], items: Sequence[Any]) -> Iterator[Any]:
-    """Yield items, and tell when each has been dealt with."""
-    for item in items:
-        yield item
+    found = []
+    for num_mix, method in methods(source, gammas):
+        found.append(Row(source.name, seed, len(data), num_mix, comparison.measure(method)))
         advance()
+    return found
 
 
-def few(source: Source) -> list[Method]:
-    """Return mixtures of few samples, which are looked at in images."""
-    if not source.is_images:
-        return []
-    return [zeta(GAMMA, size, f"ζ-mixup of {size}, γ = {GAMMA:g}") for size in FEW]
+def methods(source: Source, gammas: Sequence[float]) -> list[tuple[int, Method]]:
+    """Return what is compared, with the number of samples in a mixture."""
+    compared = [(1, ORIGINALS), (2, Method(MIXUP_EACH, mixup_plan)), (2, mixup_of_batches())]
+    compared += [(BATCH, zeta(gamma)) for gamma in gammas]
+    return compared + [(size, few(size)) for size in FEW if source.is_images]
 
 
 def mixup_of_batches() -> Method:
@@ -172,32 +146,9 @@ def mixup_of_batches() -> Method:
     return Method(MIXUP_BATCH, functools.partial(mixup_plan, per_sample=False))
 
 
-def measure_one(method: Method, data: Dataset, oracle: Oracle | None, seed: int) -> MixMeasures:
-    """Measure a method that `gamma_report` does not know, on the batches that it draws."""
-    rows = data.points.reshape(len(data), -1)
-    plan = epoch_plan(method, len(data), BATCH, (seed,))
-    mixed = plan @ rows
-    values = {
-        "dimension": float(local_intrinsic_dimension(mixed, n_neighbors=NEIGHBORS).mean()),
-        "displacement": displacement(rows, mixed),
-        "nearest_distance": in_units_of_spread(nearest_distance(rows, mixed) ** 2, rows),
-        **realism_diversity(rows, mixed)._asdict(),
-    }
-    if data.num_classes:
-        values |= judge_labels(plan.mix_labels(data.targets, data.num_classes), mixed, data, oracle)
-    return MixMeasures(method.name, method.gamma, **values)
-
-
-def judge_labels(
-    labels: np.ndarray, mixed: np.ndarray, data: Dataset, oracle: Oracle | None
-) -> dict[str, float]:
-    if oracle is None:
-        rows, classes = data.points.reshape(len(data), -1), data.targets
-        told = neighbor_vote(rows, classes, mixed, n_neighbors=VOTERS, num_classes=data.num_classes)
-    else:
-        told = oracle(mixed)
-    judged = label_richness(labels)._asdict() | label_correctness(labels, told)._asdict()
-    return {name: float(np.mean(values)) for name, values in judged.items()}
+def few(num_mix: int, gamma: float = GAMMA) -> Method:
+    """Return ζ-mixup of few samples, as it is looked at in images."""
+    return zeta(gamma, num_mix, f"ζ-mixup of {num_mix}, γ = {gamma:g}")
 
 
 # --- summary --------------------------------------------------------------------------------------

@@ -29,14 +29,10 @@ from poster_measures import (
 )
 from zetamix import theory
 from zetamix.cli.datasets import Dataset
-from zetamix.cli.digits import _shares as draw_shares
-from zetamix.cli.manifolds import _panel as cloud_panel
-from zetamix.cli.manifolds import _scatter as draw_cloud
-from zetamix.cli.manifolds import _show_classes as show_classes
+from zetamix.cli.digits import draw_shares
+from zetamix.cli.manifolds import cloud_panel, draw_cloud, show_classes
 from zetamix.cli.methods import BATCH, MIXUP, ORIGINALS, mix, shuffled
 from zetamix.cli.style import BLUE, GREY, ORANGE, name_row, slide, talk_style
-
-from zetamix_core.metrics._methods import zeta
 
 __all__ = ["pictures", "save"]
 
@@ -49,11 +45,7 @@ _SHOWN = 10  # images in a row
 _MANIFOLDS = (
     ORIGINALS,
     mixup_of_batches(),
-    *(
-        zeta(gamma, size, f"ζ-mixup of {size}, γ = {gamma:g}")
-        for gamma in (GAMMA, 4.0)
-        for size in FEW
-    ),
+    *(few(size, gamma) for gamma in (GAMMA, 4.0) for size in FEW),
 )
 _SIZES = (2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64, 96, 128)
 
@@ -131,7 +123,7 @@ def images(source: Source) -> Figure:
         "Bars: soft labels. Blue: the class of the original; orange: all others.",
     )
     batch = _batch(source.draw(_SEED))
-    methods = (ORIGINALS, MIXUP, *few(source))
+    methods = (ORIGINALS, MIXUP, *map(few, FEW))
     room = {"left": 0.16, "right": 0.985, "top": 0.855, "bottom": 0.08}
     grid = figure.add_gridspec(len(methods), _SHOWN, wspace=0.2, hspace=0.14, **room)
     for row, method in enumerate(methods):

@@ -98,7 +98,7 @@ def test_every_number_is_what_its_function_gives():
     spread = math.sqrt(X.var(axis=0, ddof=1).sum())
     for row, draw in zip(report.rows, DRAWS.values(), strict=True):
         points, labels = by_hand(draw)
-        oracle = neighbor_vote(X, Y, points, num_classes=CLASSES)
+        oracle = neighbor_vote(X, Y, points, num_classes=CLASSES, anchors=np.arange(N))
         if row.name == "originals":
             oracle = neighbor_vote(X, Y, num_classes=CLASSES)
         expected = (
@@ -180,6 +180,12 @@ def test_progress():
 def test_gammas_are_put_in_order():
     report = gamma_report(X, gammas=(8, 1.0, 2.8, 1), n_neighbors=K)
     assert [row.gamma for row in report.rows[2:]] == list(GAMMAS)
+
+
+def test_what_is_not_moved_is_judged_as_the_originals():
+    """The oracle must not know a sample by itself."""
+    report = gamma_report(X, Y, gammas=(1000.0,), n_neighbors=K, num_classes=CLASSES)
+    assert report.rows[2][2:] == pytest.approx(report.originals[2:])
 
 
 def test_small_data():

@@ -119,6 +119,28 @@ def test_votes_are_those_of_brute_force(backend, form, queries):
     np.testing.assert_allclose(as_numpy(backend, found), expected, rtol=1e-6, atol=1e-7)
 
 
+def test_anchors_have_no_vote(backend):
+    x, labels, queries = samples(), np.eye(CLASSES)[Y], samples(1)[:9]
+    anchors = np.asarray([cdist(queries, x)[i].argmin() for i in range(8)] + [0])
+    expected = []
+    for query, anchor in zip(queries, anchors, strict=True):
+        others = np.delete(np.arange(40), anchor)
+        nearest = others[np.argsort(cdist(query[None], x[others])[0])[:7]]
+        expected.append(labels[nearest].mean(axis=0))
+    given = map(backend.asarray, (x, Y, queries))
+    own = anchors if backend.lazy else backend.asarray(anchors)
+    found = neighbor_vote(*given, n_neighbors=7, num_classes=CLASSES, anchors=own)
+    np.testing.assert_allclose(as_numpy(backend, found), expected, rtol=1e-6, atol=1e-7)
+
+
+def test_samples_as_queries_are_their_own_anchors(backend):
+    x, y = backend.asarray(samples()), backend.asarray(Y)
+    anchors = np.arange(40) if backend.lazy else backend.asarray(np.arange(40))
+    found = neighbor_vote(x, y, x, num_classes=CLASSES, anchors=anchors)
+    expected = neighbor_vote(x, y, num_classes=CLASSES)
+    np.testing.assert_allclose(as_numpy(backend, found), as_numpy(backend, expected), rtol=1e-6)
+
+
 def test_one_sample_may_vote_alone(backend):
     x = backend.asarray(np.asarray([[1.0], [2.0]]))
     y = backend.asarray(np.asarray([1, 0]))
@@ -168,6 +190,11 @@ def test_votes_that_cannot_be_held(backend):
         neighbor_vote(x, y, n_neighbors=40, num_classes=CLASSES)
     with pytest.raises(ValueError, match="x and queries must have the same number of features"):
         neighbor_vote(x, y, x[:, :2], num_classes=CLASSES)
+    for anchors in (y[:3], x[:, 0]):
+        with pytest.raises(
+            ValueError, match=r"anchors must be integers of shape \(40,\), a sample"
+        ):
+            neighbor_vote(x, y, x, num_classes=CLASSES, anchors=anchors)
     with pytest.raises(ValueError, match=r"y must have shape \(M, C\)"):
         neighbor_vote(x, backend.asarray(np.linspace(0, 1, 40)))
     if not backend.lazy:  # whose labels are computed first

@@ -14,12 +14,14 @@ from zetamix_core._arrays import (
     device_of,
     from_host,
     is_jax_tracer,
+    is_numpy,
     kind,
     namespace,
     to_host,
 )
 from zetamix_core._checks import check_is_array, check_same_place
 from zetamix_core.metrics._samples import as_rows, blocks, check_neighbors
+from zetamix_core.metrics._threads import map_in_threads
 from zetamix_core.metrics.neighbors import (
     are_precise,
     gather,
@@ -104,7 +106,8 @@ def local_intrinsic_dimension(
 
     Spectra are those of the smaller of the two Gram matrices, in blocks of bounded memory. The
     array library must have eigenvalues (the extension `linalg` of the standard); where it has none,
-    NumPy computes them.
+    NumPy computes them. For NumPy arrays the blocks are shared out among threads if threadpoolctl,
+    which scikit-learn brings along, is there.
 
     References
     ----------
@@ -193,11 +196,15 @@ def _map_hoods(function: Callable[[Array], Array], rows: Array, neighbors: Array
     """Apply a function to blocks of neighbourhoods (B, k, D), seen from one of their samples."""
     xp = namespace(rows)
     k, num_features = neighbors.shape[1], rows.shape[1]
-    parts = []
-    for block in blocks(neighbors.shape[0], k * (num_features + min(k, num_features))):
+    pieces = blocks(neighbors.shape[0], k * (num_features + min(k, num_features)))
+
+    def of_block(block: slice) -> Array:
         hoods = gather(rows, neighbors[block, :])
         # From a sample rather than their mean, whose rounding would set copies apart.
-        parts.append(function(hoods - hoods[:, :1, :]))
+        return function(hoods - hoods[:, :1, :])
+
+    in_threads = is_numpy(rows) and len(pieces) > 1
+    parts = map_in_threads(of_block, pieces) if in_threads else list(map(of_block, pieces))
     return xp.concat(parts, axis=0)
 
 

@@ -15,7 +15,7 @@ from zetamix_core._arrays import (
 from zetamix_core._checks import check_is_array, check_same_place, check_same_samples, check_samples
 from zetamix_core.drawing import zeta_plan
 from zetamix_core.metrics._samples import as_rows, check_neighbors, check_same_features, evaluated
-from zetamix_core.metrics.neighbors import gather, nearest_rows, neighbor_sets
+from zetamix_core.metrics.neighbors import gather, nearest_rows, neighbor_sets, take_each
 
 __all__ = [
     "LabelCorrectness",
@@ -166,6 +166,7 @@ def neighbor_vote(
     *,
     n_neighbors: int = 10,
     num_classes: int | None = None,
+    anchors: Array | None = None,
 ) -> Array:
     r"""Let the nearest real samples vote on the classes of others: an oracle for their labels.
 
@@ -184,6 +185,9 @@ def neighbor_vote(
         k, the number of voters.
     num_classes : int, optional
         Number of classes; required for integer labels.
+    anchors : array of int, shape (M,), optional
+        The sample that each of `queries` was made from and that has no vote on it, as no sample has
+        on itself: without them, an oracle is better on what stays near its anchor.
 
     Returns
     -------
@@ -208,13 +212,33 @@ def neighbor_vote(
     rows, labels = as_rows("x", x), class_weights(x, y, num_classes)
     if queries is None:
         check_neighbors(n_neighbors, rows.shape[0])
-        voters = neighbor_sets(rows, n_neighbors)
-    else:
-        queries = as_rows("queries", queries)
-        check_same_features(rows, queries, "x and queries")
+        return _mean_vote(labels, neighbor_sets(rows, n_neighbors))
+    queries = cast(as_rows("queries", queries), rows.dtype)
+    check_same_features(rows, queries, "x and queries")
+    if anchors is None:
         check_neighbors(n_neighbors, rows.shape[0] + 1)
-        voters, _ = nearest_rows(rows, cast(queries, rows.dtype), n_neighbors)
-    return namespace(rows).mean(gather(labels, voters), axis=1)
+        return _mean_vote(labels, nearest_rows(rows, queries, n_neighbors)[0])
+    _check_anchors(anchors, rows, queries)
+    check_neighbors(n_neighbors, rows.shape[0])
+    voters, distances = nearest_rows(rows, queries, n_neighbors + 1)
+    xp = namespace(rows)
+    distances = xp.where(voters == anchors[:, None], xp.inf, distances)
+    nearest = xp.argsort(distances, axis=1, stable=True)[:, :n_neighbors]
+    return _mean_vote(labels, take_each(voters, nearest))
+
+
+def _mean_vote(labels: Array, voters: Array) -> Array:
+    return namespace(labels).mean(gather(labels, voters), axis=1)
+
+
+def _check_anchors(anchors: Any, rows: Array, queries: Array) -> None:
+    check_is_array("anchors", anchors)
+    if kind(anchors) != "integer" or tuple(anchors.shape) != (queries.shape[0],):
+        raise ValueError(
+            f"anchors must be integers of shape ({queries.shape[0]},), a sample for each query, "
+            f"got shape {tuple(anchors.shape)} and dtype {anchors.dtype}; number the samples of x"
+        )
+    check_same_place(rows, anchors, "x and anchors", "convert anchors")
 
 
 def class_weights(x: Array, y: Array, num_classes: int | None) -> Array:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from zetamix_core._arrays import Array, cast, default_float, kind, namespace
+from zetamix_core._arrays import Array, cast, default_float, device_of, kind, namespace
 from zetamix_core._checks import check_count, check_gamma
 from zetamix_core.metrics._methods import MIXUP, ORIGINALS, Method, epoch_plan, zeta
 from zetamix_core.metrics._samples import as_rows, check_neighbors
@@ -181,7 +181,8 @@ def gamma_report(
         Relative deviation that is allowed.
     oracle : callable, optional
         ``oracle(samples)`` returns probabilities (N, C) of samples like `x`, for instance those of
-        a classifier. By default the 10 nearest originals vote; on an original, the 10 others.
+        a classifier. By default the 10 nearest originals vote, without the one that a sample is
+        anchored on.
     seed : int, default 0
         The same seed gives the same report.
     progress : callable, optional
@@ -226,47 +227,87 @@ def gamma_report(
     >>> report.suggested_gamma
     6.0
     """
-    rows = as_rows("x", x)
-    n = rows.shape[0]
-    check_neighbors(n_neighbors, n, 3)
-    methods = _methods(
-        _GAMMAS if gammas is None else gammas, num_mix, check_count("batch_size", batch_size)
+    comparison = Comparison(
+        x,
+        y,
+        batch_size=batch_size,
+        num_classes=num_classes,
+        n_neighbors=n_neighbors,
+        method=method,
+        oracle=oracle,
+        seed=seed,
     )
+    methods = _methods(_GAMMAS if gammas is None else gammas, num_mix, batch_size)
     _check_tolerance(tolerance)
-    labels = None if y is None else class_weights(x, y, num_classes)
-    ask = _ask(oracle, rows, tuple(x.shape[1:])) if oracle else _vote(rows, labels)
-
-    def measure(way: Method) -> MixMeasures:
-        plan = epoch_plan(way, n, batch_size, (seed,))
-        mixed = rows if way is ORIGINALS else plan @ rows
-        dimension = local_intrinsic_dimension(mixed, n_neighbors=n_neighbors, method=method)
-        measures = MixMeasures(
-            way.name,
-            None if way is ORIGINALS else way.gamma,
-            _mean(dimension),
-            displacement(rows, mixed),
-            in_units_of_spread(nearest_distance(rows, mixed) ** 2, rows),
-            *realism_diversity(rows, mixed, n_neighbors=min(_CLOSE, n - 1)),
-        )
-        if labels is None:
-            return measures
-        soft = labels if way is ORIGINALS else plan @ labels
-        told = ask(None if way is ORIGINALS else mixed)
-        values = map(_mean, (*label_richness(soft), *label_correctness(soft, told)))
-        return MixMeasures(*measures[:9], *values)
-
-    measures = tuple(measure(each) for each in (progress or iter)(methods))
+    measures = tuple(comparison.measure(each) for each in (progress or iter)(methods))
     suggested, reason = _suggest(measures, tolerance)
     return GammaReport(
         measures,
         suggested,
         reason,
-        num_samples=n,
+        num_samples=comparison.num_samples,
         batch_size=batch_size,
-        num_mix=num_mix or min(batch_size, n),
+        num_mix=num_mix or min(batch_size, comparison.num_samples),
         n_neighbors=n_neighbors,
         tolerance=tolerance,
     )
+
+
+class Comparison:
+    """Samples with their labels and an oracle, on which ways of mixing are measured; see above."""
+
+    def __init__(
+        self,
+        x: Array,
+        y: Array | None,
+        *,
+        batch_size: int,
+        num_classes: int | None,
+        n_neighbors: int,
+        method: str,
+        oracle: Callable[[Array], Array] | None,
+        seed: int,
+    ) -> None:
+        self.rows = as_rows("x", x)
+        self.num_samples: int = self.rows.shape[0]
+        check_neighbors(n_neighbors, self.num_samples, 3)
+        self.labels = None if y is None else class_weights(x, y, num_classes)
+        self.shape = tuple(x.shape[1:])
+        self.oracle = oracle
+        self.batch_size = check_count("batch_size", batch_size)
+        self.n_neighbors, self.estimator = n_neighbors, method
+        self.key = (seed,)
+
+    def measure(self, method: Method) -> MixMeasures:
+        """Mix an epoch, and measure what comes out."""
+        rows, n = self.rows, self.num_samples
+        plan = epoch_plan(method, n, self.batch_size, self.key)
+        mixed = rows if method is ORIGINALS else plan @ rows
+        dimension = local_intrinsic_dimension(
+            mixed, n_neighbors=self.n_neighbors, method=self.estimator
+        )
+        measures = MixMeasures(
+            method.name,
+            None if method is ORIGINALS else method.gamma,
+            _mean(dimension),
+            displacement(rows, mixed),
+            in_units_of_spread(nearest_distance(rows, mixed) ** 2, rows),
+            *realism_diversity(rows, mixed, n_neighbors=min(_CLOSE, n - 1)),
+        )
+        if self.labels is None:
+            return measures
+        labels = self.labels if method is ORIGINALS else plan @ self.labels
+        judged = *label_richness(labels), *label_correctness(labels, self._ask(mixed))
+        return MixMeasures(*measures[:9], *map(_mean, judged))
+
+    def _ask(self, mixed: Array) -> Array:
+        """Return what the oracle says; by default originals vote, but none on its own mixture."""
+        xp, n = namespace(mixed), self.num_samples
+        if self.oracle is not None:
+            return self.oracle(xp.reshape(mixed, (n, *self.shape)))
+        anchors = xp.arange(n, device=device_of(mixed))
+        k = min(_VOTERS, n - 1)
+        return neighbor_vote(self.rows, self.labels, mixed, n_neighbors=k, anchors=anchors)
 
 
 # --- the suggestion -------------------------------------------------------------------------------
@@ -303,26 +344,6 @@ def _failed(row: MixMeasures, original: MixMeasures, tolerance: float) -> str:
         if abs(getattr(row, name) - getattr(original, name)) > tolerance * getattr(original, name)
     ]
     return " and ".join(off) + (" are" if len(off) > 1 else " is") if off else ""
-
-
-# --- the oracle -----------------------------------------------------------------------------------
-
-
-def _vote(rows: Array, labels: Array | None) -> Callable[[Array | None], Array]:
-    """Let originals vote on samples, and on each other for None."""
-
-    def vote(samples: Array | None) -> Array:
-        return neighbor_vote(rows, labels, samples, n_neighbors=min(_VOTERS, rows.shape[0] - 1))
-
-    return vote
-
-
-def _ask(oracle: Callable[[Array], Array], rows: Array, shape: tuple[int, ...]) -> Any:
-    def ask(samples: Array | None) -> Array:
-        samples = rows if samples is None else samples
-        return oracle(namespace(rows).reshape(samples, (samples.shape[0], *shape)))
-
-    return ask
 
 
 def _mean(values: Array) -> float:

@@ -11,7 +11,7 @@ from zetamix.cli.datasets import Dataset, digits
 from zetamix.cli.methods import BATCH, MIXUP, ORIGINALS, Key, Method, Mixture, mix, shuffled, zeta
 from zetamix.cli.style import BLUE, GREY, ORANGE, name_row, slide
 
-__all__ = ["digits_methods", "digits_mixtures"]
+__all__ = ["digits_methods", "digits_mixtures", "draw_shares"]
 
 _METHODS = (ORIGINALS, MIXUP, *(zeta(gamma) for gamma in (1.8, 2.8, 4.0)))
 _MIXTURES = ((2, MIXUP), (4, zeta(2.0)), (8, zeta(2.0)))
@@ -38,7 +38,7 @@ def digits_methods(key: Key) -> Figure:
         for column in range(len(shown)):
             cell = grid[row, column].subgridspec(2, 1, height_ratios=(5, 1), hspace=0.08)
             _image(figure.add_subplot(cell[0]), mixture.points[column])
-            _shares(figure.add_subplot(cell[1]), mixture.labels[column], own=column)
+            draw_shares(figure.add_subplot(cell[1]), mixture.labels[column], own=column)
     return figure
 
 
@@ -53,7 +53,7 @@ def _image(axes: Any, image: np.ndarray) -> None:
     axes.spines[:].set(visible=True, color=GREY, linewidth=0.8)
 
 
-def _shares(axes: Any, label: np.ndarray, *, own: int) -> None:
+def draw_shares(axes: Any, label: np.ndarray, *, own: int) -> None:
     """Draw a soft label as a bar, its own class first and the others by their share."""
     others = np.argsort(-label, kind="stable")
     classes = [own, *others[others != own]]

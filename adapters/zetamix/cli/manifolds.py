@@ -12,7 +12,7 @@ from zetamix.cli.datasets import Dataset, half_moons, helix, two_spirals
 from zetamix.cli.methods import MIXUP, ORIGINALS, Key, Method, mixtures, zeta
 from zetamix.cli.style import CLASSES, FAINT, name_row, slide
 
-__all__ = ["manifolds"]
+__all__ = ["cloud_panel", "draw_cloud", "manifolds", "show_classes"]
 
 _METHODS = (ORIGINALS, MIXUP, *(zeta(gamma) for gamma in (2.0, 2.8, 4.0, 6.0)))
 _GRID = {"left": 0.055, "right": 0.985, "top": 0.8, "bottom": 0.09, "wspace": 0.08, "hspace": 0.1}
@@ -30,15 +30,15 @@ def manifolds(key: Key) -> Figure:
     for row, data in enumerate(rows):
         name_row(figure, grid[row, 0], 0.024, data.name, rotation=90)
         for column, method in enumerate(_METHODS):
-            axes = _panel(figure, grid[row, column], data)
-            _scatter(axes, data, method, (*key, row))
+            axes = cloud_panel(figure, grid[row, column], data)
+            draw_cloud(axes, data, method, (*key, row))
             if row == 0:
                 axes.set_title(method.name.replace(", ", "\n"), pad=16)
-    _show_classes(figure)
+    show_classes(figure)
     return figure
 
 
-def _panel(figure: Figure, place: Any, data: Dataset) -> Any:
+def cloud_panel(figure: Figure, place: Any, data: Dataset) -> Any:
     if data.points.shape[1] == 2:
         axes = figure.add_subplot(place, aspect="equal")
     else:
@@ -49,7 +49,7 @@ def _panel(figure: Figure, place: Any, data: Dataset) -> Any:
     return axes
 
 
-def _scatter(axes: Any, data: Dataset, method: Method, key: Key) -> None:
+def draw_cloud(axes: Any, data: Dataset, method: Method, key: Key) -> None:
     outputs = list(mixtures(data, method, key))
     points = np.concatenate([mixture.points for mixture in outputs])
     labels = np.concatenate([mixture.labels for mixture in outputs])
@@ -60,7 +60,7 @@ def _scatter(axes: Any, data: Dataset, method: Method, key: Key) -> None:
     axes.scatter(*points.T, s=size, c=shade, cmap=colours, vmin=0, vmax=1, zorder=2, **look)
 
 
-def _show_classes(figure: Figure) -> None:
+def show_classes(figure: Figure) -> None:
     axes = figure.add_axes((0.835, 0.023, 0.08, 0.018))
     figure.colorbar(ScalarMappable(cmap=CLASSES), cax=axes, orientation="horizontal", ticks=[])
     for x, side, name in ((-0.08, "right", "class 0"), (1.08, "left", "class 1")):

@@ -100,13 +100,15 @@ def read_samples(
 def _read(
     file: Path, x_name: str | None, y_name: str | None, *, labelled: bool
 ) -> tuple[np.ndarray, np.ndarray | None, np.ndarray | None]:
-    try:
-        arrays = np.load(file, allow_pickle=False)
-    except (ValueError, EOFError, zipfile.BadZipFile) as error:
-        raise ValueError(f"{file} is no .npz file of NumPy ({error}); see numpy.savez") from error
-    if not isinstance(arrays, np.lib.npyio.NpzFile):
-        raise ValueError(f"{file} holds a single array; save samples and labels by numpy.savez")
-    with arrays:
+    with open(file, "rb") as stream:
+        try:
+            arrays = np.load(stream, allow_pickle=False)
+        except (ValueError, EOFError, zipfile.BadZipFile) as error:
+            raise ValueError(
+                f"{file} is no .npz file of NumPy ({error}); see numpy.savez"
+            ) from error
+        if not isinstance(arrays, np.lib.npyio.NpzFile):
+            raise ValueError(f"{file} holds a single array; save samples and labels by numpy.savez")
         x = _named(arrays, file, "x", x_name, _X_NAMES)
         if x is None:
             raise ValueError(
@@ -135,7 +137,7 @@ def _named(
 
 
 def _check_samples(x: np.ndarray, y: np.ndarray | None) -> None:
-    if x.ndim < 1 or not (np.issubdtype(x.dtype, np.number) or x.dtype == np.bool):
+    if x.ndim < 1 or x.size == 0 or not (np.issubdtype(x.dtype, np.number) or x.dtype == np.bool):
         raise ValueError(
             f"samples must be numbers along a first axis, got shape {x.shape} and dtype {x.dtype}; "
             f"name another array with --x"
