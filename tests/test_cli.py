@@ -497,7 +497,7 @@ def test_faults_of_our_own_are_not_blamed_on_the_user(monkeypatch):
         main(["theory"])
 
 
-@pytest.mark.parametrize("name", ["click", "matplotlib", "rich", "sklearn"])
+@pytest.mark.parametrize("name", ["PIL", "click", "jinja2", "matplotlib", "rich", "sklearn"])
 def test_without_the_extra(name):
     code = (
         f"import sys; sys.modules[{name!r}] = None; "
@@ -532,7 +532,7 @@ sys.exit(main([]))
 def test_nothing_heavy_is_imported_early():
     code = """
 import sys
-heavy = {"click", "rich", "matplotlib", "sklearn"}
+heavy = {"PIL", "click", "jinja2", "rich", "matplotlib", "sklearn"}
 from zetamix.cli import main
 assert not heavy & sys.modules.keys()
 assert main(["theory"]) == 0

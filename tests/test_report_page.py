@@ -156,7 +156,7 @@ def test_labels_are_bars_of_all_shares(page):
         assert 93 < sum(widths) <= 100.05  # classes below one percent are not shown
         assert bar.count('class="own"') <= 1
     assert bars[0] == '<i class="own" style="width:100.00%"></i>'
-    assert "<span>100&nbsp;% 0</span>" in page.text
+    assert "<span><b>0</b> 100&nbsp;%</span>" in page.text
 
 
 def test_charts_take_their_colours_from_the_page(page):

@@ -138,8 +138,9 @@ def _methods(report: metrics.GammaReport) -> list[tuple[str, str]]:
         ),
         (
             "overlap, same class",
-            f"Agreement of the label with an oracle, the vote of the ten nearest originals: weight "
-            f"on the same classes; whether the largest is the same. On the originals, which the "
-            f"ten others vote on, the oracle itself is off by {100 * error:.1f} % of the weight.",
+            f"Agreement of the label with an oracle, the vote of the ten nearest originals, among "
+            f"which the sample's own has none: weight on the same classes; whether the largest is "
+            f"the same. On the originals the oracle itself is off by {100 * error:.1f} % of the "
+            f"weight.",
         ),
     ]
