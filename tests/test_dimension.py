@@ -1,11 +1,14 @@
 """Local intrinsic dimension and neighbours: scikit-dimension, brute force, closed forms, laws."""
 
+import sys
+from concurrent.futures import ThreadPoolExecutor
+
 import array_api_compat
 import numpy as np
 import pytest
 from scipy.spatial.distance import cdist
 
-from zetamix_core.metrics import _samples, local_intrinsic_dimension, nearest_neighbors
+from zetamix_core.metrics import _samples, _threads, local_intrinsic_dimension, nearest_neighbors
 
 METHODS = ["lpca", "participation_ratio", "mle", "twonn"]
 K = 15
@@ -93,7 +96,7 @@ def test_estimates_are_those_of_scikit_dimension(x, method):
     np.testing.assert_allclose(estimate, oracle.dimension_pw_, rtol=1e-9)
 
 
-@pytest.mark.parametrize("threshold", [0, 0.01, 0.3, 0.99])
+@pytest.mark.parametrize("threshold", [1e-9, 0.01, 0.3, 0.99])
 def test_threshold(threshold):
     x = samples(90, 5)
     estimate = local_intrinsic_dimension(x, n_neighbors=K, threshold=threshold)
@@ -227,7 +230,8 @@ def test_tensors_lose_their_history():
     import torch
 
     x = torch.from_numpy(samples(90, 12)).requires_grad_()
-    assert not local_intrinsic_dimension(x, n_neighbors=K).requires_grad
+    for method in METHODS:
+        assert not local_intrinsic_dimension(x, n_neighbors=K, method=method).requires_grad
 
 
 @pytest.mark.needs("jax")
@@ -342,6 +346,70 @@ def test_far_from_the_origin_and_close_together():
     np.testing.assert_allclose(nearest_neighbors(near, n_neighbors=K)[1], expected, rtol=1e-6)
 
 
+@pytest.mark.parametrize("num_features", [3, 40])
+@pytest.mark.parametrize("scale", [1e-200, 1e200, 1e308])
+def test_distances_of_any_size(scale, num_features):
+    x = samples(90, num_features) / 100
+    expected = nearest_neighbors(x, n_neighbors=K)
+    found = nearest_neighbors(x * scale, n_neighbors=K)
+    assert np.array_equal(found.indices, expected.indices)
+    np.testing.assert_allclose(found.distances / scale, expected.distances, rtol=1e-9)
+
+
+# --- threads --------------------------------------------------------------------------------------
+
+
+def blas_threads():
+    threadpoolctl = pytest.importorskip("threadpoolctl", reason="it comes with scikit-learn")
+    return [each["num_threads"] for each in threadpoolctl.threadpool_info()]
+
+
+def test_callers_at_once_leave_the_threads_of_blas_as_they_were():
+    x = samples(300, 200)
+    before = blas_threads()
+    expected = local_intrinsic_dimension(x, n_neighbors=60)
+    with ThreadPoolExecutor(4) as threads:
+        found = list(threads.map(lambda _: local_intrinsic_dimension(x, n_neighbors=60), range(8)))
+    assert all(np.array_equal(each, expected) for each in found)
+    assert blas_threads() == before
+
+
+def test_blocks_have_a_thread_of_blas_each(monkeypatch):
+    before, seen = blas_threads(), []
+
+    def look(item):
+        seen.append((blas_threads(), np.geterr()["divide"]))
+        return item
+
+    with np.errstate(divide="raise"):
+        assert _threads.map_in_threads(look, [3, 1, 2]) == [3, 1, 2]
+    assert seen == [([1] * len(before) if before else [], "raise")] * 3 or all(
+        state == "raise" and threads.count(1) for threads, state in seen
+    )
+    assert blas_threads() == before
+
+
+def test_without_threadpoolctl(monkeypatch):
+    x = samples(300, 200)
+    expected = local_intrinsic_dimension(x, n_neighbors=60)
+    monkeypatch.setitem(sys.modules, "threadpoolctl", None)
+    assert np.array_equal(local_intrinsic_dimension(x, n_neighbors=60), expected)
+
+
+def test_errors_in_threads_are_raised():
+    def fail(item):
+        raise ValueError(item)
+
+    with pytest.raises(ValueError, match="first"):
+        _threads.map_in_threads(fail, ["first", "second"])
+
+
+def test_blocks_have_bounded_size():
+    pieces = _samples.blocks(1000, 1 << 18)
+    assert [piece.stop - piece.start for piece in pieces] == [4] * 250
+    assert _samples.blocks(3, 1 << 30) == [slice(0, 1), slice(1, 2), slice(2, 3)]
+
+
 # --- refusals -------------------------------------------------------------------------------------
 
 
@@ -355,6 +423,8 @@ REFUSALS = [
     (FEW | {"n_neighbors": 2, "method": "twonn"}, ValueError, "n_neighbors must be at least 3"),
     (FEW | {"n_neighbors": 2.0}, TypeError, "n_neighbors must be a whole number"),
     (FEW | {"method": "pca"}, ValueError, "method must be one of 'lpca', .* got 'pca'"),
+    (FEW | {"threshold": 0}, ValueError, "threshold must be a share .* above 0 .* got 0;"),
+    (FEW | {"threshold": "a"}, TypeError, "threshold must be a share .* got 'a' of type str"),
     (FEW | {"threshold": 1}, ValueError, "threshold must be a share .* got 1;"),
     (FEW | {"threshold": np.nan}, ValueError, "threshold must be a share"),
     (FEW | {"x": HOLE}, ValueError, "x must be finite, got NaN or infinity, first in sample 3"),

@@ -142,7 +142,8 @@ def test_options():
     report = gamma_report(X, Y, **OPTIONS, num_mix=4, batch_size=16, seed=3, method="mle")
     points = epoch_plan(zeta(2.8, 4), N, 16, (3,)) @ X
     found = report.rows[3].dimension
-    assert found == local_intrinsic_dimension(points, n_neighbors=K, method="mle").mean()
+    expected = local_intrinsic_dimension(points, n_neighbors=K, method="mle").mean()
+    assert found == pytest.approx(expected)
     assert (report.num_samples, report.num_mix, report.batch_size) == (N, 4, 16)
     assert (report.n_neighbors, report.tolerance) == (K, 0.1)
 
@@ -192,6 +193,8 @@ def test_small_data():
     """Fewer samples than voters or neighbours of realism."""
     report = gamma_report(X[:5], Y[:5], gammas=(2.8,), n_neighbors=3, num_classes=CLASSES)
     assert (report.num_mix, report.rows[0].coverage) == (5, 1)
+    report = gamma_report(X[:5], gammas=(2.8,), n_neighbors=2, num_mix=20)
+    assert report.num_mix == 5
 
 
 def test_constants():
@@ -202,7 +205,41 @@ def test_constants():
     for row in report.rows:
         assert (row.dimension, row.displacement, row.nearest_distance) == (0, 0, 0)
         assert not any(math.isnan(value) for value in row[2:])
-    assert report.suggested_gamma == 2.8
+    assert report.suggested_gamma is None
+    assert "the originals have dimension 0 and precision 0 and recall 0, to which" in report.reason
+
+
+@pytest.mark.parametrize("value", [0.1, 0.3, 1 / 3, 1e-30])
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("method", ["lpca", "mle"])
+def test_rounding_of_constants_has_no_dimension(value, dtype, method):
+    x = np.full((200, 5), value, dtype=dtype)
+    report = gamma_report(x, gammas=(1.0, 2.8), n_neighbors=20, method=method)
+    for row in report.rows:
+        assert (row.dimension, row.displacement, row.nearest_distance) == (0, 0, 0)
+
+
+def test_nothing_is_compared_with_infinity():
+    x = np.eye(6)[np.random.default_rng(0).integers(0, 6, (300, 4))].reshape(300, -1)
+    report = gamma_report(x, gammas=(2.8,), n_neighbors=20, method="mle")
+    assert math.isinf(report.originals.dimension)
+    assert report.suggested_gamma is None
+    assert "the originals have dimension inf, to which nothing can be compared" in report.reason
+
+
+def test_the_default_grid_covers_that_of_the_paper():
+    gammas = [row.gamma for row in gamma_report(X, n_neighbors=K).rows[2:]]
+    assert gammas == [1.0, 1.4, 1.8, 2.0, 2.4, 2.8, 3.2, 4.0, 5.0, 6.0]
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("scale", [1e-30, 1e30])
+def test_units_change_nothing(dtype, scale):
+    expected = gamma_report(X.astype(dtype), Y, **OPTIONS)
+    found = gamma_report(np.asarray(X * scale, dtype=dtype), Y, **OPTIONS)
+    for row, other in zip(found.rows, expected.rows, strict=True):
+        assert row[2:] == pytest.approx(other[2:], rel=1e-3)
+    assert found.suggested_gamma == expected.suggested_gamma
 
 
 def test_as_a_table():
@@ -274,7 +311,7 @@ def test_suggestion(mixed, suggested):
 
 def test_reasons_name_what_failed():
     _, reason = _suggest(rows(10, 15, 14, (12, 0.5, 0.25), 10), 0.1)
-    assert "; below it, dimension 12 and precision 0.5 and recall 0.25 are not. " in reason
+    assert "; at 2, dimension 12 and precision 0.5 and recall 0.25 are not. " in reason
     _, reason = _suggest(rows(10, 15, (10, 1, 0.25)), 0.1)
     assert "even at the largest, 1, recall 0.25 is not within 10 % of the originals'." in reason
 
@@ -289,6 +326,18 @@ REFUSALS = [
     ({"gammas": ("x",)}, TypeError, "gamma must be a number"),
     ({"tolerance": -0.1}, ValueError, "tolerance must be a relative deviation of 0 or more, got"),
     ({"tolerance": math.nan}, ValueError, "tolerance must be"),
+    (
+        {"tolerance": "0.1"},
+        TypeError,
+        "tolerance must be a relative deviation .* got '0.1' of type",
+    ),
+    ({"gammas": 2.8}, TypeError, "gammas must be a sequence of numbers, got 2.8; pass"),
+    ({"gammas": (np.asarray(2.8),)}, TypeError, "gammas must be numbers, got"),
+    ({"seed": None}, TypeError, "seed must be a whole number >= 0, got None"),
+    ({"seed": -1}, TypeError, "seed must be a whole number >= 0, got -1"),
+    ({"oracle": 3}, TypeError, "oracle must be a function .* got one 3;"),
+    ({"oracle": np.sign, "y": None}, TypeError, "got one without y, whose labels it would judge"),
+    ({"x": X[:1], "y": Y[:1]}, ValueError, "there must be at least 3 samples to find 2"),
     ({"num_mix": 33}, ValueError, "got num_mix=33 for batches of 32"),
     ({"num_mix": 0}, ValueError, "num_mix must be >= 1"),
     ({"batch_size": 0}, ValueError, "batch_size must be >= 1"),

@@ -52,7 +52,7 @@ def test_richness_of_uniform_and_single_labels(backend):
     labels = backend.asarray(np.asarray([[0.25] * 4, [0, 1, 0, 0]], dtype=np.float32))
     rich = label_richness(labels)
     np.testing.assert_allclose(as_numpy(backend, rich.effective_classes), [4, 1], rtol=1e-6)
-    assert as_numpy(backend, rich.num_classes).tolist() == [4, 1]
+    assert as_numpy(backend, rich.classes_above).tolist() == [4, 1]
     assert as_numpy(backend, rich.entropy)[1] == 0
 
 

@@ -97,6 +97,29 @@ def test_blocks_change_nothing(backend, sets, monkeypatch):
     np.testing.assert_allclose(*pairs, rtol=1e-3 if backend.name == "jax" else 1e-9)
 
 
+@pytest.mark.parametrize("num_features", [1, 3, 12])
+def test_radii_far_below_the_spread(backend, num_features):
+    """A dense line in single precision, of which rounding is not to take anything away."""
+    if backend.name == "jax":
+        pytest.skip("JAX has no double precision here, as the documentation says")
+    line = np.random.default_rng(0).random((2000, 1)).astype(np.float32)
+    x = np.repeat(line, num_features, axis=1)
+    found = realism_diversity(backend.asarray(x), backend.asarray(x))
+    assert found.precision == found.recall == found.coverage == 1
+    assert found.density == pytest.approx(1, abs=0.01)
+
+
+@pytest.mark.parametrize("scale", [1e-200, 1e-30, 1e30, 1e200])
+def test_units_change_nothing(sets, scale):
+    real, synthetic = sets
+    expected = realism_diversity(real, synthetic)
+    assert realism_diversity(scale * real, scale * synthetic) == expected
+    near = nearest_distance(scale * real, scale * synthetic) / scale
+    np.testing.assert_allclose(near, nearest_distance(real, synthetic), rtol=1e-9)
+    moved = displacement(scale * real, scale * synthetic)
+    assert moved == pytest.approx(displacement(real, synthetic))
+
+
 def test_copies_have_empty_balls(backend):
     """The border belongs to no ball, so that nothing is in one of radius zero."""
     rng = np.random.default_rng(0)

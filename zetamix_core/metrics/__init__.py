@@ -13,7 +13,7 @@ from zetamix_core.metrics.labels import (
     label_richness,
     neighbor_vote,
 )
-from zetamix_core.metrics.neighbors import nearest_neighbors
+from zetamix_core.metrics.neighbors import Neighbors, nearest_neighbors
 from zetamix_core.metrics.realism import (
     RealismDiversity,
     displacement,
@@ -27,6 +27,7 @@ __all__ = [
     "LabelCorrectness",
     "LabelRichness",
     "MixMeasures",
+    "Neighbors",
     "RealismDiversity",
     "displacement",
     "gamma_report",

@@ -31,7 +31,7 @@ def zeta(gamma: float, num_mix: int | None = None, name: str | None = None) -> M
     def draw(n: int, *, rng: Any) -> MixPlan:
         return zeta_plan(n, gamma=gamma, num_mix=min(num_mix or n, n), rng=rng)
 
-    return Method(name or f"ζ-mixup, γ = {gamma:g}", draw, gamma)
+    return Method(name or f"ζ-mixup, γ = {gamma:.12g}", draw, gamma)
 
 
 def mixup(alpha: float) -> Method:

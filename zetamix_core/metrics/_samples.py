@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
+
+import numpy as np
 
 from zetamix_core._arrays import (
     Array,
     cast,
     default_float,
     is_dask,
+    is_jax,
     is_jax_tracer,
+    is_numpy,
     is_torch,
     kind,
     namespace,
@@ -18,6 +23,7 @@ from zetamix_core._arrays import (
 )
 from zetamix_core._checks import check_count, check_same_place, check_samples
 
+ROUNDING = 16  # in units of the precision: what a mixture of equal numbers may be off by
 _BLOCK_ENTRIES = 1 << 20  # of arrays that are made for a block of samples; the cache holds them
 
 
@@ -33,7 +39,10 @@ def as_rows(name: str, x: Any) -> Array:
     if kind(x) != "floating":
         x = cast(x, default_float(x))
     xp = namespace(x)
-    rows = xp.reshape(cast(x, working_dtype(xp, x.dtype)), (n, -1) if x.size else (n, 0))
+    dtype = working_dtype(xp, x.dtype)
+    if is_numpy(x) and np.dtype(dtype).itemsize > 8:
+        dtype = xp.float64  # eigenvalues are had in no wider one
+    rows = xp.reshape(cast(x, dtype), (n, -1) if x.size else (n, 0))
     if rows.shape[1] == 0:
         raise ValueError(
             f"{name} must have at least one feature, got shape {tuple(x.shape)}; pass samples of "
@@ -41,6 +50,47 @@ def as_rows(name: str, x: Any) -> Array:
         )
     _check_finite(name, rows)
     return rows
+
+
+def normalized(*sets: Array) -> tuple[float | Array, list[Array]]:
+    """Scale and move sets of rows alike, so that neither squares nor sums of squares overflow.
+
+    Returned are the scale and, for each set, its rows divided by that, less the mean of the first.
+    The scale is a power of two, so that nothing is rounded, where numbers can be read.
+    """
+    xp = namespace(sets[0])
+    size = xp.max(xp.stack([xp.max(xp.abs(rows)) for rows in sets]))
+    first = _power_of_two(size)
+    sets = tuple(rows / first for rows in sets)
+    mean = xp.mean(sets[0], axis=0)
+    moved = [rows - mean for rows in sets]
+    second = _power_of_two(xp.max(xp.stack([xp.max(xp.abs(rows)) for rows in moved])))
+    return first * second, [rows / second for rows in moved]
+
+
+def _power_of_two(size: Array) -> float | Array:
+    """Return a power of two not far from a size, or the size itself in a program; 1 for 0."""
+    if is_jax_tracer(size):
+        return namespace(size).where(size > 0, size, 1.0)
+    lowest, highest = -1000, 1000
+    if namespace(size).finfo(size.dtype).bits < 64:
+        lowest, highest = -120, 120
+    exponent = math.frexp(float(size))[1]
+    return math.ldexp(1.0, min(max(exponent, lowest), highest))
+
+
+def are_same(rows: Array) -> Array:
+    """Tell whether rows differ by the rounding of mixtures at most."""
+    xp = namespace(rows)
+    spread = xp.max(xp.max(rows, axis=0) / 2 - xp.min(rows, axis=0) / 2)
+    return spread <= ROUNDING * float(xp.finfo(rows.dtype).eps) * xp.max(xp.abs(rows))
+
+
+def widened(rows: Array) -> Array:
+    """Return rows in double precision where the library and the device have it."""
+    if is_jax(rows) or (is_torch(rows) and rows.device.type == "mps"):
+        return rows  # JAX has it in its 64-bit mode alone, in which x may be double already
+    return cast(rows, namespace(rows).float64)
 
 
 def evaluated(x: Array) -> Array:
@@ -77,6 +127,11 @@ def check_same_features(x: Array, y: Array, names: str) -> None:
 def check_neighbors(n_neighbors: Any, n: int, least: int = 1) -> int:
     """Return the number of neighbours, of which each of n samples must have so many."""
     count = check_count("n_neighbors", n_neighbors)
+    if n <= least:
+        raise ValueError(
+            f"there must be at least {least + 1} samples to find {least} neighbours of each, got "
+            f"{n}; pass more of them"
+        )
     if not least <= count < n:
         raise ValueError(
             f"n_neighbors must be at least {least} and less than the number of samples, got "
@@ -84,6 +139,18 @@ def check_neighbors(n_neighbors: Any, n: int, least: int = 1) -> int:
             f"more samples"
         )
     return count
+
+
+def check_number(
+    name: str, value: Any, low: float, high: float, rule: str, remedy: str, *, closed: bool
+) -> None:
+    """Check a number between two bounds, of which the lower is excluded unless `closed`."""
+    if isinstance(value, bool) or not isinstance(value, (int, float, np.integer, np.floating)):
+        raise TypeError(
+            f"{name} must be {rule}, got {value!r} of type {type(value).__name__}; {remedy}"
+        )
+    if not (low <= value <= high) or (value == low and not closed):
+        raise ValueError(f"{name} must be {rule}, got {value!r}; {remedy}")
 
 
 def blocks(n: int, entries_each: int) -> list[slice]:

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import contextvars
 import os
+import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, TypeVar
+
+_LIMITED = threading.Lock()
 
 _Item = TypeVar("_Item")
 _Result = TypeVar("_Result")
@@ -26,7 +29,12 @@ def map_in_threads(function: Callable[[_Item], _Result], items: Sequence[_Item])
     def run(context: contextvars.Context, item: _Item) -> _Result:
         return context.run(function, item)
 
-    with threadpool_limits(1, user_api="blas"), ThreadPoolExecutor(_num_cores()) as threads:
+    # The limit is one of the process: of two callers at once, the last would not lift it.
+    with (
+        _LIMITED,
+        threadpool_limits(1, user_api="blas"),
+        ThreadPoolExecutor(_num_cores()) as threads,
+    ):
         return list(threads.map(run, contexts, items))
 
 

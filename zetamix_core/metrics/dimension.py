@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -20,7 +21,15 @@ from zetamix_core._arrays import (
     to_host,
 )
 from zetamix_core._checks import check_is_array, check_same_place
-from zetamix_core.metrics._samples import as_rows, blocks, check_neighbors
+from zetamix_core.metrics._samples import (
+    ROUNDING,
+    are_same,
+    as_rows,
+    blocks,
+    check_neighbors,
+    check_number,
+    normalized,
+)
 from zetamix_core.metrics._threads import map_in_threads
 from zetamix_core.metrics.neighbors import (
     are_precise,
@@ -37,7 +46,6 @@ from zetamix_core.metrics.neighbors import (
 __all__ = ["local_intrinsic_dimension"]
 
 _METHODS = ("lpca", "participation_ratio", "mle", "twonn")
-_ROUNDING = 8  # in units of the precision, times the largest number: what a mixture is off by
 _KEPT = (9, 10)  # share of the ratios that TwoNN looks at, as its authors do: not the largest
 
 
@@ -75,7 +83,7 @@ def local_intrinsic_dimension(
         Local principal components counted after Fukunaga and Olsen, or weighed by their
         participation ratio; the maximum likelihood of Levina and Bickel; two nearest neighbours.
     threshold : float, default 0.05
-        :math:`\theta` of ``"lpca"``, at least 0 and less than 1.
+        :math:`\theta` of ``"lpca"``, above 0 and less than 1.
     neighbors : array of int, shape (N, k), optional
         The neighbours of each sample, found before, instead of a search; see `nearest_neighbors`.
 
@@ -102,12 +110,14 @@ def local_intrinsic_dimension(
     of the others; ``"twonn"`` leaves out neighbours that have a copy among the neighbours. An
     estimate is 0 where all neighbours coincide or too few are left (two for ``"mle"``, and two
     ratios after the largest were left out), and infinite where all distances that are compared are
-    equal. Nothing is NaN, but all estimates in a compiled JAX program if any sample is not finite.
+    equal. Samples that differ by rounding alone coincide. Nothing is NaN, but all estimates in a
+    compiled JAX program if any sample is not finite.
 
-    Spectra are those of the smaller of the two Gram matrices, in blocks of bounded memory. The
-    array library must have eigenvalues (the extension `linalg` of the standard); where it has none,
-    NumPy computes them. For NumPy arrays the blocks are shared out among threads if threadpoolctl,
-    which scikit-learn brings along, is there.
+    Neighbours are searched as in `nearest_neighbors`: cast to float64 if samples are far closer to
+    each other than some are to the mean. Spectra are those of the smaller of the two Gram matrices,
+    in blocks of bounded memory. The array library must have eigenvalues (the extension `linalg` of
+    the standard); where it has none, NumPy computes them. For NumPy arrays the blocks are shared
+    out among threads if threadpoolctl, which scikit-learn brings along, is there.
 
     References
     ----------
@@ -131,7 +141,8 @@ def local_intrinsic_dimension(
     _check_threshold(threshold)
     least = 3 if method == "twonn" else 2
     given = as_rows("x", x)
-    rows = _normalized(given)
+    _, (rows,) = normalized(given)
+    rows = namespace(rows).where(are_same(given), 0.0, rows)
     if neighbors is None:
         check_neighbors(n_neighbors, rows.shape[0], least)
     else:
@@ -142,18 +153,6 @@ def local_intrinsic_dimension(
         return estimate
     xp = namespace(rows)
     return xp.where(xp.all(xp.isfinite(given)), estimate, xp.nan)
-
-
-def _normalized(rows: Array) -> Array:
-    """Move rows to their mean and scale them to 1, so that squares do not overflow.
-
-    No estimate depends on either. Rows that differ by rounding alone are all made the same.
-    """
-    xp = namespace(rows)
-    centred = rows - xp.mean(rows, axis=0)
-    extent = xp.max(xp.abs(centred))
-    differ = extent > _ROUNDING * float(xp.finfo(rows.dtype).eps) * xp.max(xp.abs(rows))
-    return xp.where(differ, centred / xp.where(differ, extent, 1.0), 0.0)
 
 
 def _estimate(
@@ -266,7 +265,7 @@ def _fit_ratios(hoods: Array) -> Array:
 def _where_logs(logs: Array, estimate: Array, defined: Array) -> Array:
     """Return an estimate that divides by logarithms (B, k): infinity where these are rounding."""
     xp = namespace(logs)
-    least = _ROUNDING * float(xp.finfo(logs.dtype).eps) * logs.shape[1]
+    least = ROUNDING * float(xp.finfo(logs.dtype).eps) * logs.shape[1]
     estimate = xp.where(xp.sum(logs, axis=1) > least, estimate, xp.inf)
     return xp.where(defined, estimate, 0.0)
 
@@ -301,11 +300,10 @@ def _check_method(method: Any) -> None:
 
 
 def _check_threshold(threshold: Any) -> None:
-    if not 0 <= threshold < 1:
-        raise ValueError(
-            f"threshold must be a share of the largest eigenvalue, at least 0 and less than 1, got "
-            f"{threshold!r}; the usual one is 0.05"
-        )
+    rule = "a share of the largest eigenvalue, above 0 and less than 1"
+    largest = math.nextafter(1, 0)
+    remedy = "the usual one is 0.05"
+    check_number("threshold", threshold, 0, largest, rule, remedy, closed=False)
 
 
 def _check_given(neighbors: Any, rows: Array, least: int) -> None:

@@ -7,14 +7,23 @@ from typing import Any, NamedTuple
 from zetamix_core._arrays import (
     Array,
     cast,
+    default_float,
+    device_of,
     is_jax_tracer,
     kind,
     namespace,
     working_dtype,
 )
 from zetamix_core._checks import check_is_array, check_same_place, check_same_samples, check_samples
-from zetamix_core.drawing import zeta_plan
-from zetamix_core.metrics._samples import as_rows, check_neighbors, check_same_features, evaluated
+from zetamix_core.labels import mix_labels
+from zetamix_core.metrics._samples import (
+    as_rows,
+    check_neighbors,
+    check_number,
+    check_same_features,
+    evaluated,
+    normalized,
+)
 from zetamix_core.metrics.neighbors import gather, nearest_rows, neighbor_sets, take_each
 
 __all__ = [
@@ -37,13 +46,13 @@ class LabelRichness(NamedTuple):
         Entropy in nats.
     effective_classes : array, shape (M,)
         Exponential of the entropy: 1 for a single class, C for all of C classes alike.
-    num_classes : array, shape (M,)
+    classes_above : array, shape (M,)
         Number of classes whose weight is at least `min_weight`.
     """
 
     entropy: Array
     effective_classes: Array
-    num_classes: Array
+    classes_above: Array
 
 
 class LabelCorrectness(NamedTuple):
@@ -77,12 +86,13 @@ def label_richness(labels: Array, *, min_weight: float = 0.01) -> LabelRichness:
     Returns
     -------
     LabelRichness
-        Arrays `entropy`, `effective_classes` and `num_classes`, each of shape (M,).
+        Arrays `entropy`, `effective_classes` and `classes_above`, each of shape (M,).
 
     Raises
     ------
     ValueError
-        If labels are negative, do not add up to 1, or have another shape.
+        If labels are negative, do not add up to 1, or have another shape. Such a label gives NaN in
+        a compiled program of JAX.
     TypeError
         If `labels` is no floating array.
 
@@ -91,21 +101,18 @@ def label_richness(labels: Array, *, min_weight: float = 0.01) -> LabelRichness:
     >>> import numpy as np
     >>> from zetamix_core.metrics import label_richness
     >>> rich = label_richness(np.asarray([[1.0, 0.0, 0.0], [0.5, 0.5, 0.0]]))
-    >>> rich.effective_classes, rich.num_classes
+    >>> rich.effective_classes, rich.classes_above
     (array([1., 2.]), array([1, 2]))
     """
-    if not 0 < min_weight <= 1:
-        raise ValueError(
-            f"min_weight must be above 0 and up to 1, got {min_weight!r}; 0.01 counts classes of "
-            f"one percent or more"
-        )
+    remedy = "0.01 counts classes of one percent or more"
+    check_number("min_weight", min_weight, 0, 1, "above 0 and up to 1", remedy, closed=False)
     labels = as_soft_labels("labels", labels)
     xp = namespace(labels)
     present = labels > 0
     logs = xp.log(xp.where(present, labels, 1.0))
-    entropy = -xp.sum(labels * logs, axis=1)
-    num_classes = xp.sum(cast(labels >= min_weight, xp.int32), axis=1)
-    return LabelRichness(entropy, xp.exp(entropy), num_classes)
+    entropy = 0.0 - xp.sum(labels * logs, axis=1)  # not -0.0
+    classes_above = xp.sum(cast(labels >= min_weight, xp.int32), axis=1)
+    return LabelRichness(entropy, xp.exp(entropy), classes_above)
 
 
 def label_correctness(labels: Array, oracle: Array) -> LabelCorrectness:
@@ -130,7 +137,8 @@ def label_correctness(labels: Array, oracle: Array) -> LabelCorrectness:
     Raises
     ------
     ValueError
-        If the arrays differ in shape, are negative, or do not add up to 1.
+        If the arrays differ in shape, are negative, or do not add up to 1. Such a label has an
+        overlap of NaN in a compiled program of JAX.
     TypeError
         If they are no floating arrays of the same library.
 
@@ -156,7 +164,8 @@ def label_correctness(labels: Array, oracle: Array) -> LabelCorrectness:
         )
     xp = namespace(labels)
     overlap = xp.sum(xp.minimum(labels, cast(oracle, labels.dtype)), axis=1)
-    return LabelCorrectness(overlap, xp.argmax(labels, axis=1) == xp.argmax(oracle, axis=1))
+    same = xp.argmax(labels, axis=1) == xp.argmax(oracle, axis=1)
+    return LabelCorrectness(overlap, same & (overlap == overlap))  # false of NaN, in a program
 
 
 def neighbor_vote(
@@ -192,7 +201,7 @@ def neighbor_vote(
     Returns
     -------
     array, shape (M, C)
-        Shares of the votes.
+        Shares of the votes, in the dtype of soft labels, or the library's default float.
 
     Raises
     ------
@@ -211,10 +220,17 @@ def neighbor_vote(
     """
     rows, labels = as_rows("x", x), class_weights(x, y, num_classes)
     if queries is None:
+        if anchors is not None:
+            raise ValueError(
+                f"anchors are the samples that queries come from, got shape {tuple(anchors.shape)} "
+                f"without queries; leave them out, as no sample votes on itself"
+            )
         check_neighbors(n_neighbors, rows.shape[0])
+        _, (rows,) = normalized(rows)
         return _mean_vote(labels, neighbor_sets(rows, n_neighbors))
     queries = cast(as_rows("queries", queries), rows.dtype)
     check_same_features(rows, queries, "x and queries")
+    _, (rows, queries) = normalized(rows, queries)
     if anchors is None:
         check_neighbors(n_neighbors, rows.shape[0] + 1)
         return _mean_vote(labels, nearest_rows(rows, queries, n_neighbors)[0])
@@ -239,14 +255,22 @@ def _check_anchors(anchors: Any, rows: Array, queries: Array) -> None:
             f"got shape {tuple(anchors.shape)} and dtype {anchors.dtype}; number the samples of x"
         )
     check_same_place(rows, anchors, "x and anchors", "convert anchors")
+    n, xp = rows.shape[0], namespace(anchors)
+    if not is_jax_tracer(anchors) and not bool(xp.all((anchors >= 0) & (anchors < n))):
+        raise ValueError(
+            f"anchors must be numbers of samples, from 0 to {n - 1}, got values from "
+            f"{int(xp.min(anchors))} to {int(xp.max(anchors))}; number the samples of x"
+        )
 
 
 def class_weights(x: Array, y: Array, num_classes: int | None) -> Array:
     """Return labels of samples as soft labels (N, C)."""
     check_same_samples(x, y)
+    y = evaluated(y)
     # Each sample alone, mixed with nothing.
-    alone = zeta_plan(x.shape[0], num_mix=1, like=evaluated(x))
-    return as_soft_labels("y", alone.mix_labels(evaluated(y), num_classes))
+    xp, device = namespace(y), device_of(y)
+    alone = xp.arange(y.shape[0], device=device)[:, None], xp.ones(1, device=device)
+    return as_soft_labels("y", mix_labels(*alone, y, num_classes, default_float(y)))
 
 
 def as_soft_labels(name: str, labels: Any) -> Array:
@@ -265,14 +289,16 @@ def as_soft_labels(name: str, labels: Any) -> Array:
             f"{name} must have shape (M, C), a weight for each of C classes, got shape "
             f"{tuple(labels.shape)}; flatten masks, and leave regression targets out"
         )
-    if not is_jax_tracer(labels):
-        _check_sums(name, labels)
+    xp = namespace(labels)
+    good = xp.all(labels >= 0, axis=1) & (xp.abs(xp.sum(labels, axis=1) - 1) <= _ROUNDING)
+    if is_jax_tracer(labels):
+        return xp.where(good[:, None], labels, xp.nan)
+    _check_sums(name, labels, good)
     return labels
 
 
-def _check_sums(name: str, labels: Array) -> None:
+def _check_sums(name: str, labels: Array, good: Array) -> None:
     xp = namespace(labels)
-    good = xp.all(labels >= 0, axis=1) & (xp.abs(xp.sum(labels, axis=1) - 1) <= _ROUNDING)
     if bool(xp.all(good)):
         return
     bad = int(xp.argmin(cast(good, xp.int8)))

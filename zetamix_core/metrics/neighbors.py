@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from typing import NamedTuple
 
 import numpy as np
 
@@ -16,15 +17,30 @@ from zetamix_core._arrays import (
     is_torch,
     namespace,
 )
-from zetamix_core.metrics._samples import as_rows, blocks, check_neighbors
+from zetamix_core.metrics._samples import as_rows, blocks, check_neighbors, normalized
 
-__all__ = ["nearest_neighbors"]
+__all__ = ["Neighbors", "nearest_neighbors"]
 
 _TREE_FEATURES = 8  # up to which a k-d tree is faster than comparing all with all
 _PRECISE = 0.01  # share of squared norms from which on their difference loses two digits at most
 
 
-def nearest_neighbors(x: Array, *, n_neighbors: int) -> tuple[Array, Array]:
+class Neighbors(NamedTuple):
+    """What `nearest_neighbors` returns.
+
+    Parameters
+    ----------
+    indices : array of int, shape (N, n_neighbors)
+        The neighbours of each sample, the nearest first.
+    distances : array, shape (N, n_neighbors)
+        Their distances.
+    """
+
+    indices: Array
+    distances: Array
+
+
+def nearest_neighbors(x: Array, *, n_neighbors: int) -> Neighbors:
     r"""Find the nearest neighbours of each sample among all others, by Euclidean distance.
 
     .. math:: d(x_i, x_j) = \lVert x_i - x_j \rVert_2
@@ -39,11 +55,10 @@ def nearest_neighbors(x: Array, *, n_neighbors: int) -> tuple[Array, Array]:
 
     Returns
     -------
-    indices : array of int, shape (N, n_neighbors)
-        The neighbours, the nearest first; of samples at the same distance, any.
-    distances : array, shape (N, n_neighbors)
-        Their distances, from differences of features, so that copies are at 0. The dtype is that
-        of `x`, at least 32 bits; integers give the library's default float.
+    Neighbors
+        `indices` (N, n_neighbors), the nearest first, of samples at the same distance any; and
+        `distances` (N, n_neighbors), 0 for copies. Their dtype is that of `x`, at least 32 bits;
+        integers give the library's default float.
 
     Raises
     ------
@@ -67,9 +82,11 @@ def nearest_neighbors(x: Array, *, n_neighbors: int) -> tuple[Array, Array]:
     >>> indices[:, 0], distances[:, 0]
     (array([1, 0, 1]), array([1., 1., 2.]))
     """
-    rows = as_rows("x", x)
-    check_neighbors(n_neighbors, rows.shape[0])
-    return nearest_others(rows, n_neighbors)
+    given = as_rows("x", x)
+    check_neighbors(n_neighbors, given.shape[0])
+    scale, (rows,) = normalized(given)
+    indices, distances = nearest_others(rows, n_neighbors)
+    return Neighbors(indices, distances * scale)
 
 
 # --- searches of rows among rows ------------------------------------------------------------------
@@ -124,11 +141,10 @@ def are_precise(squares: Array, norms: Array) -> bool:
 def _search_all(rows: Array, queries: Array, n_neighbors: int, *, own: bool) -> tuple[Array, Array]:
     """Compare all queries with all rows; if these are their `own`, none with itself.
 
-    Returned are the indices (M, k) of the nearest rows, in any order, and their squared distances.
+    Rows should be near the origin. Returned are the indices (M, k) of the nearest rows, in any
+    order, and their squared distances.
     """
     xp = namespace(rows)
-    mean = xp.mean(rows, axis=0)
-    rows, queries = rows - mean, queries - mean
     norms, query_norms = squared_norms(rows), squared_norms(queries)
     places = xp.arange(rows.shape[0], device=device_of(rows))
     found = []

@@ -6,7 +6,15 @@ import math
 from typing import NamedTuple
 
 from zetamix_core._arrays import Array, cast, device_of, namespace
-from zetamix_core.metrics._samples import as_rows, blocks, check_neighbors, check_same_features
+from zetamix_core.metrics._samples import (
+    are_same,
+    as_rows,
+    blocks,
+    check_neighbors,
+    check_same_features,
+    normalized,
+    widened,
+)
 from zetamix_core.metrics.neighbors import nearest_others, nearest_rows, squared_norms
 
 __all__ = ["RealismDiversity", "displacement", "nearest_distance", "realism_diversity"]
@@ -75,10 +83,12 @@ def realism_diversity(real: Array, synthetic: Array, *, n_neighbors: int = 5) ->
 
     Notes
     -----
-    All four are 1 where the synthetic samples are the real ones, each once and without copies among
-    them. A sample at the very border of a ball is outside; so is, within the precision of the
-    products of matrices that give the distances, one that is almost there. Of more than k copies,
-    the balls have radius 0, and nothing is in them.
+    All four are 1 where the synthetic samples are the real ones, if no two distances are equal: a
+    sample at the very border of a ball is outside, and so is one that the rounding of distances
+    cannot tell from it. Of more than k copies, the balls have radius 0, and nothing is in them.
+    Distances are computed in double precision, but not in JAX without its 64-bit mode, where radii
+    below about 1e-3 of the spread of the data are lost in rounding. Results are Python numbers, so
+    that it can't be part of a compiled program.
 
     References
     ----------
@@ -100,9 +110,8 @@ def realism_diversity(real: Array, synthetic: Array, *, n_neighbors: int = 5) ->
     check_same_features(real, synthetic, "real and synthetic")
     check_neighbors(n_neighbors, min(real.shape[0], synthetic.shape[0]))
     xp = namespace(real)
-    synthetic = cast(synthetic, real.dtype)
-    mean = xp.mean(real, axis=0)
-    real, synthetic = real - mean, synthetic - mean
+    # In double precision: neighbours may be far closer to each other than to the mean.
+    _, (real, synthetic) = normalized(widened(real), widened(cast(synthetic, real.dtype)))
     real_norms, norms = squared_norms(real), squared_norms(synthetic)
     rounding = _ROUNDING * float(xp.finfo(real.dtype).eps)
     around_real = _squared_radii(real, n_neighbors) - rounding * real_norms
@@ -160,8 +169,8 @@ def nearest_distance(real: Array, synthetic: Array) -> Array:
     """
     real, synthetic = as_rows("real", real), as_rows("synthetic", synthetic)
     check_same_features(real, synthetic, "real and synthetic")
-    synthetic = cast(synthetic, real.dtype)
-    return nearest_rows(real, synthetic, 1)[1][:, 0]
+    scale, (real, synthetic) = normalized(real, cast(synthetic, real.dtype))
+    return nearest_rows(real, synthetic, 1)[1][:, 0] * scale
 
 
 def displacement(x: Array, mixed: Array) -> float:
@@ -211,17 +220,21 @@ def displacement(x: Array, mixed: Array) -> float:
     if x.shape[0] < 2:
         raise ValueError("x must have two samples or more to vary, got one; pass the whole data")
     xp = namespace(x)
-    own = xp.arange(mixed.shape[0], device=device_of(x)) % x.shape[0]
-    return in_units_of_spread(squared_norms(cast(mixed, x.dtype) - xp.take(x, own, axis=0)), x)
-
-
-def in_units_of_spread(squares: Array, rows: Array) -> float:
-    """Return the root mean square of distances, given squared, over the root total variance."""
-    xp = namespace(rows)
-    step = math.sqrt(float(xp.mean(squares)))
-    size = math.sqrt(float(xp.mean(squared_norms(rows))))
-    if step <= _ROUNDING * float(xp.finfo(rows.dtype).eps) * size:
+    mixed = cast(mixed, x.dtype)
+    own = xp.take(x, xp.arange(mixed.shape[0], device=device_of(x)) % x.shape[0], axis=0)
+    if bool(are_same(xp.stack([mixed, own]))):
         return 0.0  # rather than a quotient of rounding errors
+    scale, (rows,) = normalized(x)
+    steps = (mixed / scale) - (own / scale)
+    return in_units_of_spread(xp.sqrt(squared_norms(steps)), rows)
+
+
+def in_units_of_spread(distances: Array, rows: Array) -> float:
+    """Return the root mean square of distances over the root total variance."""
+    xp = namespace(rows)
+    step = math.sqrt(float(xp.mean(distances * distances)))
+    if step == 0:
+        return 0.0
     spread = math.sqrt(float(xp.sum(xp.var(rows, axis=0, correction=1))))
     return step / spread if spread else math.inf
 

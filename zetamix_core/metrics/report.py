@@ -7,10 +7,25 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from zetamix_core._arrays import Array, cast, default_float, device_of, kind, namespace
+from zetamix_core._arrays import (
+    Array,
+    cast,
+    default_float,
+    device_of,
+    is_array,
+    is_whole_number,
+    kind,
+    namespace,
+)
 from zetamix_core._checks import check_count, check_gamma
 from zetamix_core.metrics._methods import MIXUP, ORIGINALS, Method, epoch_plan, zeta
-from zetamix_core.metrics._samples import as_rows, check_neighbors
+from zetamix_core.metrics._samples import (
+    are_same,
+    as_rows,
+    check_neighbors,
+    check_number,
+    normalized,
+)
 from zetamix_core.metrics.dimension import local_intrinsic_dimension
 from zetamix_core.metrics.labels import (
     class_weights,
@@ -30,6 +45,8 @@ __all__ = ["GammaReport", "MixMeasures", "gamma_report"]
 Progress = Callable[[Sequence[Any]], Iterable[Any]]
 
 _GAMMAS = (1.0, 1.4, 1.8, 2.0, 2.4, 2.8, 3.2, 4.0, 5.0, 6.0)
+_ROUNDING = 1e-12
+_COMPARED = ("dimension", "precision", "recall")
 _CLOSE, _VOTERS = 5, 10  # neighbours of realism and of the vote, if there are so many samples
 
 
@@ -55,7 +72,7 @@ class MixMeasures(NamedTuple):
         Entropy of the labels in nats; None without labels, as are those below.
     effective_classes : float or None
         Effective number of classes in a label.
-    num_classes : float or None
+    classes_above : float or None
         Number of classes that have one percent of a label or more.
     overlap : float or None
         Weight that a label and the oracle give to the same classes.
@@ -74,7 +91,7 @@ class MixMeasures(NamedTuple):
     coverage: float
     entropy: float | None = None
     effective_classes: float | None = None
-    num_classes: float | None = None
+    classes_above: float | None = None
     overlap: float | None = None
     same_class: float | None = None
 
@@ -174,7 +191,7 @@ def gamma_report(
     num_classes : int, optional
         Number of classes; required for integer labels.
     n_neighbors : int, default 128
-        Number of neighbours for the dimension, less than N.
+        Number of neighbours for the dimension, at least 2 and less than N.
     method : str, default "lpca"
         Estimator of the dimension; see `local_intrinsic_dimension`.
     tolerance : float, default 0.1
@@ -207,8 +224,9 @@ def gamma_report(
 
     Notes
     -----
-    mixup draws λ uniformly, one for each sample. Time grows with the square of the number of
-    samples; a few thousand, drawn at random, tell enough.
+    Precision and recall look at 5 neighbours. mixup draws λ uniformly, one for each sample. Time
+    grows with the square of the number of samples, and that of the dimension with their features; a
+    few thousand samples, drawn at random, tell enough.
 
     References
     ----------
@@ -221,11 +239,11 @@ def gamma_report(
     >>> from zetamix_core.metrics import gamma_report
     >>> angle = np.linspace(0, 6 * np.pi, 2000)
     >>> helix = np.stack([np.cos(angle), np.sin(angle), angle / 10], axis=1)
-    >>> report = gamma_report(helix, gammas=(2.0, 6.0), n_neighbors=32)
+    >>> report = gamma_report(helix, gammas=(2.0, 6.0, 8.0), n_neighbors=32)
     >>> [round(row.dimension, 1) for row in report.rows]
-    [1.0, 3.0, 3.0, 1.0]
+    [1.0, 3.0, 3.0, 1.0, 1.0]
     >>> report.suggested_gamma
-    6.0
+    8.0
     """
     comparison = Comparison(
         x,
@@ -247,7 +265,7 @@ def gamma_report(
         reason,
         num_samples=comparison.num_samples,
         batch_size=batch_size,
-        num_mix=num_mix or min(batch_size, comparison.num_samples),
+        num_mix=min(num_mix or batch_size, comparison.num_samples),
         n_neighbors=n_neighbors,
         tolerance=tolerance,
     )
@@ -270,13 +288,15 @@ class Comparison:
     ) -> None:
         self.rows = as_rows("x", x)
         self.num_samples: int = self.rows.shape[0]
-        check_neighbors(n_neighbors, self.num_samples, 3)
+        check_neighbors(n_neighbors, self.num_samples, 3 if method == "twonn" else 2)
+        _, (rows,) = normalized(self.rows)
+        self.rows = namespace(rows).where(are_same(self.rows), 0.0, rows)
         self.labels = None if y is None else class_weights(x, y, num_classes)
         self.shape = tuple(x.shape[1:])
-        self.oracle = oracle
+        self.oracle = _check_oracle(oracle, y)
         self.batch_size = check_count("batch_size", batch_size)
         self.n_neighbors, self.estimator = n_neighbors, method
-        self.key = (seed,)
+        self.key = (_check_seed(seed),)
 
     def measure(self, method: Method) -> MixMeasures:
         """Mix an epoch, and measure what comes out."""
@@ -291,7 +311,7 @@ class Comparison:
             None if method is ORIGINALS else method.gamma,
             _mean(dimension),
             displacement(rows, mixed),
-            in_units_of_spread(nearest_distance(rows, mixed) ** 2, rows),
+            in_units_of_spread(nearest_distance(rows, mixed), rows),
             *realism_diversity(rows, mixed, n_neighbors=min(_CLOSE, n - 1)),
         )
         if self.labels is None:
@@ -316,20 +336,28 @@ class Comparison:
 def _suggest(rows: Sequence[MixMeasures], tolerance: float) -> tuple[float | None, str]:
     """Return the smallest γ from which on the mixed samples are like the originals, and why."""
     original, mixup, *mixed = rows
+    blind = [name for name in _COMPARED if not 0 < getattr(original, name) < math.inf]
+    if blind:
+        said = " and ".join(f"{name} {getattr(original, name):g}" for name in blind)
+        return None, (
+            f"No γ is suggested: the originals have {said}, to which nothing can be compared. They "
+            f"may be copies of each other, or all equally far apart."
+        )
     failed = [_failed(row, original, tolerance) for row in mixed]
     near = f"within {100 * tolerance:g} %"
     if failed[-1]:
         return None, (
-            f"No γ is suggested: even at the largest, {mixed[-1].gamma:g}, {failed[-1]} not {near} "
-            f"of the originals'. Try a larger γ."
+            f"No γ is suggested: even at the largest, {mixed[-1].gamma:.12g}, {failed[-1]} not "
+            f"{near} of the originals'. Try a larger γ."
         )
     first = len(failed)
     while first and not failed[first - 1]:
         first -= 1
     row = mixed[first]
-    why = f"; below it, {failed[first - 1]} not" if first else ", and the smallest of all"
+    below = f"; at {mixed[first - 1].gamma:.12g}, {failed[first - 1]} not" if first else ""
+    why = below or ", and the smallest of all"
     return row.gamma, (
-        f"Suggested is γ = {row.gamma:g}, the smallest of those tried from which on intrinsic "
+        f"Suggested is γ = {row.gamma:.12g}, the smallest of those tried from which on intrinsic "
         f"dimension, precision and recall stay {near} of the originals'{why}. The dimension is "
         f"{row.dimension:.3g} there, that of the originals {original.dimension:.3g}, and with "
         f"mixup it is {mixup.dimension:.3g}."
@@ -340,8 +368,8 @@ def _failed(row: MixMeasures, original: MixMeasures, tolerance: float) -> str:
     """Return the measures that are off by more than the tolerance, in words."""
     off = [
         f"{name} {getattr(row, name):.3g}"
-        for name in ("dimension", "precision", "recall")
-        if abs(getattr(row, name) - getattr(original, name)) > tolerance * getattr(original, name)
+        for name in _COMPARED
+        if abs(getattr(row, name) / getattr(original, name) - 1) > tolerance + _ROUNDING
     ]
     return " and ".join(off) + (" are" if len(off) > 1 else " is") if off else ""
 
@@ -362,15 +390,34 @@ def _methods(gammas: Sequence[float], num_mix: int | None, batch_size: int) -> l
             f"num_mix must be between 1 and batch_size, got num_mix={num_mix} for batches of "
             f"{batch_size}; pass a larger batch_size, or None for whole batches"
         )
-    grid = sorted({check_gamma(gamma) for gamma in gammas})
+    if not isinstance(gammas, Iterable):
+        raise TypeError(f"gammas must be a sequence of numbers, got {gammas!r}; pass ({gammas},)")
+    numbers = [check_gamma(gamma) for gamma in gammas]
+    if any(is_array(gamma) for gamma in numbers):
+        raise TypeError(f"gammas must be numbers, got {gammas!r}; convert them by float()")
+    grid = sorted(set(numbers))
     if not grid:
         raise ValueError("gammas must name one γ at least, got none; leave them out for the usual")
     return [ORIGINALS, MIXUP, *(zeta(gamma, num_mix) for gamma in grid)]
 
 
-def _check_tolerance(tolerance: Any) -> None:
-    if not 0 <= tolerance < math.inf:
-        raise ValueError(
-            f"tolerance must be a relative deviation of 0 or more, got {tolerance!r}; 0.1 allows "
-            f"ten percent"
+def _check_oracle(oracle: Any, y: Array | None) -> Callable[[Array], Array] | None:
+    if oracle is not None and (y is None or not callable(oracle)):
+        what = "without y, whose labels it would judge" if y is None else repr(oracle)
+        raise TypeError(
+            f"oracle must be a function that judges the labels y, got one {what}; pass for "
+            f"instance the predict_proba of a classifier, and y"
         )
+    return oracle  # type: ignore[no-any-return]
+
+
+def _check_seed(seed: Any) -> int:
+    if not is_whole_number(seed) or seed < 0:
+        raise TypeError(f"seed must be a whole number >= 0, got {seed!r}; pass an int")
+    return int(seed)
+
+
+def _check_tolerance(tolerance: Any) -> None:
+    rule, remedy = "a relative deviation of 0 or more", "0.1 allows ten percent"
+    largest = math.nextafter(math.inf, 0)
+    check_number("tolerance", tolerance, 0, largest, rule, remedy, closed=True)

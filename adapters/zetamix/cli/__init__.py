@@ -55,7 +55,8 @@ def _run(args: Sequence[str] | None) -> int:
 
     try:
         # The commands return nothing; an early exit, as from --help, returns its code.
-        return int(app.main(args, prog_name="zetamix", standalone_mode=False) or 0)
+        words = list(sys.argv[1:] if args is None else args)
+        return int(app.main(words, prog_name="zetamix", standalone_mode=False, obj=words) or 0)
     except click.Abort:  # what click makes of Ctrl-C
         return _INTERRUPTED
     except click.ClickException as error:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import shlex
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -104,7 +105,7 @@ class _Numbers(click.ParamType):
         except ValueError:
             numbers = ()
         if len(numbers) not in self.counts:
-            few = f"{self.counts[0]} to {self.counts[-1]} " if len(self.counts) < 10 else ""
+            few = f"{self.counts[0]} to {self.counts[-1]} "
             what = "whole numbers" if self.kind is int else "numbers"
             self.fail(f"{value!r} is not {few}{what} with commas between them.", param, ctx)
         return numbers
@@ -146,12 +147,17 @@ class _Numbers(click.ParamType):
 @click.option(
     "--gammas",
     metavar="γ,γ,…",
-    type=_Numbers(float, range(1, 100)),
+    type=_Numbers(float, range(1, 17)),
     help="Places of the slider.  [default: 1 to 6]",
 )
 @click.option("--num-mix", metavar="T", type=int, help="Samples in a mixture.  [default: all]")
 @click.option(
-    "--batch-size", metavar="N", default=32, show_default=True, type=int, help="Samples in a batch."
+    "--batch-size",
+    metavar="N",
+    default=32,
+    show_default=True,
+    type=click.IntRange(min=2),
+    help="Samples in a batch.",
 )
 @click.option(
     "--neighbors",
@@ -167,7 +173,7 @@ class _Numbers(click.ParamType):
     default=0.1,
     show_default=True,
     type=float,
-    help="How far the dimension may be off at the suggested γ.",
+    help="How far dimension, precision and recall may be off at the suggested γ.",
 )
 @click.option(
     "--seed",
@@ -177,21 +183,26 @@ class _Numbers(click.ParamType):
     type=click.IntRange(0, 2**32 - 1),
     help="Same seed, same page.",
 )
-def report(file: Path | None, output: Path, **options: Any) -> None:
+@click.pass_obj
+def report(words: list[str], /, file: Path | None, output: Path, **options: Any) -> None:
     """Show what ζ-mixup makes of your data, and suggest a γ.
 
-    DATA.npz has samples and, if it may be, labels; without it, the digits of scikit-learn are
-    taken. Written is one page for any browser, with a slider for γ.
+    DATA.npz has arrays of samples and, optionally, of labels; without a file, the digits of
+    scikit-learn are taken. Written is one page for any browser, with a slider for γ.
 
     \b
     Examples:
       zetamix report
       zetamix report data.npz -o report.html --num-mix 8
     """  # noqa: D301
+    if not output.parent.is_dir():
+        raise click.UsageError(f"{output.parent} is no directory to write {output.name} to.")
+
     from zetamix.cli.report import write_report
 
+    command = shlex.join(["zetamix", *words])
     with _progress() as progress, _as_bad_input():
-        found = write_report(file, output, track=progress.track, **options)
+        found = write_report(file, output, command, track=progress.track, **options)
     console = _console()
     console.print(str(found), soft_wrap=True)
     console.print(f"\nWritten: {output}", soft_wrap=True)

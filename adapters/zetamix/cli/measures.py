@@ -40,8 +40,8 @@ def measure(data: Dataset, method: Method, key: Key, *, epochs: int) -> Measures
     """Mix a data set with classes for some epochs and measure all outputs."""
     outputs = list(mixtures(data, method, key, epochs=epochs))
     originals = data.points.reshape(len(data), -1)
-    own = np.concatenate([_squared_steps(mixture, mixture.batch.points) for mixture in outputs])
-    near = np.concatenate([_squared_steps(mixture, _heaviest(mixture)) for mixture in outputs])
+    own = np.concatenate([_steps(mixture, mixture.batch.points) for mixture in outputs])
+    near = np.concatenate([_steps(mixture, _heaviest(mixture)) for mixture in outputs])
     labels = np.concatenate([mixture.labels for mixture in outputs])
     weights = np.concatenate([mixture.weights for mixture in outputs])
     return Measures(
@@ -52,10 +52,10 @@ def measure(data: Dataset, method: Method, key: Key, *, epochs: int) -> Measures
     )
 
 
-def _squared_steps(mixture: Mixture, points: np.ndarray) -> np.ndarray:
-    """Return the squared distance from each point to the output."""
+def _steps(mixture: Mixture, points: np.ndarray) -> np.ndarray:
+    """Return the distance from each point to the output."""
     steps = (mixture.points - points).reshape(len(points), -1)
-    return np.asarray(np.vecdot(steps, steps))
+    return np.asarray(np.linalg.norm(steps, axis=1))
 
 
 def _heaviest(mixture: Mixture) -> np.ndarray:

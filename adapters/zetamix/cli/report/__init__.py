@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import shlex
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
@@ -18,21 +17,22 @@ __all__ = ["write_report"]
 def write_report(
     file: Path | None,
     output: Path,
+    command: str,
     *,
     track: Callable[..., Iterable[Any]],
-    x_name: str | None = None,
-    y_name: str | None = None,
-    labelled: bool = True,
-    image_shape: Sequence[int] | None = None,
-    max_samples: int = 2000,
-    gammas: Sequence[float] | None = None,
-    num_mix: int | None = None,
-    batch_size: int = 32,
-    neighbors: int = 128,
-    tolerance: float = 0.1,
-    seed: int = 0,
+    x_name: str | None,
+    y_name: str | None,
+    labelled: bool,
+    image_shape: Sequence[int] | None,
+    max_samples: int,
+    gammas: Sequence[float] | None,
+    num_mix: int | None,
+    batch_size: int,
+    neighbors: int,
+    tolerance: float,
+    seed: int,
 ) -> metrics.GammaReport:
-    """Measure the samples of a file, or the digits, and write the page."""
+    """Measure the samples of a file, or the digits, and write the page, which shows the command."""
     if file is None:
         data = embedded_digits()
     else:
@@ -56,31 +56,10 @@ def write_report(
         seed=seed,
         progress=functools.partial(track, description="measuring"),
     )
-    options = {
-        "--x": x_name,
-        "--y": y_name,
-        "--no-labels": not labelled,
-        "--image-shape": image_shape,
-        "--max-samples": max_samples if max_samples != 2000 else None,
-        "--gammas": gammas,
-        "--num-mix": num_mix,
-        "--batch-size": batch_size if batch_size != 32 else None,
-        "--neighbors": neighbors if neighbors != 128 else None,
-        "--tolerance": tolerance if tolerance != 0.1 else None,
-        "--seed": seed,
-    }
-    page = render(data, report, (seed,), _command(file, output, options))
-    output.write_text(page, encoding="utf-8")
+    page = render(data, report, (seed,), command)
+    try:
+        output.write_text(page, encoding="utf-8")
+    except OSError as error:
+        error.filename = str(output)  # a full disk does not tell whose
+        raise
     return report
-
-
-def _command(file: Path | None, output: Path, options: dict[str, Any]) -> str:
-    words = ["zetamix", "report", *([] if file is None else [str(file)]), "-o", str(output)]
-    for name, value in options.items():
-        if value is True:
-            words.append(name)
-        elif isinstance(value, Sequence) and not isinstance(value, str):
-            words += [name, ",".join(f"{each:g}" for each in value)]
-        elif value is not None and value is not False:
-            words += [name, str(value)]
-    return shlex.join(words)

@@ -45,17 +45,17 @@ class Chart:
     note: str
 
 
-def draw_charts(report: metrics.GammaReport) -> list[Chart]:
-    """Draw all charts that the report has numbers for."""
+def draw_charts(report: metrics.GammaReport, start: int) -> list[Chart]:
+    """Draw all charts that the report has numbers for, with the slider at its start."""
     with matplotlib.style.context(["default", _RC]):
         return [
-            Chart(title, _as_svg(draw, report, title), note)
+            Chart(title, _as_svg(draw, report, title, start), note)
             for title, note, draw in _CHARTS
             if draw is not _labels or report.originals.overlap is not None
         ]
 
 
-def _as_svg(draw: _Draw, report: metrics.GammaReport, title: str) -> str:
+def _as_svg(draw: _Draw, report: metrics.GammaReport, title: str, start: int) -> str:
     figure = Figure(figsize=(4.6, 3.2))
     draw(figure.add_axes((0.16, 0.16, 0.81, 0.8)), report)
     buffer = io.StringIO()
@@ -66,7 +66,12 @@ def _as_svg(draw: _Draw, report: metrics.GammaReport, title: str) -> str:
     svg = svg[svg.index("<svg") :]
     for colour, name in _VARIABLES.items():
         svg = re.sub(re.escape(colour), f"var(--{name})", svg, flags=re.IGNORECASE)
-    return re.sub(r'id="frame-\d+-(\d+)"', r'data-frame="\1"', svg)
+    svg = svg.replace("<svg", f'<svg role="img" aria-label="{title}"', 1)
+
+    def mark(found: re.Match[str]) -> str:
+        return f'data-frame="{found[1]}"' + ("" if int(found[1]) == start else ' hidden=""')
+
+    return re.sub(r'id="frame-\d+-(\d+)"', mark, svg)
 
 
 # --- charts ---------------------------------------------------------------------------------------
@@ -79,7 +84,7 @@ def _dimension(axes: Any, report: metrics.GammaReport) -> None:
     axes.axhline(original, color=GREY, linewidth=1.5)
     _mixup_line(axes, report.rows[1].dimension, "mixup")
     _over_gamma(axes, report, "dimension", BLUE)
-    _note(axes, _gammas(report)[-1], original, f"originals ± {100 * report.tolerance:g} %", GREY)
+    _note(axes, _gammas(report)[-1], low, f"originals ± {100 * report.tolerance:g} %", GREY)
     axes.set_ylim(0, 1.1 * max(axes.get_ylim()[1], high))
     axes.set_ylabel("intrinsic dimension")
 

@@ -20,6 +20,7 @@ _X_NAMES = ("x", "x_train", "X", "X_train", "images", "data", "features")
 _Y_NAMES = ("y", "y_train", "Y", "Y_train", "labels", "target", "targets")
 _CHANNELS = (1, 3, 4)
 _SMALLEST_SIDE = 4  # of what is taken for an image unasked
+_DARK = 127  # bytes that go no further have a range of their own
 _MOST_CLASSES = 1000  # more distinct labels are taken for numbers to predict
 
 
@@ -88,10 +89,21 @@ def read_samples(
     if total > max_samples:
         chosen = np.sort(random_order(total, key)[:max_samples])
         x, labels = x[chosen], None if labels is None else labels[chosen]
-    span = (0.0, 255.0) if x.dtype == np.uint8 else (float(np.min(x)), float(np.max(x)))
-    if x.dtype != np.float64:
-        x = x.astype(np.float32)  # enough to measure by, and twice as fast
+    span = _span(x)
+    if x.dtype.itemsize <= 2:
+        x = x.astype(np.float32)  # which holds them exactly, and is twice as fast as float64
     return Samples(file.stem, _as_images(x, image_shape), labels, classes, span, total)
+
+
+def _span(x: np.ndarray) -> tuple[float, float]:
+    """Return the values to show as black and as white, of which few samples are beyond."""
+    if x.dtype == np.uint8 and np.max(x) > _DARK:
+        return 0.0, 255.0
+    shown = x.astype(np.float64)
+    low, high = np.nanquantile(shown, (0.001, 0.999))
+    if not low < high:
+        low, high = np.nanmin(shown), np.nanmax(shown)
+    return float(low), float(high)
 
 
 # --- the file -------------------------------------------------------------------------------------
@@ -104,9 +116,7 @@ def _read(
         try:
             arrays = np.load(stream, allow_pickle=False)
         except (ValueError, EOFError, zipfile.BadZipFile) as error:
-            raise ValueError(
-                f"{file} is no .npz file of NumPy ({error}); see numpy.savez"
-            ) from error
+            raise ValueError(f"{file} is no .npz file of NumPy; make one by numpy.savez") from error
         if not isinstance(arrays, np.lib.npyio.NpzFile):
             raise ValueError(f"{file} holds a single array; save samples and labels by numpy.savez")
         x = _named(arrays, file, "x", x_name, _X_NAMES)
@@ -128,7 +138,7 @@ def _named(
         if name in arrays:
             try:
                 return np.asarray(arrays[name])
-            except (ValueError, zipfile.BadZipFile) as error:
+            except Exception as error:  # broken files raise whatever they may
                 raise ValueError(
                     f"the array {name!r} of {file}, for {what}, can't be read ({error}); save "
                     f"numbers, not Python objects"
@@ -137,10 +147,10 @@ def _named(
 
 
 def _check_samples(x: np.ndarray, y: np.ndarray | None) -> None:
-    if x.ndim < 1 or x.size == 0 or not (np.issubdtype(x.dtype, np.number) or x.dtype == np.bool):
+    if x.ndim < 1 or x.size == 0 or x.dtype.kind not in "biuf":
         raise ValueError(
-            f"samples must be numbers along a first axis, got shape {x.shape} and dtype {x.dtype}; "
-            f"name another array with --x"
+            f"samples must be real numbers along a first axis, got shape {x.shape} and dtype "
+            f"{x.dtype}; name another array with --x"
         )
     if y is not None and (y.ndim < 1 or len(y) != len(x)):
         raise ValueError(
@@ -154,7 +164,12 @@ def _check_samples(x: np.ndarray, y: np.ndarray | None) -> None:
 
 def _as_labels(y: np.ndarray, names: np.ndarray | None) -> tuple[np.ndarray, tuple[str, ...]]:
     """Return labels as weights of classes, and the names of the classes."""
-    if y.ndim == 2 and y.shape[1] > 1:
+    if y.dtype.kind not in "biufUS" or (y.dtype.kind == "f" and not np.isfinite(y).all()):
+        raise ValueError(
+            f"labels must be words or finite real numbers, got dtype {y.dtype}; name others with "
+            f"--y, or leave labels out with --no-labels"
+        )
+    if y.ndim == 2 and y.shape[1] > 1 and y.dtype.kind in "biuf":
         return y.astype(np.float64), _names(names, list(map(str, range(y.shape[1]))))
     y = y.reshape(len(y), -1)
     if y.shape[1] != 1 or (np.issubdtype(y.dtype, np.inexact) and np.any(y != np.rint(y))):
@@ -169,7 +184,7 @@ def _as_labels(y: np.ndarray, names: np.ndarray | None) -> tuple[np.ndarray, tup
             f"leave labels out with --no-labels"
         )
     found = [f"{name:g}" if isinstance(name, np.floating) else str(name) for name in classes]
-    if names is not None and np.issubdtype(classes.dtype, np.number):
+    if names is not None and names.ndim == 1 and np.issubdtype(classes.dtype, np.number):
         # Classes that no sample has keep their names from those that come after them.
         found = [str(names[int(c)]) if 0 <= c < names.size else str(c) for c in classes]
     return np.eye(len(classes))[which], tuple(found)
@@ -186,12 +201,13 @@ def _names(given: np.ndarray | None, default: list[str]) -> tuple[str, ...]:
 def _as_images(x: np.ndarray, shape: Sequence[int] | None) -> np.ndarray:
     """Return samples as (N, height, width, channels) if they are images, else as (N, D)."""
     if shape is not None:
-        if math.prod(shape) * len(x) != x.size:
+        height, width, channels = (*shape, 1)[:3]
+        if min(shape) < 1 or math.prod(shape) * len(x) != x.size or channels not in _CHANNELS:
             raise ValueError(
-                f"--image-shape {','.join(map(str, shape))} must have as many numbers as a sample, "
-                f"which has shape {x.shape[1:]}"
+                f"--image-shape {','.join(map(str, shape))} must be height, width and 1, 3 or 4 "
+                f"channels, with as many numbers as a sample, which has shape {x.shape[1:]}"
             )
-        return x.reshape(len(x), *shape, *(1,) * (3 - len(shape)))
+        return x.reshape(len(x), height, width, channels)
     if x.ndim == 3 and min(x.shape[1:]) >= _SMALLEST_SIDE:
         return x[..., None]
     if x.ndim == 4 and x.shape[3] in _CHANNELS and min(x.shape[1:3]) >= _SMALLEST_SIDE:

@@ -25,7 +25,7 @@ _COLUMNS: dict[str, Callable[[metrics.MixMeasures], tuple[Any, str]]] = {
     "recall": lambda row: (row.recall, ".3f"),
     "coverage": lambda row: (row.coverage, ".3f"),
     "classes": lambda row: (row.effective_classes, ".2f"),
-    "over 1 %": lambda row: (row.num_classes, ".2f"),
+    "over 1 %": lambda row: (row.classes_above, ".2f"),
     "overlap": lambda row: (row.overlap, ".3f"),
     "same class": lambda row: (row.same_class, ".3f"),
 }
@@ -47,11 +47,11 @@ def render(data: Samples, report: metrics.GammaReport, key: Key, command: str) -
         zetas=zetas,
         start=start,
         hidden=lambda place: Markup("") if place == start else Markup(" hidden"),
-        names=[f"γ = {row.gamma:g}" for row in zetas],
+        names=[f"γ = {row.gamma:.12g}" for row in zetas],
         facts=[_facts(row, report) for row in zetas],
         description=_describe(data, report),
         methods=_methods(report),
-        charts=draw_charts(report),
+        charts=draw_charts(report, start),
         command=command,
         version=__version__,
         **_table(report),
@@ -123,7 +123,8 @@ def _methods(report: metrics.GammaReport) -> list[tuple[str, str]]:
         ),
         (
             "precision, recall, density, coverage",
-            "Against the originals, with balls up to the fifth nearest neighbour.",
+            "Against the originals, with balls up to the fifth nearest neighbour, if there are so "
+            "many.",
         ),
     ]
     if report.originals.overlap is None:
@@ -138,9 +139,9 @@ def _methods(report: metrics.GammaReport) -> list[tuple[str, str]]:
         ),
         (
             "overlap, same class",
-            f"Agreement of the label with an oracle, the vote of the ten nearest originals, among "
-            f"which the sample's own has none: weight on the same classes; whether the largest is "
-            f"the same. On the originals the oracle itself is off by {100 * error:.1f} % of the "
-            f"weight.",
+            f"Agreement of the label with an oracle, the vote of the ten nearest originals (all, "
+            f"of fewer), among which the sample's own has none: weight on the same classes; "
+            f"whether the largest is the same. On the originals the oracle itself is off by "
+            f"{100 * error:.1f} % of the weight.",
         ),
     ]
