@@ -285,11 +285,14 @@ def measure_large(shape: tuple[int, int]) -> dict[str, Any]:
 
 
 def judge(rows: Sequence[Mapping[str, Any]]) -> list[Verdict]:
-    return [
-        Verdict("time of lpca over scikit-dimension's", _name(row), 1 / row["ratio"], row["bound"])
-        for row in rows
-        if row["method"] == "lpca"
-    ]
+    found = []
+    for row in rows:
+        name = f"{_name(row)}, {row['method']}"
+        found.append(Verdict("points whose estimates differ", name, row["differ"], 0))
+        if row["method"] == "lpca":
+            time = "time over scikit-dimension's"
+            found.append(Verdict(time, name, 1 / row["ratio"], row["bound"]))
+    return found
 
 
 def judge_large(large: Mapping[str, Any]) -> Iterator[Verdict]:

@@ -213,7 +213,7 @@ def labels(sources: Sequence[Source], outcomes: Sequence[Outcome]) -> Figure:
         MIXUP_EACH: {**_POINT, "markerfacecolor": "white"},
     }
     legend["the oracle on the originals"] = _LEVELS["originals"]
-    title = "As γ grows, labels become right, but less rich"
+    title = "What labels tell, against how far an oracle agrees"
     figure, panels = _start(title, len(sources), 1, legend)
     for number, (source, (axes,)) in enumerate(zip(sources, panels, strict=True)):
         here = _of(source, outcomes)
@@ -252,7 +252,7 @@ def _name_points(axes: Any, outcomes: Sequence[Outcome]) -> None:
             axes.annotate(f"γ = {outcome.gamma:g}", point, (0, -11), ha="right", va="top", **look)
         elif outcome.gamma in (GAMMA, 4.0):
             axes.annotate(f"γ = {outcome.gamma:g}", point, (8, 4), **look)
-    axes.margins(y=0.12)
+    axes.margins(y=0.2)
 
 
 def _of(source: Source, outcomes: Sequence[Outcome]) -> dict[str, Outcome]:
@@ -284,13 +284,14 @@ def _ends(each: Interval) -> tuple[float, float, float]:
 def _start(title: str, count: int, rows: int, legend: _Legend) -> tuple[Figure, list[list[Any]]]:
     """Start a slide with panels of data sets, four in a row, each of so many rows itself."""
     columns, lines = min(count, 4), math.ceil(count / 4)
-    height = 7.5 if lines == 1 else 1.9 + lines * (3.4 if rows == 1 else 5)
+    height = 7.5 if lines == 1 else 1.9 + lines * (4.2 if rows == 1 else 5)
     figure = slide(title, _NOTE, height=height)
     handles = [Line2D([], [], **look) for look in legend.values()]
     place: dict[str, Any] = {"loc": "upper left", "bbox_to_anchor": (0.02, 1 - 0.6 / height)}
     figure.legend(handles, list(legend), ncols=len(legend), frameon=False, fontsize=15, **place)
     room = {"left": 0.075, "right": 0.985, "top": 1 - 1.75 / height, "bottom": 1.2 / height}
-    grid = figure.add_gridspec(lines, columns, wspace=0.26, hspace=0.38, **room)
+    gap = 0.62 if rows == 1 else 0.38  # one of its own is between rows of the same panel
+    grid = figure.add_gridspec(lines, columns, wspace=0.26, hspace=gap, **room)
     cells = [grid[divmod(number, columns)].subgridspec(rows, 1) for number in range(count)]
     return figure, [[figure.add_subplot(cell[row]) for row in range(rows)] for cell in cells]
 

@@ -372,7 +372,7 @@ def test_dimension(tmp_path):
         assert scaled or row["compared"] == row["shape"][0]
         assert set(row["seconds"]) == {"zetamix", "scikit-dimension"}
         assert all(min(times) > 0 for times in row["seconds"].values())
-    assert len(results["targets"]) == 5
+    assert len(results["targets"]) == 21
     assert results["environment"]["packages"]["scikit-dimension"]
     assert "estimates scaled from 64 points" in done.stdout
     assert "## Targets" in done.stdout
@@ -401,10 +401,11 @@ def test_estimates_that_differ_are_counted(program):
 
 def test_targets_of_dimension(program):
     dimension = program("dimension")
-    row = {"data": "d", "shape": [9, 2], "dtype": "float64", "method": "lpca", "bound": 0.1}
+    row = {"data": "d", "shape": [9, 2], "dtype": "f8", "method": "lpca", "bound": 0.1, "differ": 0}
     judged = dimension.judge([row | {"ratio": ratio} for ratio in (11, 9)])
-    assert [verdict.met for verdict in judged] == [True, False]
-    assert list(dimension.judge([row | {"method": "mle", "ratio": 1}])) == []
+    assert [verdict.met for verdict in judged] == [True, True, True, False]
+    judged = dimension.judge([row | {"method": "mle", "ratio": 1, "differ": 1}])
+    assert [verdict.met for verdict in judged] == [False]
     large = {"shape": [9, 2]}
     for peak, met in ((1.9e9, [True]), (2.1e9, [False]), (None, [])):
         judged = dimension.judge_large(large | {"peak_bytes": peak})
