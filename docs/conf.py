@@ -14,7 +14,7 @@ extensions = [
     "sphinx.ext.autosummary",
     "sphinx-mathjax-offline",
 ]
-myst_enable_extensions = ["dollarmath"]
+myst_enable_extensions = ["deflist", "dollarmath"]
 autosummary_generate = True
 autodoc_mock_imports = ["cupy", "cupyx"]  # they need a driver
 autodoc_typehints = "none"
