@@ -286,11 +286,11 @@ class Comparison:
         oracle: Callable[[Array], Array] | None,
         seed: int,
     ) -> None:
-        self.rows = as_rows("x", x)
-        self.num_samples: int = self.rows.shape[0]
+        self.given = as_rows("x", x)
+        self.num_samples: int = self.given.shape[0]
         check_neighbors(n_neighbors, self.num_samples, 3 if method == "twonn" else 2)
-        _, (rows,) = normalized(self.rows)
-        self.rows = namespace(rows).where(are_same(self.rows), 0.0, rows)
+        _, (rows,) = normalized(self.given)
+        self.rows = namespace(rows).where(are_same(self.given), 0.0, rows)
         self.labels = None if y is None else class_weights(x, y, num_classes)
         self.shape = tuple(x.shape[1:])
         self.oracle = _check_oracle(oracle, y)
@@ -317,15 +317,18 @@ class Comparison:
         if self.labels is None:
             return measures
         labels = self.labels if method is ORIGINALS else plan @ self.labels
-        judged = *label_richness(labels), *label_correctness(labels, self._ask(mixed))
+        if self.oracle is None:
+            told = self._vote(mixed)
+        else:  # which knows samples in their own units
+            samples = self.given if method is ORIGINALS else plan @ self.given
+            told = self.oracle(namespace(rows).reshape(samples, (n, *self.shape)))
+        judged = *label_richness(labels), *label_correctness(labels, told)
         return MixMeasures(*measures[:9], *map(_mean, judged))
 
-    def _ask(self, mixed: Array) -> Array:
-        """Return what the oracle says; by default originals vote, but none on its own mixture."""
-        xp, n = namespace(mixed), self.num_samples
-        if self.oracle is not None:
-            return self.oracle(xp.reshape(mixed, (n, *self.shape)))
-        anchors = xp.arange(n, device=device_of(mixed))
+    def _vote(self, mixed: Array) -> Array:
+        """Let the originals vote, but none on its own mixture."""
+        n = self.num_samples
+        anchors = namespace(mixed).arange(n, device=device_of(mixed))
         k = min(_VOTERS, n - 1)
         return neighbor_vote(self.rows, self.labels, mixed, n_neighbors=k, anchors=anchors)
 
