@@ -185,8 +185,8 @@ def test_motions_and_scales_change_nothing(x, method):
 
 
 @pytest.mark.parametrize("method", METHODS)
-def test_blocks_change_nothing(backend, x, method, monkeypatch):
-    x = backend.asarray(x)
+def test_blocks_change_nothing(backend, method, monkeypatch):
+    x = backend.asarray(samples(90, 40))
     expected = as_numpy(backend, local_intrinsic_dimension(x, n_neighbors=K, method=method))
     monkeypatch.setattr(_samples, "_BLOCK_ENTRIES", 700)
     found = as_numpy(backend, local_intrinsic_dimension(x, n_neighbors=K, method=method))
@@ -194,7 +194,8 @@ def test_blocks_change_nothing(backend, x, method, monkeypatch):
 
 
 @pytest.mark.parametrize("method", METHODS)
-def test_neighbors_may_be_given(backend, x, method):
+def test_neighbors_may_be_given(backend, method):
+    x = samples(90, 12)
     others = np.random.default_rng(2).permuted(np.tile(np.arange(1, 90), (90, 1)), axis=1)
     neighbors = (np.arange(90)[:, None] + others[:, :18]) % 90  # any but the sample itself
     given = [x, neighbors] if backend.lazy else map(backend.asarray, (x, neighbors))
@@ -237,8 +238,10 @@ def test_tensors_lose_their_history():
 
 @pytest.mark.needs("jax")
 @pytest.mark.parametrize("method", METHODS)
-def test_in_a_program_of_jax(x, method):
+def test_in_a_program_of_jax(method):
     import jax
+
+    x = samples(90, 12)
 
     def estimate(x):
         return local_intrinsic_dimension(x, n_neighbors=K, method=method)
