@@ -188,6 +188,8 @@ def test_votes_that_cannot_be_held(backend):
         neighbor_vote(x, y)
     with pytest.raises(ValueError, match="got n_neighbors=40 for 40 samples"):
         neighbor_vote(x, y, n_neighbors=40, num_classes=CLASSES)
+    with pytest.raises(ValueError, match=r"at most the number of samples that vote, got .* for 40"):
+        neighbor_vote(x, y, x, n_neighbors=41, num_classes=CLASSES)
     with pytest.raises(ValueError, match="x and queries must have the same number of features"):
         neighbor_vote(x, y, x[:, :2], num_classes=CLASSES)
     for anchors in (y[:3], x[:, 0]):

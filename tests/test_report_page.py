@@ -360,6 +360,11 @@ REFUSALS = [
     ({"x": X[:0]}, (), "samples must be real numbers along a first axis, got shape (0, 5)"),
     ({"x": X[:, :0]}, (), "got shape (60, 0)"),
     ({"x": HOLE}, (), "x must be finite, got NaN or infinity, first in sample 7"),
+    (
+        {"x": np.full_like(X, np.nan)},
+        (),
+        "x must be finite, got NaN or infinity, first in sample 0",
+    ),
     ({"x": X}, ("--neighbors", "60"), "got n_neighbors=60 for 60 samples"),
     ({"x": X}, ("--image-shape", "2,3"), "--image-shape 2,3 must be height, width and"),
     ({"x": X}, ("--image-shape", "5"), "'5' is not 2 to 3 whole numbers with commas"),

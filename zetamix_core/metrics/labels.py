@@ -14,7 +14,13 @@ from zetamix_core._arrays import (
     namespace,
     working_dtype,
 )
-from zetamix_core._checks import check_is_array, check_same_place, check_same_samples, check_samples
+from zetamix_core._checks import (
+    check_count,
+    check_is_array,
+    check_same_place,
+    check_same_samples,
+    check_samples,
+)
 from zetamix_core.labels import mix_labels
 from zetamix_core.metrics._samples import (
     as_rows,
@@ -232,7 +238,7 @@ def neighbor_vote(
     check_same_features(rows, queries, "x and queries")
     _, (rows, queries) = normalized(rows, queries)
     if anchors is None:
-        check_neighbors(n_neighbors, rows.shape[0] + 1)
+        _check_voters(n_neighbors, rows.shape[0])
         return _mean_vote(labels, nearest_rows(rows, queries, n_neighbors)[0])
     _check_anchors(anchors, rows, queries)
     check_neighbors(n_neighbors, rows.shape[0])
@@ -241,6 +247,15 @@ def neighbor_vote(
     distances = xp.where(voters == anchors[:, None], xp.inf, distances)
     nearest = xp.argsort(distances, axis=1, stable=True)[:, :n_neighbors]
     return _mean_vote(labels, take_each(voters, nearest))
+
+
+def _check_voters(n_neighbors: Any, n: int) -> None:
+    """Check a number of voters on samples that are none of them."""
+    if check_count("n_neighbors", n_neighbors) > n:
+        raise ValueError(
+            f"n_neighbors must be at most the number of samples that vote, got "
+            f"n_neighbors={n_neighbors} for {n} samples; pass up to {n}"
+        )
 
 
 def _mean_vote(labels: Array, voters: Array) -> Array:

@@ -99,10 +99,12 @@ def _span(x: np.ndarray) -> tuple[float, float]:
     """Return the values to show as black and as white, of which few samples are beyond."""
     if x.dtype == np.uint8 and np.max(x) > _DARK:
         return 0.0, 255.0
-    shown = x.astype(np.float64)
-    low, high = np.nanquantile(shown, (0.001, 0.999))
+    shown = x[np.isfinite(x)].astype(np.float64)
+    if shown.size == 0:
+        return 0.0, 1.0  # what is not finite is refused where it is measured
+    low, high = np.quantile(shown, (0.001, 0.999))
     if not low < high:
-        low, high = np.nanmin(shown), np.nanmax(shown)
+        low, high = np.min(shown), np.max(shown)
     return float(low), float(high)
 
 
