@@ -65,7 +65,7 @@ intersphinx_mapping = {
 }
 intersphinx_timeout = 5
 # Where there is no network, references to other projects stay text; that is no reason to fail.
-logging.getLogger("sphinx.sphinx.ext.intersphinx._load").addFilter(
+logging.getLogger("sphinx.sphinx.ext.intersphinx").addFilter(
     lambda record: "failed to reach any of the inventories" not in record.msg
 )
 

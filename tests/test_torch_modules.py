@@ -417,6 +417,19 @@ def test_the_plan_itself():
 # --- draws ----------------------------------------------------------------------------------------
 
 
+@pytest.mark.parametrize(
+    ("x", "error", "message"),
+    [
+        (np.ones((4, 3)), TypeError, "x must be a tensor, got ndarray; use zeta_plan"),
+        (torch.tensor(1.0), ValueError, "x must"),
+        (torch.ones(0, 3), ValueError, "skip empty batches"),
+    ],
+)
+def test_a_plan_is_drawn_for_samples(x, error, message):
+    with pytest.raises(error, match=message):
+        ZetaMixup().draw(x)
+
+
 @pytest.mark.parametrize("kind", KINDS)
 def test_without_a_seed_draws_follow_torch(kind):
     x, y = batch()

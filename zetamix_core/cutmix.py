@@ -250,6 +250,15 @@ class CutMixPlan:
             If `x` has another shape than the plan was drawn for, or another device.
         TypeError
             If `x` is no array, or of another library than a plan that is not of NumPy.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from zetamix_core import cutmix_plan
+        >>> x = np.stack([np.zeros((8, 8)), np.ones((8, 8))])
+        >>> mixed = cutmix_plan((2, 8, 8), rng=0) @ x
+        >>> np.unique(mixed)  # nothing is averaged
+        array([0., 1.])
         """
         volumes = self.volumes._beside(x)
         axes = _from_front(self.axes, x.ndim)

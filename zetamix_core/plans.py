@@ -163,6 +163,16 @@ class MixPlan:
             If `x` does not have N samples, or is on another device than the plan.
         TypeError
             If `x` is no array, or of another library than a plan that is not of NumPy.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from zetamix_core import zeta_plan
+        >>> plan = zeta_plan(3, gamma=0, rng=0)  # the plain mean
+        >>> plan @ np.asarray([[0.0, 3.0], [3.0, 3.0], [6.0, 9.0]])
+        array([[3., 5.],
+               [3., 5.],
+               [3., 5.]])
         """
         return self.mix(x)
 
@@ -376,6 +386,14 @@ class MixPlan:
         -------
         array of float, shape (M, N)
             ``plan.matrix() @ x`` is ``plan @ x`` for two-dimensional `x`.
+
+        Examples
+        --------
+        >>> from zetamix_core import zeta_plan
+        >>> zeta_plan(3, gamma=2, num_mix=2, rng=0).matrix()
+        array([[0.8, 0.2, 0. ],
+               [0. , 0.8, 0.2],
+               [0. , 0.2, 0.8]])
         """
         return scatter_rows(self.indices, self.weights, self.num_samples)
 
@@ -386,6 +404,20 @@ class MixPlan:
         ----------
         file : path or binary file
             Where to write; the path is taken as it is.
+
+        Raises
+        ------
+        OSError
+            If the file can't be written.
+
+        Examples
+        --------
+        >>> import io
+        >>> from zetamix_core import MixPlan, zeta_plan
+        >>> plan, file = zeta_plan(4, rng=0), io.BytesIO()
+        >>> plan.save(file)
+        >>> MixPlan.load(io.BytesIO(file.getvalue())) == plan
+        True
         """
         arrays = {
             "indices": to_host(self.indices),

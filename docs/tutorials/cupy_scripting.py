@@ -3,8 +3,8 @@ Scripting on a GPU with CuPy
 ============================
 
 CuPy arrays are mixed where they are: indices are drawn on the host or on the device, and nothing
-else is copied. This page draws and mixes, goes through an epoch from host memory, and measures a mixture,
-all on one GPU.
+else is copied. This page draws and mixes, goes through an epoch from host memory, and measures a
+mixture, all on one GPU.
 
 It needs CuPy and a CUDA device.
 

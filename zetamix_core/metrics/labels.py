@@ -54,6 +54,13 @@ class LabelRichness(NamedTuple):
         Exponential of the entropy: 1 for a single class, C for all of C classes alike.
     classes_above : array, shape (M,)
         Number of classes whose weight is at least `min_weight`.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from zetamix_core.metrics import label_richness
+    >>> label_richness(np.asarray([[0.5, 0.5], [1.0, 0.0]])).effective_classes
+    array([2., 1.])
     """
 
     entropy: Array
@@ -70,6 +77,13 @@ class LabelCorrectness(NamedTuple):
         Weight that the label and the oracle give to the same classes, from 0 to 1.
     same_class : array of bool, shape (M,)
         Whether the class with the largest weight is the same.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from zetamix_core.metrics import label_correctness
+    >>> label_correctness(np.asarray([[0.75, 0.25]]), np.asarray([[1.0, 0.0]])).overlap
+    array([0.75])
     """
 
     overlap: Array

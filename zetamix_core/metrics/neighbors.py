@@ -34,6 +34,15 @@ class Neighbors(NamedTuple):
         The neighbours of each sample, the nearest first.
     distances : array, shape (N, n_neighbors)
         Their distances.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from zetamix_core.metrics import nearest_neighbors
+    >>> nearest_neighbors(np.asarray([[0.0], [1.0], [3.0]]), n_neighbors=1).distances
+    array([[1.],
+           [1.],
+           [2.]])
     """
 
     indices: Array

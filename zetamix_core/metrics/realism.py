@@ -36,6 +36,14 @@ class RealismDiversity(NamedTuple):
         neighbours, in the mean; it may exceed 1.
     coverage : float
         Share of real samples in whose neighbourhood a synthetic one is.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from zetamix_core.metrics import realism_diversity
+    >>> real = np.arange(8.0)[:, None]
+    >>> realism_diversity(real, real + 0.5, n_neighbors=2).coverage
+    1.0
     """
 
     precision: float

@@ -111,6 +111,18 @@ class ZetaMixupCollate:
         ----------
         epoch : int
             Number of the epoch, from 0, where counting begins.
+
+        Raises
+        ------
+        ValueError
+            If `epoch` is no int from 0 to 2**32 - 1.
+
+        Examples
+        --------
+        >>> from zetamix.torch import ZetaMixupCollate
+        >>> collate = ZetaMixupCollate(num_mix=8, num_classes=10, seed=0)
+        >>> for epoch in range(2):
+        ...     collate.set_epoch(epoch)  # then iterate over the loader
         """
         if not is_whole_number(epoch) or not 0 <= epoch < 2**32:
             raise ValueError(

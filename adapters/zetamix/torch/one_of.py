@@ -81,6 +81,20 @@ class OneOf(Drawing):
         -------
         tuple, or nested batch
             What the transform returns.
+
+        Raises
+        ------
+        ValueError, TypeError
+            As from the transform.
+
+        Examples
+        --------
+        >>> import torch
+        >>> from zetamix.torch import CutMix, OneOf, ZetaMixup
+        >>> mix = OneOf([ZetaMixup(num_classes=10), CutMix(num_classes=10)], seed=0)
+        >>> mixed, soft = mix(torch.rand(32, 3, 8, 8), torch.arange(32) % 10)
+        >>> mixed.shape, soft.shape
+        (torch.Size([32, 3, 8, 8]), torch.Size([32, 10]))
         """
         batch = as_batch(inputs)
         if not self.training:

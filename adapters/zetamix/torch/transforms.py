@@ -15,7 +15,14 @@ from zetamix.torch._batches import LabelsGetter, as_batch, describe, find_labels
 from zetamix.torch._draws import Drawing
 from zetamix_core import CutMixPlan, MixPlan, cutmix_plan, mixup_plan, zeta_plan
 from zetamix_core._arrays import is_whole_number
-from zetamix_core._checks import check_alpha, check_axes, check_count, check_flag, check_gamma
+from zetamix_core._checks import (
+    check_alpha,
+    check_axes,
+    check_count,
+    check_flag,
+    check_gamma,
+    check_samples,
+)
 from zetamix_core._trees import map_leaves, mix_tree, paths_of_images
 from zetamix_core.sampling import Stream, stream_for
 
@@ -77,6 +84,22 @@ class BatchMix(Drawing, ABC):
         -------
         tuple, or nested batch
             The structure of the input, with mixed tensors; the input is left alone.
+
+        Raises
+        ------
+        ValueError
+            If labels are out of range, shapes do not fit, or integers are not declared.
+        TypeError
+            If the batch holds no tensors, or labels of a wrong type.
+
+        Examples
+        --------
+        >>> import torch
+        >>> from zetamix.torch import ZetaMixup
+        >>> mix = ZetaMixup(num_classes=10)
+        >>> batch = mix({"image": torch.rand(8, 3, 8, 8), "label": torch.arange(8)})
+        >>> batch["label"].shape
+        torch.Size([8, 10])
         """
         batch = as_batch(inputs)
         return self._mix(batch, *self._advance()) if self.training else batch
@@ -93,7 +116,26 @@ class BatchMix(Drawing, ABC):
         -------
         MixPlan or CutMixPlan
             Applies to images, labels and hidden features alike.
+
+        Raises
+        ------
+        TypeError
+            If `x` is no tensor.
+        ValueError
+            If `x` has no axis of samples.
+
+        Examples
+        --------
+        >>> import torch
+        >>> from zetamix.torch import ZetaMixup
+        >>> hidden, labels = torch.rand(8, 16), torch.arange(8)
+        >>> plan = ZetaMixup(num_mix=4).draw(hidden)
+        >>> (plan @ hidden).shape, plan.mix_labels(labels, num_classes=10).shape
+        (torch.Size([8, 16]), torch.Size([8, 10]))
         """
+        if not isinstance(x, Tensor):
+            raise TypeError(f"x must be a tensor, got {type(x).__name__}; use zeta_plan for others")
+        check_samples("x", x)
         return self._draw(x, *self._advance())
 
     def extra_repr(self) -> str:
