@@ -44,15 +44,6 @@ autosummary_generate = True
 autodoc_mock_imports = ["cupy", "cupyx"]  # they need a driver
 autodoc_typehints = "none"
 numpydoc_show_class_members = False
-numpydoc_xref_param_type = True
-# By name, which is no error where the documentation of Python can't be reached.
-numpydoc_xref_aliases = {
-    "bool": "bool",
-    "callable": "collections.abc.Callable",
-    "iterable": "collections.abc.Iterable",
-    "sequence": "collections.abc.Sequence",
-}
-numpydoc_xref_ignore = {"array", "optional", "of", "or", "shape", "tensor", "type"}
 
 intersphinx_mapping = {
     "python": ("https://docs.python.org/3", None),
@@ -83,10 +74,12 @@ sphinx_gallery_conf = {
     "backreferences_dir": "gallery/backreferences",
     "doc_module": ("zetamix", "zetamix_core"),
     "download_all_examples": False,
+    "ignore_repr_types": r"matplotlib",
     "image_srcset": ["2x"],
     "min_reported_time": float("inf"),
     "show_memory": False,
     "show_signature": False,
+    "write_computation_times": False,
 }
 
 html_theme = "furo"
