@@ -33,6 +33,7 @@ extensions = [
     "sphinx-mathjax-offline",
 ]
 default_role = "any"
+smartquotes_action = "qe"  # two dashes begin an option
 exclude_patterns = ["_build", "tutorials"]  # tutorials are read from where they are executed
 suppress_warnings = ["ref.any", "config.cache"]
 templates_path = ["_templates"]
@@ -71,10 +72,10 @@ sphinx_gallery_conf = {
     "within_subsection_order": ExplicitOrder(TUTORIALS),
     "filename_pattern": r"\.py$" if "gpu" in tags else r"plot_\w+\.py$",  # noqa: F821
     "abort_on_example_error": True,
+    "capture_repr": (),
     "backreferences_dir": "gallery/backreferences",
     "doc_module": ("zetamix", "zetamix_core"),
     "download_all_examples": False,
-    "ignore_repr_types": r"matplotlib",
     "image_srcset": ["2x"],
     "min_reported_time": float("inf"),
     "show_memory": False,

@@ -24,7 +24,8 @@ digits = load_digits()
 images, labels = digits.images[:64] / 16, digits.target[:64]
 
 mixed, soft = zetamix.zeta_mixup(images, labels, num_mix=16, num_classes=10, rng=0)
-mixed.shape, soft.shape, soft[0].round(3)
+print(mixed.shape, soft.shape)
+print(soft[0].round(3))
 
 # %%
 # Beside mixup, whose λ is drawn from a uniform distribution, mixtures are legible, and each carries
@@ -115,7 +116,7 @@ print(sparse, dense)
 
 batch = {"image": images, "ink": (images > 0.5).astype(int), "label": labels}
 together = plan.apply(batch, num_classes={"ink": 2, "label": 10})
-{name: array.shape for name, array in together.items()}
+print({name: array.shape for name, array in together.items()})
 
 # %%
 figure, axes = plt.subplots(1, 8, figsize=(9, 1.4), layout="constrained")

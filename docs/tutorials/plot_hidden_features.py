@@ -137,4 +137,4 @@ for name, network in networks.items():
 plan = zetamix.zeta_plan(60, num_mix=8, rng=0)
 sequence = torch.zeros(7, 60, 16)  # (time, sample, feature)
 mixed = (plan @ sequence.movedim(1, 0)).movedim(0, 1)
-mixed.shape
+print(mixed.shape)
