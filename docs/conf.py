@@ -36,6 +36,9 @@ default_role = "any"
 smartquotes_action = "qe"  # two dashes begin an option
 exclude_patterns = ["_build", "tutorials"]  # tutorials are read from where they are executed
 suppress_warnings = ["ref.any", "config.cache"]
+# Names of this project must lead somewhere; those of others may not, without a network.
+nitpicky = True
+nitpick_ignore_regex = [("py:.*", r"(?!zetamix).*")]
 templates_path = ["_templates"]
 
 myst_enable_extensions = ["attrs_block", "colon_fence", "deflist", "dollarmath"]
@@ -55,6 +58,7 @@ intersphinx_mapping = {
     "jax": ("https://docs.jax.dev/en/latest", None),
     "dask": ("https://docs.dask.org/en/stable", None),
 }
+intersphinx_disabled_reftypes = ["std:*"]  # names of parameters are no terms of others
 intersphinx_timeout = 5
 # Where there is no network, references to other projects stay text; that is no reason to fail.
 logging.getLogger("sphinx.sphinx.ext.intersphinx").addFilter(

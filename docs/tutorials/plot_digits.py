@@ -69,7 +69,7 @@ figure, (left, right) = plt.subplots(1, 2, figsize=(9, 2.8), layout="constrained
 left.plot(gammas, effective, color="tab:orange")
 left.set(xlabel="γ", title="effective number of classes", ylim=1)
 right.plot(gammas, heaviest, color="tab:orange")
-right.set(xlabel="γ", title="probability of the first class", ylim=(0, 1))
+right.set(xlabel="γ", title="largest probability", ylim=(0, 1))
 for ax, value in (
     (left, zetamix.metrics.label_richness(mixup_soft).effective_classes.mean()),
     (right, mixup_soft.max(axis=1).mean()),
@@ -86,9 +86,7 @@ for ax, value in (
 
 plan = zetamix.zeta_plan(64, num_mix=16, rng=0)
 classes, weights = plan.sparse_labels(labels)
-for value, weight in zip(
-    classes[0, :5], weights[:5] if weights.ndim == 1 else weights[0], strict=False
-):
+for value, weight in zip(classes[0, :5], weights[0, :5], strict=True):
     print(f"{weight:.3f} of a {value}")
 
 # %%

@@ -38,8 +38,8 @@ ax.set(xticks=range(10), xlabel="digit", ylabel="local dimension")
 # What mixing adds
 # ----------------
 #
-# An epoch in batches of 32, as they come in training; the mixtures then stand beside each other
-# like a data set of its own.
+# An epoch in batches of 32, as they come in training, beside mixup, whose partners may be any
+# samples; the mixtures then are measured like a data set of their own.
 
 
 def epoch(**options):
@@ -58,9 +58,9 @@ for name, samples in mixtures.items():
 
 # %%
 # Precision is the share of mixtures within reach of originals, recall that of originals within
-# reach of mixtures. mixup adds four dimensions. At γ = 1.8 mixtures crowd together in the middle of
-# the data, so that the dimension is high and recall low; at γ = 2.8 both are near those of the
-# originals.
+# reach of mixtures. mixup adds four dimensions, and so does γ = 1.8, whose mixtures are realistic
+# but reach few of the originals; at γ = 2.8 both measures are those of the originals, and one
+# dimension is new.
 #
 # Which γ?
 # --------

@@ -118,8 +118,9 @@ for ax, (name, network) in zip(axes, networks.items(), strict=True):
 
 # %%
 # Without a mixture the head is sure of its class nearly everywhere (dark), right up to the borders.
-# When features are mixed, what lies between two classes has been seen with the labels of both, and
-# is doubted (bright). How sure the networks are, on digits and on noise:
+# With mixtures, of images or of features, what lies between two classes has been seen with the
+# labels of both, and is doubted (bright). Mixing images alone costs accuracy in so narrow a
+# network; mixing at any layer does not. How sure the networks are, on digits and on noise:
 
 noise = torch.rand(500, 64, generator=torch.Generator().manual_seed(0))
 for name, network in networks.items():
@@ -130,6 +131,10 @@ for name, network in networks.items():
     print(f"{name:>16}: {on_digits:.3f} on digits, {on_noise:.3f} on noise")
 
 # %%
+# The plain network is nearly as sure of noise as of digits. The others doubt both: labels mixed at
+# γ = 2 are never sure, and so the networks say 0.67 where they are right nine times of ten. A
+# larger γ, or training on plain samples at the end, takes that back.
+#
 # In JAX and elsewhere it is the same operator: a plan is a pytree that goes into compiled
 # functions. Only what has the samples along its first axis can be mixed so; move another axis to
 # the front before, and back after.

@@ -43,9 +43,9 @@ figure.colorbar(shown, ax=axes, label="label", ticks=[0, 0.5, 1])
 
 # %%
 # Many points of mixup lie between the moons, with a label between. Those of ζ-mixup have moved a
-# little towards the middle, and no label is in doubt. How far they moved can be told in advance:
-# :func:`zetamix.theory.displacement <zetamix_core.theory.displacement>` is the root mean square of
-# the distance between a sample and its mixture, in units of the spread of the data.
+# little towards the middle, and no label is near one half. How far they moved can be told in
+# advance: :func:`zetamix.theory.displacement <zetamix_core.theory.displacement>` is the root mean
+# square of the distance between a sample and its mixture, in units of the spread of the data.
 
 spread = np.sqrt(x.var(axis=0).sum())
 for name, plan in (("mixup", mixup), ("ζ-mixup", zeta)):
@@ -57,25 +57,27 @@ print(f"expected of ζ-mixup: {zetamix.theory.displacement(2.8, 32):.3f}")
 # What γ does
 # -----------
 #
-# With one γ a sample has as many mixtures as there are orderings of the others. Here are 400 of one
-# point, in the black ring: a plan may have more outputs than samples, and output i is anchored on
-# sample i mod N, so that every 512th output belongs to it.
+# With one γ a sample has as many mixtures as there are orderings of the others. Here are 400 of
+# each of two points, in black rings: a plan may have more outputs than samples, and output i is
+# anchored on sample i mod N, so that every 512th output belongs to one point.
 
-anchor = 100
+anchors = {100: "tab:blue", 200: "tab:orange"}
 figure, axes = plt.subplots(1, 4, figsize=(9, 1.6), layout="constrained", sharex=True, sharey=True)
-for ax, gamma in zip(axes, (1.0, 1.8, 2.8, 6.0), strict=True):
+for ax, gamma in zip(axes, (1.0, 1.7, 2.8, 6.0), strict=True):
     plan = zetamix.zeta_plan(len(x), gamma=gamma, num_mix=32, num_outputs=400 * len(x), rng=1)
-    cloud = (plan @ x)[anchor :: len(x)]
+    mixed = plan @ x
     ax.scatter(*x.T, s=3, color="0.8")
-    ax.scatter(*cloud.T, s=3, color="tab:orange")
-    ax.scatter(*x[anchor], s=50, facecolor="none", edgecolor="black")
+    for anchor, color in anchors.items():
+        ax.scatter(*mixed[anchor :: len(x)].T, s=3, color=color)
+        ax.scatter(*x[anchor], s=50, facecolor="none", edgecolor="black")
     ax.set(title=f"γ = {gamma}", aspect="equal", xticks=[], yticks=[])
 
 # %%
-# Below the threshold of γ = 1.72865 the others outweigh the first sample, and mixtures of different
-# samples look alike; from there on each keeps to its own.
+# At γ = 1 the mixtures of both crowd in the middle of the data. The larger γ, the closer they keep
+# to their own point. The second panel is just above the threshold for mixtures of 32, from which on
+# the first sample outweighs all others together:
 
-print(zetamix.theory.dominance_threshold())
+print(zetamix.theory.dominance_threshold(32))
 
 # %%
 # A thin curve needs a larger γ
@@ -106,5 +108,7 @@ ax.set(xlabel="γ", title="mean distance to the data", ylim=0)
 ax.legend()
 
 # %%
-# So the γ to choose depends on the data. :doc:`/gallery/plot_dimension` chooses it where nothing
-# can be seen, and :doc:`/metrics` has results on eight data sets.
+# Below γ of about 2.6 mixtures end up farther from the curve than those of mixup, whose λ is often
+# close to 0 or 1; beyond, they come near, and at γ = 6 they are on it for the eye. So the γ to
+# choose depends on the data. :doc:`/gallery/plot_dimension` chooses it where nothing can be seen,
+# and :doc:`/metrics` has results on eight data sets.
