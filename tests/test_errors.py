@@ -73,6 +73,7 @@ ARGUMENTS = [
     (ValueError, "n (the number of samples) must be >= 1, got 0", lambda: zeta_plan(0)),
     (ValueError, "must be >= 1, got -2", lambda: mixup_plan(-2)),
     (TypeError, "got 4.0 of type float", lambda: zeta_plan(4.0)),
+    (TypeError, "an array of shape (4, 3) and dtype float64; pass len(x)", lambda: zeta_plan(X)),
     (TypeError, "got 4.0 of type float", lambda: mixup_plan(4.0)),
     (TypeError, "got True of type bool", lambda: zeta_plan(True)),
     (ValueError, "n must be at most 2**31 - 1", lambda: zeta_plan(2**40, num_mix=2, num_outputs=2)),
@@ -245,7 +246,8 @@ TREES = [
     (TypeError, "keep must name leaves by their paths", lambda: PLAN.apply((X, Y), keep=[1])),
     (
         TypeError,
-        "got int at 'meta/epoch'; take it out, or leave it with keep=['meta/epoch']",
+        "got int at 'meta/epoch'; take it out, or leave it with keep=['meta/epoch'], or all of "
+        "'meta' with keep=['meta']",
         lambda: PLAN.apply({"x": X, "meta": {"epoch": 3}}),
     ),
     (

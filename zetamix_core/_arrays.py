@@ -38,7 +38,8 @@ def is_whole_number(x: object) -> bool:
 
 def is_jax(x: object) -> bool:
     jax = _loaded("jax")
-    return jax is not None and isinstance(x, jax.Array)
+    # Dynamo can't ask the type of JAX whether a tensor is one of it.
+    return jax is not None and not is_torch(x) and isinstance(x, jax.Array)
 
 
 def is_numpy(x: object) -> bool:

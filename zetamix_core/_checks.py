@@ -43,6 +43,11 @@ def check_count(name: str, value: Any, remedy: str = "pass a positive int") -> i
 
 
 def check_num_samples(n: Any) -> int:
+    if is_array(n) and n.ndim:
+        raise TypeError(
+            f"n must be the number of samples, got an array of shape {tuple(n.shape)} and dtype "
+            f"{n.dtype}; pass len(x)"
+        )
     count = check_count("n (the number of samples)", n, remedy="skip empty batches")
     if count > MAX_SAMPLES:
         raise ValueError(f"n must be at most 2**31 - 1, got {n}; draw plans for parts of the data")

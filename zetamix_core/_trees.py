@@ -116,9 +116,11 @@ def map_leaves(
             return type(node)(*items) if hasattr(node, "_fields") else type(node)(items)
         if not strict:
             return node
+        above = path.rpartition("/")[0]
         raise TypeError(
             f"only arrays, None and nested dicts, lists and tuples of them can be mixed, got "
             f"{type(node).__name__} at {path!r}; take it out, or leave it with keep=[{path!r}]"
+            + (f", or all of {above!r} with keep=[{above!r}]" if above else "")
         )
 
     mixed = visit("", tree)

@@ -474,8 +474,8 @@ class MixPlan:
         if n != self.num_samples:
             raise ValueError(
                 f"the plan was drawn for {self.num_samples} samples, got {name} with "
-                f"{n} along its first axis (shape {tuple(x.shape)}, dtype {x.dtype}); draw a plan "
-                f"for n={n}"
+                f"{n} along its first axis (shape {tuple(x.shape)}, dtype {x.dtype}); check that "
+                f"they come from the same batch, or draw a plan for n={n}"
             )
         if not is_numpy(self.indices):
             remedy = "draw the plan with like= this array, or with like=None for any library"

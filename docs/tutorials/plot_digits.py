@@ -5,7 +5,7 @@ Digits and their soft labels
 Labels are mixed with the weights of the samples. This page mixes handwritten digits, looks at what
 becomes of their labels, and takes a loss of them, with and without an array of all classes.
 
-It needs NumPy, scikit-learn and Matplotlib.
+It needs the extra ``cli``, which brings scikit-learn and Matplotlib.
 """
 
 # %%
@@ -122,6 +122,8 @@ for ax, mask in zip(axes, together["ink"][..., 1], strict=False):
     ax.imshow(mask, cmap="viridis", vmin=0, vmax=1)
     ax.set(xticks=[], yticks=[])
 figure.suptitle("where there is ink, with which probability")
+
+plt.show()
 
 # %%
 # :doc:`/labels` lists the forms of labels. Training follows in :doc:`/gallery/plot_torch_training`

@@ -6,7 +6,7 @@ Images of digits have 64 pixels, but around each of them the data extend in a fe
 Mixtures that leave the data add directions. This page measures that, and lets it choose a γ; put
 your own samples in the place of the digits.
 
-It needs NumPy, scikit-learn and Matplotlib.
+It needs the extra ``cli``, which brings scikit-learn and Matplotlib.
 """
 
 # %%
@@ -107,6 +107,8 @@ for name, means in by_size.items():
 ax.set(xscale="log", xticks=sizes, xticklabels=sizes, xlabel="neighbours", ylabel="dimension")
 ax.minorticks_off()
 ax.legend()
+
+plt.show()
 
 # %%
 # ``zetamix report data.npz`` makes a page of all this from a file, with samples to look at and a

@@ -7,7 +7,7 @@ mixture need not be made of images: it can be made of what a network has underst
 the labels mixed by the same plan. With two samples this is manifold mixup (Verma et al., 2019).
 This page does it with ζ-mixup, at a layer chosen anew in each step, and looks at the features.
 
-It needs the extra ``torch``, scikit-learn and Matplotlib.
+It needs the extras ``torch`` and ``cli``.
 """
 
 # %%
@@ -143,3 +143,5 @@ plan = zetamix.zeta_plan(60, num_mix=8, rng=0)
 sequence = torch.zeros(7, 60, 16)  # (time, sample, feature)
 mixed = (plan @ sequence.movedim(1, 0)).movedim(0, 1)
 print(mixed.shape)
+
+plt.show()

@@ -5,7 +5,7 @@ JAX, Grain and Optax
 The same training twice: mixed by Grain where batches are made, with a checkpoint in the middle, and
 mixed in the compiled step, on the device.
 
-It needs the extra ``grain``, Optax, scikit-learn and Matplotlib.
+It needs the extras ``grain`` and ``cli``, and Optax.
 """
 
 # %%
@@ -145,6 +145,8 @@ ax.plot(losses, color="tab:orange", label="mixed by Grain, γ = 2.8")
 ax.plot(device_losses, color="tab:purple", label="mixed in the step, γ from 2 to 4")
 ax.set(xlabel="step", ylabel="loss", ylim=0)
 ax.legend()
+
+plt.show()
 
 # %%
 # :doc:`/jax` has pytrees, plans and shards, :doc:`/jax-training` worker processes and losses for

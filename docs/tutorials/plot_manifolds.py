@@ -5,7 +5,7 @@
 Where do mixed samples end up? In two dimensions one can look. This page mixes points on half-moons
 and on a helix, by mixup and by ζ-mixup, and measures how far they leave the curve.
 
-It needs NumPy, scikit-learn and Matplotlib.
+It needs the extra ``cli``, which brings scikit-learn and Matplotlib.
 """
 
 # %%
@@ -30,8 +30,8 @@ print(zeta.indices[0])
 print(zeta.weights.round(3))
 
 # %%
-# Apply them with ``@``. The labels of one class are 0, those of the other 1; mixed labels lie
-# between, and color the points.
+# Apply them with ``@``, which takes the labels 0 and 1 as numbers, too; mixed ones lie between, and
+# color the points. (For more than two classes ``plan.mix_labels`` makes probabilities of them.)
 
 panels = {"originals": None, "mixup": mixup, "ζ-mixup, γ = 2.8": zeta}
 figure, axes = plt.subplots(1, 3, figsize=(9, 2.1), layout="constrained", sharex=True, sharey=True)
@@ -106,6 +106,8 @@ ax.plot(gammas, distances, color="tab:orange", label="ζ-mixup")
 ax.axhline(mixup, color="tab:blue", ls="--", label="mixup")
 ax.set(xlabel="γ", title="mean distance to the data", ylim=0)
 ax.legend()
+
+plt.show()
 
 # %%
 # Below γ of about 2.6 mixtures end up farther from the curve than those of mixup, whose λ is often

@@ -6,7 +6,7 @@ A network learns digits from few examples, mixed at one of two places: in the wo
 ``DataLoader``, or in the training step, where ``torch.compile`` makes one graph of it all. At the
 end stands what mixing was worth.
 
-It needs the extra ``torch``, scikit-learn and Matplotlib, and for ``torch.compile`` a C++ compiler.
+It needs the extras ``torch`` and ``cli``, and for ``torch.compile`` a C++ compiler.
 """
 
 # %%
@@ -159,6 +159,8 @@ for ax, wrong in zip(axes, (0, 180), strict=True):
     ax.set(xlabel="epoch", title=f"{wrong} of 600 labels are wrong", ylim=(0.75, 1))
 axes[0].set_ylabel("accuracy on other digits")
 axes[1].legend()
+
+plt.show()
 
 # %%
 # With clean labels, on digits this simple, all are alike within their spread. With wrong ones the

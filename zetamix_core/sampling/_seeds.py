@@ -30,7 +30,7 @@ def seed_sequence(rng: Any) -> np.random.SeedSequence:
     received = repr(rng) if kind.__module__ == "builtins" else f"{kind.__module__}.{kind.__name__}"
     raise TypeError(
         f"{ACCEPTED}, got {received}; seeds and entries of a key are whole numbers, and a "
-        f"generator or one key of another library goes with arrays of that library"
+        f"generator or one key of another library goes with arrays of that library, like=x"
     )
 
 
