@@ -1,11 +1,13 @@
 """The modules of zetamix.torch inside torch.compile: whole graphs, the draws of eager mode."""
 
+import numpy as np
 import pytest
 import torch
 from torch._dynamo.testing import CompileCounter
 from zetamix.torch import CutMix, Mixup, OneOf, ZetaMixup
 
 from zetamix_core import mixed_accuracy, mixed_loss, zeta_plan
+from zetamix_core._arrays import is_jax
 
 pytestmark = pytest.mark.needs("torch")
 KINDS = [ZetaMixup, Mixup, CutMix]
@@ -243,3 +245,17 @@ def test_channels_last_and_autocast(kind):
     assert mixed.is_contiguous(memory_format=torch.channels_last)
     torch.testing.assert_close(mixed, expected[0])
     torch.testing.assert_close(soft, expected[1])
+
+
+def test_jax_is_not_asked_about_tensors(monkeypatch):
+    """Newer versions of Dynamo can't trace a type that has its own idea of what is one of it."""
+    jax = pytest.importorskip("jax")
+
+    class Untraceable(type):
+        def __instancecheck__(cls, instance):
+            raise AssertionError("asked")
+
+    monkeypatch.setattr(jax, "Array", Untraceable("Array", (), {}))
+    assert not is_jax(torch.ones(1))
+    with pytest.raises(AssertionError, match="asked"):
+        is_jax(np.ones(1))
