@@ -2,9 +2,9 @@
 The intrinsic dimension of your data
 ====================================
 
-Images of digits have 64 pixels, but around each of them the data extend in a few directions only.
-Mixtures that leave the data add directions. This page measures that, and lets it choose a γ; put
-your own samples in the place of the digits.
+Images of digits have 64 pixels, but around each of them the data extend in a few
+directions only. Mixtures that leave the data add directions. This page measures that,
+and lets it choose a γ; put your own samples in the place of the digits.
 
 It needs the extra ``cli``, which brings scikit-learn and Matplotlib.
 """
@@ -13,8 +13,9 @@ It needs the extra ``cli``, which brings scikit-learn and Matplotlib.
 # In how many directions?
 # -----------------------
 #
-# :func:`~zetamix_core.metrics.local_intrinsic_dimension` takes the 128 nearest neighbours of each
-# sample and counts the eigenvalues of their covariance that are above 5 % of the largest.
+# :func:`~zetamix_core.metrics.local_intrinsic_dimension` takes the 128 nearest
+# neighbours of each sample and counts the eigenvalues of their covariance that are
+# above 5 % of the largest.
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -38,16 +39,20 @@ ax.set(xticks=range(10), xlabel="digit", ylabel="local dimension")
 # What mixing adds
 # ----------------
 #
-# An epoch in batches of 32, as they come in training, beside mixup, whose partners may be any
-# samples; the mixtures then are measured like a data set of their own.
+# An epoch in batches of 32, as they come in training, beside mixup, whose partners may
+# be any samples; the mixtures then are measured like a data set of their own.
 
 
 def epoch(**options):
-    return np.concatenate([mixed for mixed, _ in zetamix.batches(x, y, 32, seed=0, **options)])
+    return np.concatenate(
+        [mixed for mixed, _ in zetamix.batches(x, y, 32, seed=0, **options)]
+    )
 
 
 mixtures = {"originals": x, "mixup": zetamix.mixup_plan(len(x), rng=0) @ x}
-mixtures |= {f"γ = {gamma}": epoch(gamma=gamma, num_classes=10) for gamma in (1.8, 2.8, 4.0)}
+mixtures |= {
+    f"γ = {gamma}": epoch(gamma=gamma, num_classes=10) for gamma in (1.8, 2.8, 4.0)
+}
 for name, samples in mixtures.items():
     dimension = zetamix.metrics.local_intrinsic_dimension(samples)
     quality = zetamix.metrics.realism_diversity(x, samples)
@@ -57,18 +62,21 @@ for name, samples in mixtures.items():
     )
 
 # %%
-# Precision is the share of mixtures within reach of originals, recall that of originals within
-# reach of mixtures. mixup adds four dimensions, and so does γ = 1.8, whose mixtures are realistic
-# but reach few of the originals; at γ = 2.8 both measures are those of the originals, and one
-# dimension is new.
+# Precision is the share of mixtures within reach of originals, recall that of originals
+# within reach of mixtures. mixup adds four dimensions, and so does γ = 1.8, whose
+# mixtures are realistic but reach few of the originals; at γ = 2.8 both measures are
+# those of the originals, and one dimension is new.
 #
 # Which γ?
 # --------
 #
-# :func:`~zetamix_core.metrics.gamma_report` does this on a grid of γ, and suggests the smallest
-# from which on the data keep their shape: smaller γ give richer labels and newer samples.
+# :func:`~zetamix_core.metrics.gamma_report` does this on a grid of γ, and suggests the
+# smallest from which on the data keep their shape: smaller γ give richer labels and
+# newer samples.
 
-report = zetamix.metrics.gamma_report(x, y, num_classes=10, gammas=(1.8, 2.0, 2.4, 2.8, 3.2, 4, 6))
+report = zetamix.metrics.gamma_report(
+    x, y, num_classes=10, gammas=(1.8, 2.0, 2.4, 2.8, 3.2, 4, 6)
+)
 print(report)
 
 # %%
@@ -79,7 +87,11 @@ mixup = next(row for row in report.rows if row.name == "mixup")
 
 figure, axes = plt.subplots(1, 3, figsize=(9, 3), layout="constrained")
 for ax, name in zip(axes, ("dimension", "recall", "effective_classes"), strict=True):
-    ax.plot([row.gamma for row in zeta], [getattr(row, name) for row in zeta], color="tab:orange")
+    ax.plot(
+        [row.gamma for row in zeta],
+        [getattr(row, name) for row in zeta],
+        color="tab:orange",
+    )
     ax.axhline(getattr(report.originals, name), color="black", label="originals")
     ax.axhline(getattr(mixup, name), color="tab:blue", ls="--", label="mixup")
     ax.axvline(report.suggested_gamma, color="0.8", zorder=0, lw=6)
@@ -87,29 +99,39 @@ for ax, name in zip(axes, ("dimension", "recall", "effective_classes"), strict=T
 axes[0].legend()
 
 # %%
-# The gray stripe is the suggestion. It is the one to try first; what trains best, a validation set
-# says.
+# The gray stripe is the suggestion. It is the one to try first; what trains best, a
+# validation set says.
 #
 # The scale matters
 # -----------------
 #
-# A dimension is that of neighbourhoods of a size. With few neighbours it is bounded by their
-# number, and with many the curvature of the data counts as well: compare values of one size only.
+# A dimension is that of neighbourhoods of a size. With few neighbours it is bounded by
+# their number, and with many the curvature of the data counts as well: compare values
+# of one size only.
 
 sizes = (16, 32, 64, 128, 256)
 by_size = {
-    name: [zetamix.metrics.local_intrinsic_dimension(z, n_neighbors=k).mean() for k in sizes]
+    name: [
+        zetamix.metrics.local_intrinsic_dimension(z, n_neighbors=k).mean()
+        for k in sizes
+    ]
     for name, z in mixtures.items()
 }
 figure, ax = plt.subplots(figsize=(9, 3), layout="constrained")
 for name, means in by_size.items():
     ax.plot(sizes, means, marker="o", label=name)
-ax.set(xscale="log", xticks=sizes, xticklabels=sizes, xlabel="neighbours", ylabel="dimension")
+ax.set(
+    xscale="log",
+    xticks=sizes,
+    xticklabels=sizes,
+    xlabel="neighbours",
+    ylabel="dimension",
+)
 ax.minorticks_off()
 ax.legend()
 
 plt.show()
 
 # %%
-# ``zetamix report data.npz`` makes a page of all this from a file, with samples to look at and a
-# slider for γ: :doc:`/metrics`.
+# ``zetamix report data.npz`` makes a page of all this from a file, with samples to look
+# at and a slider for γ: :doc:`/metrics`.

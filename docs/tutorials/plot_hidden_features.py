@@ -2,10 +2,11 @@
 Mixing hidden features
 ======================
 
-A plan mixes whatever has the samples along its first axis, the output of a layer too. So the
-mixture need not be made of images: it can be made of what a network has understood of them, with
-the labels mixed by the same plan. With two samples this is manifold mixup (Verma et al., 2019).
-This page does it with ζ-mixup, at a layer chosen anew in each step, and looks at the features.
+A plan mixes whatever has the samples along its first axis, the output of a layer too.
+So the mixture need not be made of images: it can be made of what a network has
+understood of them, with the labels mixed by the same plan. With two samples this is
+manifold mixup (Verma et al., 2019). This page does it with ζ-mixup, at a layer chosen
+anew in each step, and looks at the features.
 
 It needs the extras ``torch`` and ``cli``.
 """
@@ -14,8 +15,8 @@ It needs the extras ``torch`` and ``cli``.
 # A network that can be cut open
 # ------------------------------
 #
-# Three blocks, the last with an output of two numbers, which can be drawn. ``mix_at`` is the number
-# of blocks before the mixture; 0 mixes the images.
+# Three blocks, the last with an output of two numbers, which can be drawn. ``mix_at``
+# is the number of blocks before the mixture; 0 mixes the images.
 
 import matplotlib.pyplot as plt
 import torch
@@ -62,9 +63,9 @@ class Network(nn.Module):
 # One plan for features and labels
 # --------------------------------
 #
-# :meth:`ZetaMixup.draw <zetamix.torch.ZetaMixup.draw>` gives the plan that a call would have used.
-# It is applied in the middle of the network, and to the labels; gradients flow through the mixture
-# to all of its samples.
+# :meth:`ZetaMixup.draw <zetamix.torch.ZetaMixup.draw>` gives the plan that a call would
+# have used. It is applied in the middle of the network, and to the labels; gradients
+# flow through the mixture to all of its samples.
 
 
 def train(mix=None, depths=(0,), epochs=80):
@@ -79,7 +80,9 @@ def train(mix=None, depths=(0,), epochs=80):
             else:
                 plan = mix.draw(x)
                 mix_at = depths[int(torch.randint(len(depths), ()))]
-                loss = cross_entropy(network(x, plan, mix_at), plan.mix_labels(y, num_classes=6))
+                loss = cross_entropy(
+                    network(x, plan, mix_at), plan.mix_labels(y, num_classes=6)
+                )
             optimizer.zero_grad()
             loss.backward()
             optimizer.step()
@@ -89,15 +92,17 @@ def train(mix=None, depths=(0,), epochs=80):
 networks = {
     "not mixed": train(),
     "images mixed": train(ZetaMixup(gamma=2.0, num_mix=8, seed=0)),
-    "any layer mixed": train(ZetaMixup(gamma=2.0, num_mix=8, seed=0), depths=(0, 1, 2, 3)),
+    "any layer mixed": train(
+        ZetaMixup(gamma=2.0, num_mix=8, seed=0), depths=(0, 1, 2, 3)
+    ),
 }
 
 # %%
 # What becomes of the features
 # ----------------------------
 #
-# Below are the two features of digits that the networks have not seen, and behind them how sure the
-# head is of its class.
+# Below are the two features of digits that the networks have not seen, and behind them
+# how sure the head is of its class.
 
 unseen, truth = images[600:], labels[600:]
 figure, axes = plt.subplots(1, 3, figsize=(9, 3.2), layout="constrained")
@@ -108,7 +113,8 @@ for ax, (name, network) in zip(axes, networks.items(), strict=True):
         low, high = points.amin(dim=0), points.amax(dim=0)
         margin = 0.1 * (high - low)
         across, up = (
-            torch.linspace(a, b, 150) for a, b in zip(low - margin, high + margin, strict=True)
+            torch.linspace(a, b, 150)
+            for a, b in zip(low - margin, high + margin, strict=True)
         )
         plane = torch.cartesian_prod(up, across).flip(1)
         sure = network.head(plane).softmax(dim=1).amax(dim=1).reshape(150, 150)
@@ -117,10 +123,11 @@ for ax, (name, network) in zip(axes, networks.items(), strict=True):
     ax.set(title=f"{name}: {right:.1%}", xticks=[], yticks=[])
 
 # %%
-# Without a mixture the head is sure of its class nearly everywhere (dark), right up to the borders.
-# With mixtures, of images or of features, what lies between two classes has been seen with the
-# labels of both, and is doubted (bright). Mixing images alone costs accuracy in so narrow a
-# network; mixing at any layer does not. How sure the networks are, on digits and on noise:
+# Without a mixture the head is sure of its class nearly everywhere (dark), right up to
+# the borders. With mixtures, of images or of features, what lies between two classes
+# has been seen with the labels of both, and is doubted (bright). Mixing images alone
+# costs accuracy in so narrow a network; mixing at any layer does not. How sure the
+# networks are, on digits and on noise:
 
 noise = torch.rand(500, 64, generator=torch.Generator().manual_seed(0))
 for name, network in networks.items():
@@ -131,13 +138,14 @@ for name, network in networks.items():
     print(f"{name:>16}: {on_digits:.3f} on digits, {on_noise:.3f} on noise")
 
 # %%
-# The plain network is nearly as sure of noise as of digits. The others doubt both: labels mixed at
-# γ = 2 are never sure, and so the networks say 0.67 where they are right nine times of ten. A
-# larger γ, or training on plain samples at the end, takes that back.
+# The plain network is nearly as sure of noise as of digits. The others doubt both:
+# labels mixed at γ = 2 are never sure, and so the networks say 0.67 where they are
+# right nine times of ten. A larger γ, or training on plain samples at the end, takes
+# that back.
 #
-# In JAX and elsewhere it is the same operator: a plan is a pytree that goes into compiled
-# functions. Only what has the samples along its first axis can be mixed so; move another axis to
-# the front before, and back after.
+# In JAX and elsewhere it is the same operator: a plan is a pytree that goes into
+# compiled functions. Only what has the samples along its first axis can be mixed so;
+# move another axis to the front before, and back after.
 
 plan = zetamix.zeta_plan(60, num_mix=8, rng=0)
 sequence = torch.zeros(7, 60, 16)  # (time, sample, feature)

@@ -2,8 +2,8 @@
 JAX, Grain and Optax
 ====================
 
-The same training twice: mixed by Grain where batches are made, with a checkpoint in the middle, and
-mixed in the compiled step, on the device.
+The same training twice: mixed by Grain where batches are made, with a checkpoint in the
+middle, and mixed in the compiled step, on the device.
 
 It needs the extras ``grain`` and ``cli``, and Optax.
 """
@@ -12,9 +12,10 @@ It needs the extras ``grain`` and ``cli``, and Optax.
 # A pipeline that mixes
 # ---------------------
 #
-# Digits as a source of pairs, shuffled and put into batches. :class:`zetamix.jax.grain.ZetaMixup`
-# is a random transformation of these batches: Grain hands it a generator for each, made of the seed
-# and the place of the batch alone.
+# Digits as a source of pairs, shuffled and put into batches.
+# :class:`zetamix.jax.grain.ZetaMixup` is a random transformation of these batches:
+# Grain hands it a generator for each, made of the seed and the place of the batch
+# alone.
 
 import grain
 import jax
@@ -33,7 +34,9 @@ train, test = order[:1200], order[1200:]
 samples = [(pixels[i], digits.target[i]) for i in train]
 
 source = grain.MapDataset.source(samples).seed(0).shuffle()
-mixed = source.batch(50, drop_remainder=True).random_map(ZetaMixup(num_mix=8, num_classes=10))
+mixed = source.batch(50, drop_remainder=True).random_map(
+    ZetaMixup(num_mix=8, num_classes=10)
+)
 
 x, y = mixed[0]
 figure, axes = plt.subplots(1, 8, figsize=(9, 1.6), layout="constrained")
@@ -41,10 +44,13 @@ for ax, image, label in zip(axes, x, y, strict=False):
     ax.imshow(image.reshape(8, 8), cmap="gray_r", vmin=0, vmax=1)
     first, second = label.argsort()[::-1][:2]
     ax.set(xticks=[], yticks=[])
-    ax.set_title(f"{first}: {label[first]:.2f}\n{second}: {label[second]:.2f}", fontsize=9)
+    ax.set_title(
+        f"{first}: {label[first]:.2f}\n{second}: {label[second]:.2f}", fontsize=9
+    )
 
 # %%
-# A batch of the pipeline is the same whenever it is asked for, in any order, and epochs differ:
+# A batch of the pipeline is the same whenever it is asked for, in any order, and epochs
+# differ:
 
 epochs = mixed.repeat(2)
 again = np.array_equal(mixed[0][0], mixed[0][0])
@@ -85,12 +91,14 @@ def update(weights, state, x, y):
 
 
 def accuracy(weights):
-    return float((predict(weights, pixels[test]).argmax(axis=1) == digits.target[test]).mean())
+    return float(
+        (predict(weights, pixels[test]).argmax(axis=1) == digits.target[test]).mean()
+    )
 
 
 # %%
-# The iterator of the pipeline has a state. One taken in the middle of an epoch restores the
-# mixtures that would have come next.
+# The iterator of the pipeline has a state. One taken in the middle of an epoch restores
+# the mixtures that would have come next.
 
 weights, state = start()
 iterator = iter(mixed.repeat(10).to_iter_dataset())
@@ -112,9 +120,9 @@ print(f"accuracy on other digits: {accuracy(weights):.1%}")
 # Mixed on the device
 # -------------------
 #
-# Now the pipeline hands over classes, and the compiled step mixes. In JAX the key comes first; the
-# number of the step is folded into it, so that no state is kept. γ is a traced number: a schedule
-# compiles nothing anew.
+# Now the pipeline hands over classes, and the compiled step mixes. In JAX the key comes
+# first; the number of the step is folded into it, so that no state is kept. γ is a
+# traced number: a schedule compiles nothing anew.
 
 compiled = []
 
@@ -134,11 +142,13 @@ for number, (x, y) in enumerate(plain.to_iter_dataset()):
     gamma = jnp.interp(number, jnp.asarray([0, 200]), jnp.asarray([2.0, 4.0]))
     weights, state, value = mix_and_update(weights, state, key, gamma, x, y)
     device_losses.append(float(value))
-print(f"compiled {len(compiled)} time; accuracy on other digits: {accuracy(weights):.1%}")
+print(
+    f"compiled {len(compiled)} time; accuracy on other digits: {accuracy(weights):.1%}"
+)
 
 # %%
-# The losses differ by what the labels hold: the entropy of soft labels is the least that a loss on
-# them can reach, and it falls as γ grows.
+# The losses differ by what the labels hold: the entropy of soft labels is the least
+# that a loss on them can reach, and it falls as γ grows.
 
 figure, ax = plt.subplots(figsize=(9, 3), layout="constrained")
 ax.plot(losses, color="tab:orange", label="mixed by Grain, γ = 2.8")
@@ -149,5 +159,5 @@ ax.legend()
 plt.show()
 
 # %%
-# :doc:`/jax` has pytrees, plans and shards, :doc:`/jax-training` worker processes and losses for
-# many classes.
+# :doc:`/jax` has pytrees, plans and shards, :doc:`/jax-training` worker processes and
+# losses for many classes.

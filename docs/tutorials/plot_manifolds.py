@@ -2,8 +2,9 @@
 ζ-mixup on curves that can be seen
 ==================================
 
-Where do mixed samples end up? In two dimensions one can look. This page mixes points on half-moons
-and on a helix, by mixup and by ζ-mixup, and measures how far they leave the curve.
+Where do mixed samples end up? In two dimensions one can look. This page mixes points on
+half-moons and on a helix, by mixup and by ζ-mixup, and measures how far they leave the
+curve.
 
 It needs the extra ``cli``, which brings scikit-learn and Matplotlib.
 """
@@ -12,10 +13,10 @@ It needs the extra ``cli``, which brings scikit-learn and Matplotlib.
 # Two samples, or many
 # --------------------
 #
-# mixup draws a partner for each sample, anywhere in the data, and a point on the line between the
-# two. ζ-mixup draws an ordering of many samples and gives the r-th of them the weight
-# :math:`r^{-\gamma} / \sum_j j^{-\gamma}`, so that the first one dominates. Each is a *plan*: a
-# draw of indices and weights, to be applied to any array.
+# mixup draws a partner for each sample, anywhere in the data, and a point on the line
+# between the two. ζ-mixup draws an ordering of many samples and gives the r-th of them
+# the weight :math:`r^{-\gamma} / \sum_j j^{-\gamma}`, so that the first one dominates.
+# Each is a *plan*: a draw of indices and weights, to be applied to any array.
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -30,11 +31,14 @@ print(zeta.indices[0])
 print(zeta.weights.round(3))
 
 # %%
-# Apply them with ``@``, which takes the labels 0 and 1 as numbers, too; mixed ones lie between, and
-# color the points. (For more than two classes ``plan.mix_labels`` makes probabilities of them.)
+# Apply them with ``@``, which takes the labels 0 and 1 as numbers, too; mixed ones lie
+# between, and color the points. (For more than two classes ``plan.mix_labels`` makes
+# probabilities of them.)
 
 panels = {"originals": None, "mixup": mixup, "ζ-mixup, γ = 2.8": zeta}
-figure, axes = plt.subplots(1, 3, figsize=(9, 2.1), layout="constrained", sharex=True, sharey=True)
+figure, axes = plt.subplots(
+    1, 3, figsize=(9, 2.1), layout="constrained", sharex=True, sharey=True
+)
 for ax, (name, plan) in zip(axes, panels.items(), strict=True):
     points, labels = (x, y) if plan is None else (plan @ x, plan @ y)
     shown = ax.scatter(*points.T, c=labels, s=5, cmap="coolwarm", vmin=0, vmax=1)
@@ -42,10 +46,11 @@ for ax, (name, plan) in zip(axes, panels.items(), strict=True):
 figure.colorbar(shown, ax=axes, label="label", ticks=[0, 0.5, 1])
 
 # %%
-# Many points of mixup lie between the moons, with a label between. Those of ζ-mixup have moved a
-# little towards the middle, and no label is near one half. How far they moved can be told in
-# advance: :func:`zetamix.theory.displacement <zetamix_core.theory.displacement>` is the root mean
-# square of the distance between a sample and its mixture, in units of the spread of the data.
+# Many points of mixup lie between the moons, with a label between. Those of ζ-mixup
+# have moved a little towards the middle, and no label is near one half. How far they
+# moved can be told in advance: :func:`zetamix.theory.displacement
+# <zetamix_core.theory.displacement>` is the root mean square of the distance between a
+# sample and its mixture, in units of the spread of the data.
 
 spread = np.sqrt(x.var(axis=0).sum())
 for name, plan in (("mixup", mixup), ("ζ-mixup", zeta)):
@@ -57,14 +62,19 @@ print(f"expected of ζ-mixup: {zetamix.theory.displacement(2.8, 32):.3f}")
 # What γ does
 # -----------
 #
-# With one γ a sample has as many mixtures as there are orderings of the others. Here are 400 of
-# each of two points, in black rings: a plan may have more outputs than samples, and output i is
-# anchored on sample i mod N, so that every 512th output belongs to one point.
+# With one γ a sample has as many mixtures as there are orderings of the others. Here
+# are 400 of each of two points, in black rings: a plan may have more outputs than
+# samples, and output i is anchored on sample i mod N, so that every 512th output
+# belongs to one point.
 
 anchors = {100: "tab:blue", 200: "tab:orange"}
-figure, axes = plt.subplots(1, 4, figsize=(9, 1.6), layout="constrained", sharex=True, sharey=True)
+figure, axes = plt.subplots(
+    1, 4, figsize=(9, 1.6), layout="constrained", sharex=True, sharey=True
+)
 for ax, gamma in zip(axes, (1.0, 1.7, 2.8, 6.0), strict=True):
-    plan = zetamix.zeta_plan(len(x), gamma=gamma, num_mix=32, num_outputs=400 * len(x), rng=1)
+    plan = zetamix.zeta_plan(
+        len(x), gamma=gamma, num_mix=32, num_outputs=400 * len(x), rng=1
+    )
     mixed = plan @ x
     ax.scatter(*x.T, s=3, color="0.8")
     for anchor, color in anchors.items():
@@ -73,9 +83,9 @@ for ax, gamma in zip(axes, (1.0, 1.7, 2.8, 6.0), strict=True):
     ax.set(title=f"γ = {gamma}", aspect="equal", xticks=[], yticks=[])
 
 # %%
-# At γ = 1 the mixtures of both crowd in the middle of the data. The larger γ, the closer they keep
-# to their own point. The second panel is just above the threshold for mixtures of 32, from which on
-# the first sample outweighs all others together:
+# At γ = 1 the mixtures of both crowd in the middle of the data. The larger γ, the
+# closer they keep to their own point. The second panel is just above the threshold for
+# mixtures of 32, from which on the first sample outweighs all others together:
 
 print(zetamix.theory.dominance_threshold(32))
 
@@ -83,17 +93,22 @@ print(zetamix.theory.dominance_threshold(32))
 # A thin curve needs a larger γ
 # -----------------------------
 #
-# Samples of a helix are far from each other compared with its thickness, which is zero. The weight
-# that γ = 2.8 gives away is a fifth, enough to leave the curve. How far mixed samples are from the
-# originals, :func:`zetamix.metrics.nearest_distance <zetamix_core.metrics.nearest_distance>` says.
+# Samples of a helix are far from each other compared with its thickness, which is zero.
+# The weight that γ = 2.8 gives away is a fifth, enough to leave the curve. How far
+# mixed samples are from the originals, :func:`zetamix.metrics.nearest_distance
+# <zetamix_core.metrics.nearest_distance>` says.
 
 angle = np.random.default_rng(0).uniform(0, 6 * np.pi, size=4096)
 helix = np.stack([np.cos(angle), np.sin(angle), angle / 6], axis=1)
 
 gammas = np.linspace(1.5, 8, 14)
 plans = [zetamix.zeta_plan(4096, gamma=gamma, num_mix=32, rng=0) for gamma in gammas]
-distances = [zetamix.metrics.nearest_distance(helix, plan @ helix).mean() for plan in plans]
-mixup = zetamix.metrics.nearest_distance(helix, zetamix.mixup_plan(4096, rng=0) @ helix).mean()
+distances = [
+    zetamix.metrics.nearest_distance(helix, plan @ helix).mean() for plan in plans
+]
+mixup = zetamix.metrics.nearest_distance(
+    helix, zetamix.mixup_plan(4096, rng=0) @ helix
+).mean()
 
 figure = plt.figure(figsize=(9, 3.4), layout="constrained")
 for place, gamma in enumerate((2.8, 6.0), start=1):
@@ -110,7 +125,8 @@ ax.legend()
 plt.show()
 
 # %%
-# Below γ of about 2.6 mixtures end up farther from the curve than those of mixup, whose λ is often
-# close to 0 or 1; beyond, they come near, and at γ = 6 they are on it for the eye. So the γ to
-# choose depends on the data. :doc:`/gallery/plot_dimension` chooses it where nothing can be seen,
-# and :doc:`/metrics` has results on eight data sets.
+# Below γ of about 2.6 mixtures end up farther from the curve than those of mixup, whose
+# λ is often close to 0 or 1; beyond, they come near, and at γ = 6 they are on it for
+# the eye. So the γ to choose depends on the data. :doc:`/gallery/plot_dimension`
+# chooses it where nothing can be seen, and :doc:`/metrics` has results on eight data
+# sets.

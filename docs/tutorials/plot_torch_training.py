@@ -2,9 +2,9 @@
 Training in PyTorch
 ===================
 
-A network learns digits from few examples, mixed at one of two places: in the workers of a
-``DataLoader``, or in the training step, where ``torch.compile`` makes one graph of it all. At the
-end stands what mixing was worth.
+A network learns digits from few examples, mixed at one of two places: in the workers of
+a ``DataLoader``, or in the training step, where ``torch.compile`` makes one graph of it
+all. At the end stands what mixing was worth.
 
 It needs the extras ``torch`` and ``cli``, and for ``torch.compile`` a C++ compiler.
 """
@@ -35,7 +35,10 @@ data = TensorDataset(images[train], labels[train])
 
 def make_model():
     return torch.nn.Sequential(
-        torch.nn.Flatten(), torch.nn.Linear(64, 128), torch.nn.ReLU(), torch.nn.Linear(128, 10)
+        torch.nn.Flatten(),
+        torch.nn.Linear(64, 128),
+        torch.nn.ReLU(),
+        torch.nn.Linear(128, 10),
     )
 
 
@@ -43,9 +46,9 @@ def make_model():
 # In the training loop
 # --------------------
 #
-# One line before the forward pass. :class:`~zetamix.torch.ZetaMixup` is a module, on whatever
-# device the batch is, and off in evaluation mode. PyTorch's cross-entropy takes the soft labels
-# that come out.
+# One line before the forward pass. :class:`~zetamix.torch.ZetaMixup` is a module, on
+# whatever device the batch is, and off in evaluation mode. PyTorch's cross-entropy
+# takes the soft labels that come out.
 
 mix = ZetaMixup(num_mix=8, num_classes=10, seed=0)
 model = make_model()
@@ -59,8 +62,9 @@ for x, y in DataLoader(data, batch_size=48, shuffle=True):
     print(f"{len(x)} samples, loss {loss.item():.3f}")
 
 # %%
-# The last batch is shorter than the others, which is fine. With ``seed=`` draws follow from (seed,
-# step, rank) alone, and the step is kept in ``state_dict``: a resumed run goes on where it stopped.
+# The last batch is shorter than the others, which is fine. With ``seed=`` draws follow
+# from (seed, step, rank) alone, and the step is kept in ``state_dict``: a resumed run
+# goes on where it stopped.
 
 print(mix, mix.state_dict())
 
@@ -68,10 +72,13 @@ print(mix, mix.state_dict())
 # Compiled
 # --------
 #
-# Mixing and forward pass become one graph, without a break: the draw is an operator that the graph
-# calls. A γ that changes while training goes in as a tensor and compiles nothing anew.
+# Mixing and forward pass become one graph, without a break: the draw is an operator
+# that the graph calls. A γ that changes while training goes in as a tensor and compiles
+# nothing anew.
 
-mix = ZetaMixup(gamma=lambda step: 4 - torch.clamp(step / 50, max=1.2), num_classes=10, seed=0)
+mix = ZetaMixup(
+    gamma=lambda step: 4 - torch.clamp(step / 50, max=1.2), num_classes=10, seed=0
+)
 
 
 @torch.compile(fullgraph=True)
@@ -91,8 +98,9 @@ for x, y in DataLoader(data, batch_size=50, shuffle=True):
 # In the workers of a loader
 # --------------------------
 #
-# :class:`~zetamix.torch.ZetaMixupCollate` mixes where batches are made, beside the training. Each
-# batch of each epoch draws its own, and they are the same for any number of workers.
+# :class:`~zetamix.torch.ZetaMixupCollate` mixes where batches are made, beside the
+# training. Each batch of each epoch draws its own, and they are the same for any number
+# of workers.
 
 pixels = TensorDataset((images[train] * 255).to(torch.uint8), labels[train])
 first = {}
@@ -107,8 +115,9 @@ print("same with two workers:", torch.equal(first[0, 0], first[2, 0]))
 print("same in the next epoch:", torch.equal(first[0, 0], first[0, 1]))
 
 # %%
-# A plan of the same key repeats a batch anywhere, without PyTorch as well: for the batches of a
-# loader the key is (seed, epoch, restarts of the worker, number of the batch, rank).
+# A plan of the same key repeats a batch anywhere, without PyTorch as well: for the
+# batches of a loader the key is (seed, epoch, restarts of the worker, number of the
+# batch, rank).
 
 plan = zetamix.zeta_plan(50, num_mix=8, rng=(0, 1, 0, 0, 0))
 torch.testing.assert_close(plan @ pixels.tensors[0][:50], first[0, 1])
@@ -117,8 +126,9 @@ torch.testing.assert_close(plan @ pixels.tensors[0][:50], first[0, 1])
 # What it is worth
 # ----------------
 #
-# The same network from the same start on 600 digits, three times each with other digits: not mixed,
-# with mixup, and with ζ-mixup. Once all labels are right, and once three of ten are wrong.
+# The same network from the same start on 600 digits, three times each with other
+# digits: not mixed, with mixup, and with ζ-mixup. Once all labels are right, and once
+# three of ten are wrong.
 
 
 def train_once(mix, wrong, seed, epochs=80):
@@ -155,7 +165,9 @@ for ax, wrong in zip(axes, (0, 180), strict=True):
         scores = torch.stack([train_once(way, wrong, seed) for seed in range(3)])
         ax.plot(1 + torch.arange(80), scores.mean(dim=0), color=color, label=name)
         last = scores[:, -10:].mean(dim=1)
-        print(f"{wrong:3} wrong labels, {name:>16}: {last.mean():.1%} ± {last.std():.1%}")
+        print(
+            f"{wrong:3} wrong labels, {name:>16}: {last.mean():.1%} ± {last.std():.1%}"
+        )
     ax.set(xlabel="epoch", title=f"{wrong} of 600 labels are wrong", ylim=(0.75, 1))
 axes[0].set_ylabel("accuracy on other digits")
 axes[1].legend()
@@ -163,10 +175,10 @@ axes[1].legend()
 plt.show()
 
 # %%
-# With clean labels, on digits this simple, all are alike within their spread. With wrong ones the
-# plain network learns them by heart, and mixtures hold that back: ζ-mixup with γ = 1.8 most, mixup
-# next, γ = 2.8 least. To stop after twenty epochs would have done as well here. Three small runs
-# are a picture, no benchmark: what does better on your data, with your network, a validation set
-# says.
+# With clean labels, on digits this simple, all are alike within their spread. With
+# wrong ones the plain network learns them by heart, and mixtures hold that back:
+# ζ-mixup with γ = 1.8 most, mixup next, γ = 2.8 least. To stop after twenty epochs
+# would have done as well here. Three small runs are a picture, no benchmark: what does
+# better on your data, with your network, a validation set says.
 #
 # :doc:`/torch` has all options, :doc:`/scaling-out` several devices.

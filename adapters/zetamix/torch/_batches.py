@@ -53,8 +53,9 @@ def find_labels(batch: Any, getter: LabelsGetter) -> Any:
         if names:
             return place[names[0]]
     raise ValueError(
-        f"labels are looked for as the second of a pair, or by a name with 'label' or 'target' in "
-        f"it, got {describe(batch)}; pass labels_getter=, or labels_getter=None if there are none"
+        f"labels are looked for as the tensor that is second of a pair, or by a name with 'label' "
+        f"or 'target' in it, got {describe(batch)}; pass labels_getter=, or labels_getter=None if "
+        f"there are none"
     )
 
 
