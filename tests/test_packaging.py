@@ -76,8 +76,19 @@ def test_public_names():
             if not name.startswith("_") and not inspect.ismodule(value)
         }
         assert visible | set(NAMESPACES) == listed
-    for name in listed:
+    for name in listed - set(NAMESPACES):
         assert getattr(zetamix, name) is getattr(zetamix_core, name)
+
+
+@pytest.mark.parametrize("namespace", NAMESPACES)
+def test_namespaces_are_modules(namespace):
+    """They can be imported from, and hold the core's objects."""
+    ours = importlib.import_module(f"zetamix.{namespace}")
+    core = importlib.import_module(f"zetamix_core.{namespace}")
+    assert ours is getattr(zetamix, namespace)
+    assert ours.__all__ == core.__all__
+    for name in core.__all__:
+        assert getattr(ours, name) is getattr(core, name)
 
 
 def test_the_second_copy_of_the_adapters_is_never_imported():

@@ -87,7 +87,7 @@ def batches(
     Examples
     --------
     >>> import numpy as np
-    >>> from zetamix_core import batches
+    >>> from zetamix import batches
     >>> images, labels = np.zeros((100, 3, 8, 8), dtype=np.uint8), np.arange(100) % 10
     >>> epoch = batches(images, labels, 32, num_classes=10, dtype=np.float32, seed=0, epoch=3)
     >>> [(mixed.shape[0], soft.shape) for mixed, soft in epoch]

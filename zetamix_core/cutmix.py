@@ -92,7 +92,7 @@ def cutmix(
     Examples
     --------
     >>> import numpy as np
-    >>> from zetamix_core import cutmix
+    >>> from zetamix import cutmix
     >>> x = np.stack([np.zeros((4, 4)), np.ones((4, 4))])
     >>> mixed, soft = cutmix(x, np.asarray([0, 1]), num_classes=2, rng=0)
     >>> bool(np.allclose(mixed.mean(axis=(1, 2)), soft[:, 1]))
@@ -168,7 +168,7 @@ def cutmix_plan(
     Examples
     --------
     >>> import numpy as np
-    >>> from zetamix_core import cutmix_plan
+    >>> from zetamix import cutmix_plan
     >>> plan = cutmix_plan((2, 3, 8, 8), rng=0)
     >>> plan.lengths, (plan @ np.zeros((2, 3, 8, 8))).shape
     ((8, 8), (2, 3, 8, 8))
@@ -212,7 +212,7 @@ class CutMixPlan:
     Examples
     --------
     >>> import numpy as np
-    >>> from zetamix_core import cutmix_plan
+    >>> from zetamix import cutmix_plan
     >>> image, mask = np.ones((2, 3, 8, 8)), np.ones((2, 8, 8), dtype=int)
     >>> plan = cutmix_plan(image.shape, rng=0)
     >>> (plan @ image).shape, (plan @ mask).dtype  # the same boxes in both
@@ -254,7 +254,7 @@ class CutMixPlan:
         Examples
         --------
         >>> import numpy as np
-        >>> from zetamix_core import cutmix_plan
+        >>> from zetamix import cutmix_plan
         >>> x = np.stack([np.zeros((8, 8)), np.ones((8, 8))])
         >>> mixed = cutmix_plan((2, 8, 8), rng=0) @ x
         >>> np.unique(mixed)  # nothing is averaged
@@ -309,7 +309,7 @@ class CutMixPlan:
         Examples
         --------
         >>> import numpy as np
-        >>> from zetamix_core import cutmix_plan
+        >>> from zetamix import cutmix_plan
         >>> batch = {"image": np.ones((2, 8, 8)), "label": np.asarray([0, 1])}
         >>> mixed = cutmix_plan((2, 8, 8), rng=0).apply(batch, num_classes={"label": 2})
         >>> mixed["label"].sum(axis=1)
@@ -340,7 +340,7 @@ class CutMixPlan:
         Examples
         --------
         >>> import numpy as np
-        >>> from zetamix_core import cutmix_plan
+        >>> from zetamix import cutmix_plan
         >>> cutmix_plan((2, 8), axes=(1,), rng=0).mix_labels(np.asarray([0, 1]), 2).sum(axis=1)
         array([1., 1.])
         """
@@ -370,7 +370,7 @@ class CutMixPlan:
         Examples
         --------
         >>> import numpy as np
-        >>> from zetamix_core import cutmix_plan
+        >>> from zetamix import cutmix_plan
         >>> x = np.arange(8.0).reshape(2, 4)
         >>> bool(np.all(cutmix_plan((2, 4), axes=(1,), rng=0).where(False) @ x == x))
         True

@@ -86,7 +86,7 @@ def zeta_plan(
 
     Examples
     --------
-    >>> from zetamix_core import zeta_plan
+    >>> from zetamix import zeta_plan
     >>> plan = zeta_plan(5, num_mix=3, rng=0)
     >>> plan.indices[:, 0]
     array([0, 1, 2, 3, 4])
@@ -158,7 +158,7 @@ def mixup_plan(
 
     Examples
     --------
-    >>> from zetamix_core import mixup_plan
+    >>> from zetamix import mixup_plan
     >>> plan = mixup_plan(4, alpha=0.4, rng=0)
     >>> plan.weights.sum(axis=1)
     array([1., 1., 1., 1.])
@@ -230,7 +230,7 @@ def dirichlet_plan(
 
     Examples
     --------
-    >>> from zetamix_core import dirichlet_plan
+    >>> from zetamix import dirichlet_plan
     >>> dirichlet_plan(6, num_mix=3, rng=0).weights.shape
     (6, 3)
     """

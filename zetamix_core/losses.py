@@ -78,7 +78,7 @@ def mixed_loss(
     Examples
     --------
     >>> import numpy as np
-    >>> from zetamix_core import mixed_loss, zeta_plan
+    >>> from zetamix import mixed_loss, zeta_plan
     >>> plan = zeta_plan(3, gamma=1.0, rng=0)
     >>> def squared(pred, y):
     ...     return (pred - y) ** 2
@@ -146,7 +146,7 @@ def mixed_accuracy(
     Examples
     --------
     >>> import numpy as np
-    >>> from zetamix_core import mixed_accuracy, zeta_plan
+    >>> from zetamix import mixed_accuracy, zeta_plan
     >>> plan, y = zeta_plan(2, gamma=1.0, rng=0), np.asarray([0, 1])
     >>> scores = np.asarray([[2.0, 1.0], [0.0, 5.0]])
     >>> float(mixed_accuracy(scores, y, plan).round(3))

@@ -72,7 +72,7 @@ def zeta_mixup(
     Examples
     --------
     >>> import numpy as np
-    >>> from zetamix_core import zeta_mixup
+    >>> from zetamix import zeta_mixup
     >>> images, labels = np.ones((4, 8, 8)), np.asarray([0, 2, 1, 2])
     >>> mixed, soft = zeta_mixup(images, labels, num_classes=3, rng=0)
     >>> mixed.shape, soft.argmax(axis=1)
@@ -141,7 +141,7 @@ def mixup(
     Examples
     --------
     >>> import numpy as np
-    >>> from zetamix_core import mixup
+    >>> from zetamix import mixup
     >>> mixed, soft = mixup(np.eye(3), np.eye(3), alpha=0.4, rng=0)
     >>> bool(np.array_equal(mixed, soft)), soft.sum(axis=1)
     (True, array([1., 1., 1.]))

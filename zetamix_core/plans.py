@@ -91,7 +91,7 @@ class MixPlan:
     Examples
     --------
     >>> import numpy as np
-    >>> from zetamix_core import MixPlan
+    >>> from zetamix import MixPlan
     >>> plan = MixPlan(np.asarray([[0, 2], [1, 0]]), np.asarray([0.75, 0.25]), num_samples=3)
     >>> plan @ np.asarray([10.0, 20.0, 30.0])
     array([15. , 17.5])
@@ -167,7 +167,7 @@ class MixPlan:
         Examples
         --------
         >>> import numpy as np
-        >>> from zetamix_core import zeta_plan
+        >>> from zetamix import zeta_plan
         >>> plan = zeta_plan(3, gamma=0, rng=0)  # the plain mean
         >>> plan @ np.asarray([[0.0, 3.0], [3.0, 3.0], [6.0, 9.0]])
         array([[3., 5.],
@@ -205,7 +205,7 @@ class MixPlan:
         Examples
         --------
         >>> import numpy as np
-        >>> from zetamix_core import zeta_plan
+        >>> from zetamix import zeta_plan
         >>> images, out = np.ones((4, 3), dtype=np.uint8), np.empty((4, 3), dtype=np.float32)
         >>> mixed = zeta_plan(4, rng=0).mix(images, out=out)
         >>> mixed is out, float(out[0, 0].round(6))
@@ -257,7 +257,7 @@ class MixPlan:
         Examples
         --------
         >>> import numpy as np
-        >>> from zetamix_core import zeta_plan
+        >>> from zetamix import zeta_plan
         >>> plan = zeta_plan(2, gamma=1.0, rng=0)
         >>> batch = {"image": np.eye(2), "label": np.asarray([0, 1])}
         >>> mixed = plan.apply(batch, num_classes={"label": 2})
@@ -300,7 +300,7 @@ class MixPlan:
         Examples
         --------
         >>> import numpy as np
-        >>> from zetamix_core import zeta_plan
+        >>> from zetamix import zeta_plan
         >>> zeta_plan(2, gamma=1.0, rng=0).mix_labels(np.asarray([2, 0]), 3).round(3)
         array([[0.333, 0.   , 0.667],
                [0.667, 0.   , 0.333]])
@@ -333,7 +333,7 @@ class MixPlan:
         Examples
         --------
         >>> import numpy as np
-        >>> from zetamix_core import zeta_plan
+        >>> from zetamix import zeta_plan
         >>> ids, weights = zeta_plan(2, gamma=1.0, rng=0).sparse_labels(np.asarray([907, 20_999]))
         >>> ids
         array([[  907, 20999],
@@ -366,7 +366,7 @@ class MixPlan:
         Examples
         --------
         >>> import numpy as np
-        >>> from zetamix_core import zeta_plan
+        >>> from zetamix import zeta_plan
         >>> plan = zeta_plan(2, gamma=1.0, rng=0).where(np.asarray([True, False]))
         >>> plan.weights.round(3)
         array([[0.667, 0.333],
@@ -389,7 +389,7 @@ class MixPlan:
 
         Examples
         --------
-        >>> from zetamix_core import zeta_plan
+        >>> from zetamix import zeta_plan
         >>> zeta_plan(3, gamma=2, num_mix=2, rng=0).matrix()
         array([[0.8, 0.2, 0. ],
                [0. , 0.8, 0.2],
@@ -413,7 +413,7 @@ class MixPlan:
         Examples
         --------
         >>> import io
-        >>> from zetamix_core import MixPlan, zeta_plan
+        >>> from zetamix import MixPlan, zeta_plan
         >>> plan, file = zeta_plan(4, rng=0), io.BytesIO()
         >>> plan.save(file)
         >>> MixPlan.load(io.BytesIO(file.getvalue())) == plan
@@ -450,7 +450,7 @@ class MixPlan:
         Examples
         --------
         >>> import io
-        >>> from zetamix_core import MixPlan, zeta_plan
+        >>> from zetamix import MixPlan, zeta_plan
         >>> plan, file = zeta_plan(8, num_mix=3, rng=0), io.BytesIO()
         >>> plan.save(file)
         >>> _ = file.seek(0)

@@ -73,7 +73,7 @@ def truncated_zeta(gamma: float, n: _Count) -> float:
     Examples
     --------
     >>> import math
-    >>> from zetamix_core.theory import truncated_zeta
+    >>> from zetamix.theory import truncated_zeta
     >>> round(truncated_zeta(1, 4), 12)  # 1 + 1/2 + 1/3 + 1/4
     2.083333333333
     >>> round(truncated_zeta(2, math.inf), 12)  # π²/6
@@ -112,7 +112,7 @@ def dominant_weight(gamma: float, n: _Count) -> float:
 
     Examples
     --------
-    >>> from zetamix_core.theory import dominant_weight
+    >>> from zetamix.theory import dominant_weight
     >>> round(dominant_weight(2.8, 32), 6)
     0.802583
     """
@@ -156,7 +156,7 @@ def tail_weight(gamma: float, num_mix: _Count, n: _Count) -> float:
     Examples
     --------
     >>> import math
-    >>> from zetamix_core.theory import tail_weight
+    >>> from zetamix.theory import tail_weight
     >>> round(tail_weight(2.8, 16, math.inf), 4)
     0.0029
     """
@@ -200,7 +200,7 @@ def effective_num_samples(gamma: float, n: _Count) -> float:
 
     Examples
     --------
-    >>> from zetamix_core.theory import effective_num_samples
+    >>> from zetamix.theory import effective_num_samples
     >>> round(effective_num_samples(2.8, 32), 5)
     1.517
     """
@@ -250,7 +250,7 @@ def displacement(gamma: float, num_mix: _Count) -> float:
 
     Examples
     --------
-    >>> from zetamix_core.theory import displacement
+    >>> from zetamix.theory import displacement
     >>> round(displacement(2.8, 32), 3)
     0.232
     """
@@ -296,7 +296,7 @@ def dominance_threshold(n: _Count = math.inf) -> float:
 
     Examples
     --------
-    >>> from zetamix_core.theory import dominance_threshold
+    >>> from zetamix.theory import dominance_threshold
     >>> round(dominance_threshold(), 12)
     1.728647238998
     >>> round(dominance_threshold(32), 12)
@@ -336,7 +336,7 @@ def gamma_for_dominant_weight(weight: float, n: _Count) -> float:
 
     Examples
     --------
-    >>> from zetamix_core.theory import gamma_for_dominant_weight
+    >>> from zetamix.theory import gamma_for_dominant_weight
     >>> round(gamma_for_dominant_weight(0.8, 32), 6)
     2.784094
     """
@@ -390,7 +390,7 @@ def gamma_for_displacement(displacement: float, num_mix: _Count) -> float:
 
     Examples
     --------
-    >>> from zetamix_core.theory import gamma_for_displacement
+    >>> from zetamix.theory import gamma_for_displacement
     >>> round(gamma_for_displacement(0.2, 32), 6)
     3.002647
     """
@@ -441,7 +441,7 @@ def num_mix_for_tail(tail: float, gamma: float, n: _Count = math.inf) -> int:
 
     Examples
     --------
-    >>> from zetamix_core.theory import num_mix_for_tail
+    >>> from zetamix.theory import num_mix_for_tail
     >>> num_mix_for_tail(0.01, 2.8)
     8
     >>> num_mix_for_tail(0.01, 2.8, n=16)
@@ -510,7 +510,7 @@ def mixup_gamma(lam: float) -> float:
 
     Examples
     --------
-    >>> from zetamix_core.theory import mixup_gamma
+    >>> from zetamix.theory import mixup_gamma
     >>> round(mixup_gamma(0.8), 12)
     2.0
     """
@@ -552,7 +552,7 @@ def mixup_lambda(gamma: float) -> float:
 
     Examples
     --------
-    >>> from zetamix_core.theory import mixup_lambda
+    >>> from zetamix.theory import mixup_lambda
     >>> round(mixup_lambda(2), 12)
     0.8
     """
@@ -594,7 +594,7 @@ def num_orderings(
 
     Examples
     --------
-    >>> from zetamix_core.theory import num_orderings
+    >>> from zetamix.theory import num_orderings
     >>> num_orderings(5), num_orderings(5, 2), num_orderings(5, 2, anchored=True)
     (120, 20, 4)
     """
@@ -637,7 +637,7 @@ def log_num_orderings(
     Examples
     --------
     >>> import math
-    >>> from zetamix_core.theory import log_num_orderings
+    >>> from zetamix.theory import log_num_orderings
     >>> round(log_num_orderings(128) / math.log(10), 2)  # decimal digits of 128!
     215.59
     """

@@ -67,7 +67,7 @@ def zeta_weights(num_mix: int, *, gamma: Any, like: Array | None = None) -> Arra
 
     Examples
     --------
-    >>> from zetamix_core import zeta_weights
+    >>> from zetamix import zeta_weights
     >>> zeta_weights(4, gamma=2.8).round(4)
     array([0.8262, 0.1186, 0.0381, 0.017 ])
     """

@@ -1,5 +1,6 @@
 """What users import: the public names of the core; adapters are modules beside this one."""
 
+from zetamix import metrics, theory
 from zetamix_core import (
     CutMixPlan,
     MixPlan,
@@ -7,12 +8,10 @@ from zetamix_core import (
     cutmix,
     cutmix_plan,
     dirichlet_plan,
-    metrics,
     mixed_accuracy,
     mixed_loss,
     mixup,
     mixup_plan,
-    theory,
     zeta_mixup,
     zeta_plan,
     zeta_weights,

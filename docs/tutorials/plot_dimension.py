@@ -13,7 +13,7 @@ It needs the extra ``cli``, which brings scikit-learn and Matplotlib.
 # In how many directions?
 # -----------------------
 #
-# :func:`~zetamix_core.metrics.local_intrinsic_dimension` takes the 128 nearest
+# :func:`~zetamix.metrics.local_intrinsic_dimension` takes the 128 nearest
 # neighbours of each sample and counts the eigenvalues of their covariance that are
 # above 5 % of the largest.
 
@@ -70,7 +70,7 @@ for name, samples in mixtures.items():
 # Which γ?
 # --------
 #
-# :func:`~zetamix_core.metrics.gamma_report` does this on a grid of γ, and suggests the
+# :func:`~zetamix.metrics.gamma_report` does this on a grid of γ, and suggests the
 # smallest from which on the data keep their shape: smaller γ give richer labels and
 # newer samples.
 

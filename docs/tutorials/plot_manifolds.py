@@ -49,7 +49,7 @@ figure.colorbar(shown, ax=axes, label="label", ticks=[0, 0.5, 1])
 # Many points of mixup lie between the moons, with a label between. Those of ζ-mixup
 # have moved a little towards the middle, and no label is near one half. How far they
 # moved can be told in advance: :func:`zetamix.theory.displacement
-# <zetamix_core.theory.displacement>` is the root mean square of the distance between a
+# <zetamix.theory.displacement>` is the root mean square of the distance between a
 # sample and its mixture, in units of the spread of the data.
 
 spread = np.sqrt(x.var(axis=0).sum())
@@ -96,7 +96,7 @@ print(zetamix.theory.dominance_threshold(32))
 # Samples of a helix are far from each other compared with its thickness, which is zero.
 # The weight that γ = 2.8 gives away is a fifth, enough to leave the curve. How far
 # mixed samples are from the originals, :func:`zetamix.metrics.nearest_distance
-# <zetamix_core.metrics.nearest_distance>` says.
+# <zetamix.metrics.nearest_distance>` says.
 
 angle = np.random.default_rng(0).uniform(0, 6 * np.pi, size=4096)
 helix = np.stack([np.cos(angle), np.sin(angle), angle / 6], axis=1)

@@ -131,7 +131,7 @@ def local_intrinsic_dimension(
     A circle is a line, whatever it lies in:
 
     >>> import numpy as np
-    >>> from zetamix_core.metrics import local_intrinsic_dimension
+    >>> from zetamix.metrics import local_intrinsic_dimension
     >>> angle = np.linspace(0, 2 * np.pi, 400, endpoint=False)
     >>> circle = np.stack([np.cos(angle), np.sin(angle), np.zeros(400)], axis=1)
     >>> float(local_intrinsic_dimension(circle, n_neighbors=16).mean())

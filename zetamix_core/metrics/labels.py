@@ -58,7 +58,7 @@ class LabelRichness(NamedTuple):
     Examples
     --------
     >>> import numpy as np
-    >>> from zetamix_core.metrics import label_richness
+    >>> from zetamix.metrics import label_richness
     >>> label_richness(np.asarray([[0.5, 0.5], [1.0, 0.0]])).effective_classes
     array([2., 1.])
     """
@@ -81,7 +81,7 @@ class LabelCorrectness(NamedTuple):
     Examples
     --------
     >>> import numpy as np
-    >>> from zetamix_core.metrics import label_correctness
+    >>> from zetamix.metrics import label_correctness
     >>> label_correctness(np.asarray([[0.75, 0.25]]), np.asarray([[1.0, 0.0]])).overlap
     array([0.75])
     """
@@ -119,7 +119,7 @@ def label_richness(labels: Array, *, min_weight: float = 0.01) -> LabelRichness:
     Examples
     --------
     >>> import numpy as np
-    >>> from zetamix_core.metrics import label_richness
+    >>> from zetamix.metrics import label_richness
     >>> rich = label_richness(np.asarray([[1.0, 0.0, 0.0], [0.5, 0.5, 0.0]]))
     >>> rich.effective_classes, rich.classes_above
     (array([1., 2.]), array([1, 2]))
@@ -170,7 +170,7 @@ def label_correctness(labels: Array, oracle: Array) -> LabelCorrectness:
     Examples
     --------
     >>> import numpy as np
-    >>> from zetamix_core.metrics import label_correctness
+    >>> from zetamix.metrics import label_correctness
     >>> correct = label_correctness(np.asarray([[0.75, 0.25]]), np.asarray([[1.0, 0.0]]))
     >>> float(correct.overlap[0]), bool(correct.same_class[0])
     (0.75, True)
@@ -233,7 +233,7 @@ def neighbor_vote(
     Examples
     --------
     >>> import numpy as np
-    >>> from zetamix_core.metrics import neighbor_vote
+    >>> from zetamix.metrics import neighbor_vote
     >>> x, y = np.asarray([0.0, 0.1, 5.0, 5.1]), np.asarray([0, 0, 1, 1])
     >>> neighbor_vote(x, y, np.asarray([4.0]), n_neighbors=2, num_classes=2)
     array([[0., 1.]])

@@ -38,7 +38,7 @@ class Neighbors(NamedTuple):
     Examples
     --------
     >>> import numpy as np
-    >>> from zetamix_core.metrics import nearest_neighbors
+    >>> from zetamix.metrics import nearest_neighbors
     >>> nearest_neighbors(np.asarray([[0.0], [1.0], [3.0]]), n_neighbors=1).distances
     array([[1.],
            [1.],
@@ -86,7 +86,7 @@ def nearest_neighbors(x: Array, *, n_neighbors: int) -> Neighbors:
     Examples
     --------
     >>> import numpy as np
-    >>> from zetamix_core.metrics import nearest_neighbors
+    >>> from zetamix.metrics import nearest_neighbors
     >>> indices, distances = nearest_neighbors(np.asarray([0.0, 1.0, 3.0]), n_neighbors=1)
     >>> indices[:, 0], distances[:, 0]
     (array([1, 0, 1]), array([1., 1., 2.]))

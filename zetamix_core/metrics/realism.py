@@ -40,7 +40,7 @@ class RealismDiversity(NamedTuple):
     Examples
     --------
     >>> import numpy as np
-    >>> from zetamix_core.metrics import realism_diversity
+    >>> from zetamix.metrics import realism_diversity
     >>> real = np.arange(8.0)[:, None]
     >>> realism_diversity(real, real + 0.5, n_neighbors=2).coverage
     1.0
@@ -107,7 +107,7 @@ def realism_diversity(real: Array, synthetic: Array, *, n_neighbors: int = 5) ->
     Examples
     --------
     >>> import numpy as np
-    >>> from zetamix_core.metrics import realism_diversity
+    >>> from zetamix.metrics import realism_diversity
     >>> real = np.random.default_rng(0).normal(size=(500, 2))
     >>> realism_diversity(real, real)
     RealismDiversity(precision=1.0, recall=1.0, density=1.0, coverage=1.0)
@@ -171,7 +171,7 @@ def nearest_distance(real: Array, synthetic: Array) -> Array:
     Examples
     --------
     >>> import numpy as np
-    >>> from zetamix_core.metrics import nearest_distance
+    >>> from zetamix.metrics import nearest_distance
     >>> nearest_distance(np.asarray([[0.0, 0.0], [3.0, 4.0]]), np.asarray([[0.0, 1.0]]))
     array([1.])
     """
@@ -216,8 +216,8 @@ def displacement(x: Array, mixed: Array) -> float:
     Examples
     --------
     >>> import numpy as np
-    >>> from zetamix_core import theory, zeta_mixup
-    >>> from zetamix_core.metrics import displacement
+    >>> from zetamix import theory, zeta_mixup
+    >>> from zetamix.metrics import displacement
     >>> x = np.random.default_rng(0).normal(size=(1000, 8))
     >>> mixed, _ = zeta_mixup(x, num_mix=32, rng=0)
     >>> round(displacement(x, mixed), 2), round(theory.displacement(2.8, 32), 2)

@@ -82,7 +82,7 @@ class MixMeasures(NamedTuple):
     Examples
     --------
     >>> import numpy as np
-    >>> from zetamix_core.metrics import gamma_report
+    >>> from zetamix.metrics import gamma_report
     >>> x = np.random.default_rng(0).normal(size=(200, 3))
     >>> [row.name for row in gamma_report(x, gammas=(2.8, 4)).rows]
     ['originals', 'mixup', 'ζ-mixup, γ = 2.8', 'ζ-mixup, γ = 4']
@@ -125,7 +125,7 @@ class GammaReport:
     Examples
     --------
     >>> import numpy as np
-    >>> from zetamix_core.metrics import gamma_report
+    >>> from zetamix.metrics import gamma_report
     >>> x = np.random.default_rng(0).normal(size=(200, 3))
     >>> report = gamma_report(x, gammas=(2.8, 4, 6))
     >>> report.originals.dimension
@@ -253,7 +253,7 @@ def gamma_report(
     Examples
     --------
     >>> import numpy as np
-    >>> from zetamix_core.metrics import gamma_report
+    >>> from zetamix.metrics import gamma_report
     >>> angle = np.linspace(0, 6 * np.pi, 2000)
     >>> helix = np.stack([np.cos(angle), np.sin(angle), angle / 10], axis=1)
     >>> report = gamma_report(helix, gammas=(2.0, 6.0, 8.0), n_neighbors=32)
