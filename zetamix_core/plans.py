@@ -70,6 +70,13 @@ class MixPlan:
     num_samples : int
         N, the number of samples that the plan applies to.
 
+    Attributes
+    ----------
+    shape : tuple of int
+        Number of outputs M and of samples N.
+    num_mix : int
+        T, the number of samples in a mixture.
+
     Raises
     ------
     ValueError

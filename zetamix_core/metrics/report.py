@@ -122,6 +122,11 @@ class GammaReport:
     tolerance : float
         Relative deviation that is allowed.
 
+    Attributes
+    ----------
+    originals : MixMeasures
+        Measures of the originals; 1 less their `overlap` is the oracle's own error.
+
     Examples
     --------
     >>> import numpy as np
