@@ -32,7 +32,14 @@ from zetamix_core._arrays import (
     share_memory,
     working_dtype,
 )
-from zetamix_core._products import Product, dense_product, gather_sum, sparse_product
+from zetamix_core._products import (
+    Product,
+    dense_product,
+    gather_sum,
+    sparse_product,
+    unrounded_dtype,
+)
+from zetamix_core.rounding import lowered
 
 # In memory, a dense product wins over a sparse one above this T / N (benchmarks/README.md): the
 # one of torch uses all cores, that of SciPy one.
@@ -44,7 +51,9 @@ _BLOCK_ENTRIES = 1 << 18
 _MIN_COLUMNS = 512  # each block costs some calls
 
 
-def weighted_sum(indices: Array, weights: Array, x: Array, out: Array | None = None) -> Array:
+def weighted_sum(
+    indices: Array, weights: Array, x: Array, out: Array | None = None, *, exact: bool = False
+) -> Array:
     """Return ``Σ_r weights[i, r] · x[indices[i, r]]`` for each i, along the first axis of `x`.
 
     The output has the dtype of `x` (integers: the default float), narrow floats are accumulated in
@@ -58,21 +67,23 @@ def weighted_sum(indices: Array, weights: Array, x: Array, out: Array | None = N
         Of the same library and device as `indices` and `weights`.
     out : array, shape (M, ...), optional
         Where to write, and whose dtype to give, instead of a new array.
+    exact : bool, default False
+        Let no setting of the library round factors to fewer bits, as for labels.
 
     Returns
     -------
     array of shape (M, ...)
     """
     if is_dask(x):
-        return _weighted_sum_of_dask(indices, weights, x)
+        return _weighted_sum_of_dask(indices, weights, x, exact)
     dtype = output_dtype(x) if out is None else out.dtype
     work = working_dtype(namespace(x), dtype)
-    weights = cast(weights, real_dtype(namespace(x), work))
+    weights = lowered(weights, real_dtype(namespace(x), work))
     # Ranks may have no weight (gamma = infinity, or an underflow). None: not to be known here.
     all_positive = _all(weights)
     if is_jax(x) and not any(map(is_jax_tracer, (indices, weights, x))):
-        return _compiled_mix()(indices, weights, x, out, dtype, work, all_positive)
-    return _mix(indices, weights, x, out, dtype, work, all_positive)
+        return _compiled_mix()(indices, weights, x, out, dtype, work, all_positive, exact)
+    return _mix(indices, weights, x, out, dtype, work, all_positive, exact)
 
 
 def output_dtype(x: Array) -> Any:
@@ -83,7 +94,7 @@ def output_dtype(x: Array) -> Any:
 @functools.cache
 def _compiled_mix() -> Any:
     """Return one program for JAX, where one operation after the other would write many arrays."""
-    return sys.modules["jax"].jit(_mix, static_argnames=("dtype", "work", "all_positive"))
+    return sys.modules["jax"].jit(_mix, static_argnames=("dtype", "work", "all_positive", "exact"))
 
 
 def _mix(
@@ -94,6 +105,7 @@ def _mix(
     dtype: Any,
     work: Any,
     all_positive: bool | None,
+    exact: bool,
 ) -> Array:
     xp = namespace(x)
     order = memory_order(x)
@@ -101,8 +113,9 @@ def _mix(
     target = None if out is None else _view_as_rows(out, order)
     with _as_asked(x):
         if all_positive is not None and all(map(in_memory, (rows, indices, weights))):
-            mixed = _mix_in_memory(indices, weights, rows, target, dtype, work, all_positive)
+            mixed = _mix_in_memory(indices, weights, rows, target, dtype, work, all_positive, exact)
         elif indices.shape[1] == x.shape[0] and all_positive is not False:
+            work = unrounded_dtype(rows, work) if exact else work
             mixed = cast(dense_product(indices, weights, x.shape[0])(cast(rows, work)), dtype)
         else:
             mixed = cast(gather_sum(indices, weights, rows, work, bool(all_positive)), dtype)
@@ -121,14 +134,19 @@ def _mix_in_memory(
     dtype: Any,
     work: Any,
     all_positive: bool,
+    exact: bool,
 ) -> Array:
     n, num_mix = rows.shape[0], indices.shape[1]
     library = "numpy" if is_numpy(rows) else "torch"
     plain = rows.dtype == work == dtype and out is None
-    in_blocks = functools.partial(_multiply_blocks, rows=rows, work=work, dtype=dtype, out=out)
+    in_blocks = functools.partial(_multiply_blocks, rows=rows, dtype=dtype, out=out)
     if num_mix > _DENSE_ABOVE[library] * n:
         product = dense_product(indices, weights, n)
-        mixed = product(rows) if plain else in_blocks(product, indices.shape[0])
+        dense_work = unrounded_dtype(rows, work) if exact else work
+        if plain and dense_work == work:
+            mixed = product(rows)
+        else:
+            mixed = in_blocks(product, indices.shape[0], work=dense_work)
         # Zero times infinity is NaN: one non-finite sample shows in every row of a dense product,
         # so that the first tells whether outputs were reached that do not use it.
         if _all(namespace(rows).isfinite(cast(mixed[:1], work))):
@@ -136,7 +154,7 @@ def _mix_in_memory(
     product = sparse_product(indices, weights, n, all_positive)
     if plain and rows.nbytes <= _SPARSE_BYTES[library]:
         return product(rows)
-    return in_blocks(product, indices.shape[0])
+    return in_blocks(product, indices.shape[0], work=work)
 
 
 def _multiply_blocks(
@@ -222,11 +240,11 @@ def inverse(order: tuple[int, ...]) -> tuple[int, ...]:
 # --- Dask -----------------------------------------------------------------------------------------
 
 
-def _weighted_sum_of_dask(indices: Array, weights: Array, x: Array) -> Array:
+def _weighted_sum_of_dask(indices: Array, weights: Array, x: Array, exact: bool) -> Array:
     whole = whole_samples(x)
     dtype = output_dtype(x)
     mixed = whole.map_blocks(
-        functools.partial(weighted_sum, indices, weights),
+        functools.partial(weighted_sum, indices, weights, exact=exact),
         chunks=((indices.shape[0],), *whole.chunks[1:]),
         dtype=dtype,
         meta=x._meta.astype(dtype),

@@ -20,6 +20,7 @@ from zetamix_core._arrays import (
     from_host,
     is_array,
     is_dask,
+    is_jax,
     is_numpy,
     is_torch_symbol,
     kind,
@@ -40,6 +41,7 @@ from zetamix_core._pytrees import register_with_jax
 from zetamix_core._trees import mix_tree
 from zetamix_core.labels import mix_labels, sparse_labels
 from zetamix_core.mixing import weighted_sum
+from zetamix_core.rounding import lowered
 
 __all__ = ["MixPlan"]
 
@@ -494,7 +496,9 @@ class MixPlan:
         """Return this NumPy plan in the library and on the device of `like`."""
         if is_numpy(like) or is_dask(like):
             return self
-        indices, weights = (from_host(array, like) for array in (self.indices, self.weights))
+        # JAX without its 64-bit mode would narrow the weights, off their grid, by itself.
+        weights = lowered(self.weights, default_float(like)) if is_jax(like) else self.weights
+        indices, weights = (from_host(array, like) for array in (self.indices, weights))
         return dataclasses.replace(self, indices=indices, weights=weights)
 
 
