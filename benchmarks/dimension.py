@@ -31,7 +31,7 @@ from harness import (
     settle,
     write_json,
 )
-from poster_data import Refusal, image_file
+from poster_data import Refusal, image_file, refuse_input
 from sklearn.neighbors import NearestNeighbors
 from targets import Verdict, verdict_table
 from zetamix.cli.datasets import digits, helix
@@ -93,6 +93,7 @@ def main(
         raise Refusal(
             "scikit-dimension is not installed; python -m pip install scikit-dimension brings it"
         )
+    refuse_input(output, () if images is None else (images,))
     timing: dict[str, Any] = {"seconds": seconds, "least": 3, "most": 30}
     if quick:
         timing |= {"least": 2, "most": 2}
