@@ -89,11 +89,11 @@ def main(
 
     The wide data are made up, or 2,000 images of a file; see poster.py for its arrays.
     """
+    refuse_input(output, () if images is None else (images,))
     if importlib.util.find_spec("skdim") is None:
         raise Refusal(
             "scikit-dimension is not installed; python -m pip install scikit-dimension brings it"
         )
-    refuse_input(output, () if images is None else (images,))
     timing: dict[str, Any] = {"seconds": seconds, "least": 3, "most": 30}
     if quick:
         timing |= {"least": 2, "most": 2}

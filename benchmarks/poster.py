@@ -71,6 +71,7 @@ def main(seeds: int, max_samples: int, quick: bool, output: Path, files: tuple[P
     A file has arrays x_train and y_train, x and y, or images and labels, and may have class_names;
     bytes are divided by 255.
     """
+    check_outputs(output, files)
     gammas: Sequence[float] = GAMMAS
     if quick:
         seeds, gammas, max_samples = 2, (2.0, 4.0), min(max_samples, 140)
@@ -78,7 +79,6 @@ def main(seeds: int, max_samples: int, quick: bool, output: Path, files: tuple[P
     check_names(sources)
     for source in sources:
         check_size(source)
-    check_outputs(output, files)
     output.mkdir(parents=True, exist_ok=True)
 
     def limit(source: Source) -> int | None:

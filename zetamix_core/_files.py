@@ -39,8 +39,10 @@ def replacing(file: str | os.PathLike[str]) -> Iterator[BinaryIO]:
             yield from _written_beside(target, beside)
     except OSError as error:
         # A full disk does not say whose, and nobody knows the name of what is written beside.
+        if error.filename2 is not None:
+            raise OSError(error.errno, error.strerror, name) from error
         if error.filename in (None, beside, str(beside)):
-            error.filename, error.filename2 = name, None
+            error.filename = name
         raise
 
 
