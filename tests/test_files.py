@@ -69,11 +69,16 @@ def test_an_error_leaves_what_was_there(tmp_path, old, error):
     if old is not None:
         file.write_bytes(old)
     before = contents(tmp_path)
-    with pytest.raises(type(error)), replacing(file) as stream:
-        stream.write(b"half of the new one")
-        stream.flush()
-        assert contents(tmp_path).items() > before.items()  # it is beside
-        raise error
+
+    def write():
+        with replacing(file) as stream:
+            stream.write(b"half of the new one")
+            stream.flush()
+            assert contents(tmp_path).items() > before.items()  # it is beside
+            raise error
+
+    with pytest.raises(type(error)):
+        write()
     assert contents(tmp_path) == before
 
 
@@ -229,3 +234,354 @@ def test_a_kill_leaves_the_old_file_or_the_new_one(accidents, name, moment):
     assert whole
     assert len(beside) == (moment == "written")
     assert all(re.fullmatch(r"\.zetamix-[0-9a-f]{16}\.tmp", each) for each in beside)
+
+
+# --- names, links, permissions --------------------------------------------------------------------
+
+
+@posix
+def test_permissions_are_those_of_the_old_file_or_of_new_ones(tmp_path):
+    ordinary, new, old = tmp_path / "ordinary", tmp_path / "new", tmp_path / "old"
+    for file in (ordinary, old):
+        file.write_bytes(b"")
+    for mode in (0o600, 0o640, 0o666):
+        old.chmod(mode)
+        with replacing(old) as stream:
+            (beside,) = set(tmp_path.iterdir()) - {ordinary, old}
+            assert stat.S_IMODE(beside.stat().st_mode) == mode  # never wider, not even meanwhile
+            stream.write(b"new")
+        assert stat.S_IMODE(old.stat().st_mode) == mode
+    PLAN.save(new)
+    assert new.stat().st_mode == ordinary.stat().st_mode
+
+
+@posix
+def test_links_stay_and_what_they_lead_to_is_replaced(tmp_path, monkeypatch):
+    (tmp_path / "far").mkdir()
+    (tmp_path / "near").mkdir()
+    file = tmp_path / "far" / "plan"
+    link = tmp_path / "near" / "link"
+    link.symlink_to("second")
+    (tmp_path / "near" / "second").symlink_to("../far/plan")
+    monkeypatch.chdir(tmp_path / "near")
+    for name in ("link", link):  # which leads to nothing at first
+        PLAN.save(name)
+        assert MixPlan.load(file) == PLAN
+        assert link.is_symlink()
+        assert [each.name for each in (tmp_path / "far").iterdir()] == ["plan"]
+        file.write_bytes(b"old")
+    link.unlink()
+    link.symlink_to(link)
+    with pytest.raises(OSError, match=r"Too many levels of symbolic links: '.*link'"):
+        PLAN.save(link)
+
+
+@posix
+def test_another_name_of_the_same_file_keeps_the_old_content(tmp_path):
+    file, other = tmp_path / "file", tmp_path / "other"
+    file.write_bytes(b"old")
+    other.hardlink_to(file)
+    PLAN.save(file)
+    assert other.read_bytes() == b"old"
+    assert MixPlan.load(file) == PLAN
+
+
+@posix
+def test_pipes_and_open_files_are_written_to(tmp_path):
+    pipe, read = tmp_path / "pipe", []
+    os.mkfifo(pipe)
+    reader = threading.Thread(target=lambda: read.append(pipe.read_bytes()))
+    reader.start()
+    PLAN.save(pipe)
+    reader.join(timeout=60)
+    assert MixPlan.load(io.BytesIO(read[0])) == PLAN
+    with tempfile.TemporaryFile(dir=tmp_path) as unnamed:
+        PLAN.save(f"/dev/fd/{unnamed.fileno()}")
+        unnamed.seek(0)
+        assert MixPlan.load(unnamed) == PLAN
+    with open(tmp_path / "named", "w+b") as named:
+        number = named.fileno()
+        (tmp_path / "out").symlink_to(f"/dev/fd/{number}")  # as /dev/stdout is one
+        PLAN.save(tmp_path / "out")
+        assert os.fstat(number).st_size > 0  # it is this file, and not another of its name
+    assert {file.name for file in tmp_path.iterdir()} == {"pipe", "named", "out"}
+
+
+@pytest.mark.parametrize("name", ["", ".", "folder", "new/", "no/plan"])
+def test_names_that_open_refuses(tmp_path, monkeypatch, name):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "folder").mkdir()
+    with pytest.raises(OSError, match=r"^") as expected, open(name, "wb"):
+        pass
+    with pytest.raises(type(expected.value)) as caught:
+        PLAN.save(name)
+    assert str(caught.value) == str(expected.value)
+    assert [each.name for each in tmp_path.iterdir()] == ["folder"]
+
+
+@contextlib.contextmanager
+def folder_without_permission(mode):
+    """A directory that belongs to somebody else, if we are root, with a protected file."""
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        (folder / "protected").write_bytes(b"old")
+        (folder / "protected").chmod(0o444)
+        folder.chmod(mode)
+        is_root = os.geteuid() == 0
+        if is_root:
+            os.seteuid(65534)
+        try:
+            yield folder
+        finally:
+            if is_root:
+                os.seteuid(0)
+            folder.chmod(0o700)
+            assert contents(folder) == {"protected": b"old"}
+
+
+@posix
+def test_a_directory_that_is_not_writable():
+    with folder_without_permission(0o555) as folder, pytest.raises(PermissionError) as caught:
+        PLAN.save(folder / "plan")
+    assert str(caught.value) == (
+        f"[Errno 13] a file is written beside and renamed, so its directory must be writable, got "
+        f"{folder} (Permission denied); choose another directory: '{folder / 'plan'}'"
+    )
+
+
+@posix
+def test_the_command_in_a_directory_that_is_not_writable(capsys, monkeypatch):
+    monkeypatch.setattr("zetamix.cli.theory_picture.theory_picture", lambda summary: Figure())
+    with folder_without_permission(0o555) as folder:
+        assert main(["theory", "--plot", str(folder / "a.png")]) == 2
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    assert captured.err == (
+        f"Error: {folder / 'a.png'}: a file is written beside and renamed, so its directory must "
+        f"be writable, got {folder} (Permission denied); choose another directory\n"
+    )
+
+
+@posix
+def test_a_protected_file_is_not_replaced():
+    with folder_without_permission(0o777) as folder:
+        with pytest.raises(PermissionError, match=r"Permission denied: '.*protected'"):
+            PLAN.save(folder / "protected")
+        assert [file.name for file in folder.iterdir()] == ["protected"]
+
+
+# --- never over what is read, or is not ours ------------------------------------------------------
+
+
+def refused(capsys, *args):
+    """Run a command that refuses, and return its one line."""
+    assert main(args) == 2
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    assert re.fullmatch(r"Error: .*\n", captured.err)
+    return captured.err
+
+
+@pytest.mark.parametrize(
+    "name", ["ok.npz", "./ok.npz", "../{here}/ok.npz", "{all}", "link", "hard"]
+)
+def test_a_report_is_not_written_over_its_data(data, capsys, monkeypatch, tmp_path, name):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "link").symlink_to("ok.npz")
+    (tmp_path / "hard").hardlink_to(data)
+    before = contents(tmp_path)
+    output = name.format(here=tmp_path.name, all=data)
+    for file in ("ok.npz", str(data), "link", "hard"):
+        error = refused(capsys, "report", file, *SMALL, "-o", output)
+        # As click and pathlib spell it.
+        assert f"the output must not be the input, got {Path(output)}, which is" in error
+        assert error.endswith("; choose another name for the output\n")
+    assert contents(tmp_path) == before
+
+
+def archive(file):
+    with open(file, "wb") as stream:
+        np.savez(stream, x=np.ones(3))
+
+
+def photo(file):
+    from PIL import Image
+
+    Image.new("RGB", (4, 4)).save(file, format="png")
+
+
+def drawing(file):
+    """A picture that somebody drew with the library that we draw with."""
+    Figure(figsize=(1, 1)).savefig(file, format=file.suffix[1:] or "png")
+
+
+OTHERS = {
+    "archive": archive,
+    "program": lambda file: file.write_text("import zetamix  # Software zetamix 1\n"),
+    "page": lambda file: file.write_text("<!doctype html><title>zetamix</title>"),
+    "photo": photo,
+    "drawing": drawing,
+}
+
+
+@pytest.mark.parametrize("content", OTHERS)
+@pytest.mark.parametrize("name", ["a.png", "a.pdf", "a.svg", "noext"])
+def test_a_plot_replaces_only_plots(capsys, tmp_path, name, content):
+    file = tmp_path / name
+    OTHERS[content](file)
+    before = contents(tmp_path)
+    error = refused(capsys, "theory", "--plot", str(file))
+    assert error == (
+        f"Error: an existing file is replaced only if it is a picture that zetamix wrote, got "
+        f"{file}; choose another name for the output, or move that file away\n"
+    )
+    assert contents(tmp_path) == before
+
+
+@pytest.mark.parametrize("name", ["ok.npz", "plot.jpg", "plot.html", "plot.npz"])
+def test_a_plot_is_a_picture_by_its_name(data, capsys, tmp_path, name):
+    before = contents(tmp_path)
+    error = refused(capsys, "theory", "--plot", str(tmp_path / name))
+    assert f"must end in .png, .pdf or .svg, got {tmp_path / name}; choose one of these" in error
+    assert contents(tmp_path) == before
+
+
+@pytest.mark.parametrize("content", [*OTHERS, "plot"])
+def test_a_report_replaces_only_reports(data, capsys, tmp_path, content):
+    file = tmp_path / "other"
+    if content == "plot":
+        assert main(["theory", "--plot", str(file)]) == 0
+        capsys.readouterr()
+    else:
+        OTHERS[content](file)
+    before = contents(tmp_path)
+    error = refused(capsys, "report", str(data), *SMALL, "-o", str(file))
+    assert f"only if it is a page that zetamix wrote, got {file}; choose" in error
+    assert contents(tmp_path) == before
+
+
+def test_a_demonstration_replaces_only_its_pictures(capsys, tmp_path):
+    photo(tmp_path / "tradeoff.png")
+    before = contents(tmp_path)
+    error = refused(capsys, "demo", "-o", str(tmp_path))
+    assert f"only if it is a picture that zetamix wrote, got {tmp_path / 'tradeoff.png'}" in error
+    assert contents(tmp_path) == before  # the other three are not there either
+
+
+@pytest.mark.parametrize("name", ["a.png", "A.PNG", "a.pdf", "a.svg", "noext"])
+def test_plots_replace_plots(capsys, tmp_path, monkeypatch, name):
+    monkeypatch.setattr("zetamix.cli.theory_picture.theory_picture", lambda summary: Figure())
+    file = tmp_path / name
+    file.touch()  # an empty file is nobody's
+    for _ in range(2):
+        os.utime(file, (0, 0))
+        assert main(["theory", "--plot", str(file)]) == 0
+        assert file.stat().st_mtime > 0
+        assert f" {file}   weights" in capsys.readouterr().out
+    magic = {"a.pdf": b"%PDF", "a.svg": b"<?xml"}.get(name, b"\x89PNG")
+    assert file.read_bytes().startswith(magic)
+    assert [each.name for each in tmp_path.iterdir()] == [name]  # the one that was announced
+
+
+def test_pictures_of_a_demonstration_replace_each_other(tmp_path):
+    for name in PICTURES:
+        for _ in range(2):
+            outputs.check_replaced(tmp_path / name, outputs.PICTURES)
+            outputs.save_picture(Figure(figsize=(1, 1)), tmp_path / name)
+
+
+@checkout
+def test_benchmarks_do_not_write_over_their_data(benchmark, data, tmp_path):
+    images = tmp_path / "images.csv"
+    images.hardlink_to(data)
+    before = contents(tmp_path)
+    refusal = benchmark("poster_data").Refusal
+    for name, args in {
+        "dimension": [data, "-o", tmp_path / "images.csv"],
+        "poster": [data, "-o", tmp_path],
+    }.items():
+        with pytest.raises(refusal, match=r"the output must not be the input, got .*images.csv"):
+            benchmark(name).main.main(list(map(str, args)), standalone_mode=False)
+    assert contents(tmp_path) == before
+
+
+@checkout
+@pytest.mark.parametrize("name", ["throughput", "scaling"])
+def test_results_are_not_where_their_picture_goes(benchmark, name):
+    main = benchmark(name).main.main
+    with pytest.raises(Exception, match=r"got results\.png; let -o end in \.json"):
+        main(["--quick", "-o", "results.png"], standalone_mode=False)
+
+
+# --- names as they are ----------------------------------------------------------------------------
+
+NAMES = ["d[/x].html", "[red]x.html", ":smile: [b]x[/b].html", "two  spaces.html", "\\[red].html"]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_names_of_pages_are_printed_as_they_are(data, capsys, tmp_path, monkeypatch, name):
+    monkeypatch.setattr("zetamix.cli.report.render", lambda *args: "page")
+    monkeypatch.setattr("zetamix.metrics.gamma_report", lambda *args, **options: "[/measures]")
+    file = tmp_path / name
+    file.parent.mkdir(exist_ok=True)
+    assert main(["report", str(data), "-o", str(file)]) == 0
+    assert capsys.readouterr().out == f"[/measures]\n\nWritten: {file}\n"
+    assert file.read_text() == "page"
+    assert f", got {file}; " in refused(capsys, "report", str(data), "-o", str(file))
+    data.rename(tmp_path / f"{name}.npz")
+    error = refused(capsys, "report", str(tmp_path / f"{name}.npz"), "--x", "[/z]")
+    assert f"{file}.npz has no array '[/z]', it has x\n" in error
+
+
+@pytest.mark.parametrize("name", [name.replace(".html", ".png") for name in NAMES])
+def test_names_of_pictures_are_printed_as_they_are(capsys, tmp_path, monkeypatch, name):
+    monkeypatch.setattr("zetamix.cli.theory_picture.theory_picture", lambda summary: Figure())
+    file = tmp_path / name
+    file.parent.mkdir(exist_ok=True)
+    assert main(["theory", "--plot", str(file)]) == 0
+    last = capsys.readouterr().out.splitlines()[-1]
+    assert last == f" {file}   weights, dominance and tail"
+    assert file.read_bytes().startswith(b"\x89PNG")
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="names of files are text elsewhere")
+def test_a_name_that_is_no_text(tmp_path, capsys):
+    data, page = (tmp_path / os.fsdecode(name) for name in (b"\xff.npz", b"\xfe.html"))
+    with open(data, "wb") as file:
+        np.savez(file, x=np.random.default_rng(0).normal(size=(60, 5)))
+    assert main(["report", str(data), *SMALL, "-o", str(page)]) == 0
+    assert "<title>ζ-mixup on ?</title>" in page.read_text(encoding="utf-8")
+
+
+# --- files that claim too much --------------------------------------------------------------------
+
+
+def claim(file, shape, dtype="<f8", version=1):
+    """Write an archive with an array of 80 bytes, and another shape in its header."""
+    header = f"{{'descr': '{dtype}', 'fortran_order': False, 'shape': {shape}, }}".encode()
+    length = len(header).to_bytes(2 * version, "little")
+    with zipfile.ZipFile(file, "w") as archive:
+        start = b"\x93NUMPY" + bytes([version, 0])
+        archive.writestr("x.npy", start + length + header + bytes(80))
+    return str(file)
+
+
+@pytest.mark.parametrize("version", [1, 2])
+@pytest.mark.parametrize("shape", [(2**38,), (2**20, 2**20), (2**80,), (11, 5)])
+def test_a_header_that_claims_more_than_there_is(capsys, tmp_path, shape, version):
+    file = claim(tmp_path / "x.npz", shape, version=version)
+    error = refused(capsys, "report", file, "-o", str(tmp_path / "page.html"))
+    assert f"the array 'x' of {file}, for x, can't be read: its header claims " in error
+    assert f"bytes, of shape {shape} and dtype float64, but the file holds" in error
+    assert error.endswith("; save it again, as an array of numbers, by numpy.savez\n")
+
+
+def test_memory_that_is_not_there(capsys, data, tmp_path, monkeypatch):
+    def fail(*args):
+        raise MemoryError("Unable to allocate 2 TiB")
+
+    monkeypatch.setattr("zetamix.cli.report.data._check_header", fail)
+    error = refused(capsys, "report", str(data), "-o", str(tmp_path / "page.html"))
+    assert error.endswith(
+        "can't be read: Unable to allocate 2 TiB; save fewer samples, by numpy.savez\n"
+    )
