@@ -256,6 +256,16 @@ def test_permissions_are_those_of_the_old_file_or_of_new_ones(tmp_path):
 
 
 @posix
+def test_nobody_else_can_open_the_new_file_meanwhile(tmp_path, monkeypatch):
+    modes = []
+    monkeypatch.setattr("zetamix_core._files._take_over", lambda _, file: modes.append(file.stat()))
+    file = tmp_path / "file"
+    file.write_bytes(b"old")
+    PLAN.save(file)
+    assert [stat.S_IMODE(each.st_mode) for each in modes] == [0o600]
+
+
+@posix
 def test_links_stay_and_what_they_lead_to_is_replaced(tmp_path, monkeypatch):
     (tmp_path / "far").mkdir()
     (tmp_path / "near").mkdir()
@@ -290,7 +300,7 @@ def test_another_name_of_the_same_file_keeps_the_old_content(tmp_path):
 def test_pipes_and_open_files_are_written_to(tmp_path):
     pipe, read = tmp_path / "pipe", []
     os.mkfifo(pipe)
-    reader = threading.Thread(target=lambda: read.append(pipe.read_bytes()))
+    reader = threading.Thread(target=lambda: read.append(pipe.read_bytes()), daemon=True)
     reader.start()
     PLAN.save(pipe)
     reader.join(timeout=60)

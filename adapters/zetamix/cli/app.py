@@ -260,7 +260,7 @@ class _Count(click.ParamType):
     "file",
     metavar="FILE",
     type=click.Path(dir_okay=False, writable=True, path_type=Path),
-    help="Draw the weights, dominance and tail to a .png, .pdf or .svg file; without an ending, PNG.",
+    help="Draw the weights, dominance and tail to a .png, .pdf or .svg file, PNG by default.",
 )
 def theory(gamma: float, n: float, num_mix: float | None, file: Path | None) -> None:
     """Tell what a choice of γ, N and T means.
