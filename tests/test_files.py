@@ -82,6 +82,19 @@ def test_an_error_leaves_what_was_there(tmp_path, old, error):
     assert contents(tmp_path) == before
 
 
+def test_a_rename_that_fails_is_told_of_the_file(tmp_path):
+    file = tmp_path / "file"
+
+    def write():
+        with replacing(file):
+            file.mkdir()
+
+    with pytest.raises(IsADirectoryError) as caught:
+        write()
+    assert str(caught.value) == f"[Errno 21] Is a directory: '{file}'"
+    assert list(tmp_path.iterdir()) == [file]
+
+
 def test_what_is_written_appears_at_the_end(tmp_path):
     file = tmp_path / "file"
     with replacing(str(file)) as stream:
@@ -425,9 +438,10 @@ def drawing(file):
     Figure(figsize=(1, 1)).savefig(file, format=file.suffix[1:] or "png")
 
 
+MARKS = b"".join((*outputs.PAGES.values(), *outputs.PICTURES.values()))
 OTHERS = {
     "archive": archive,
-    "program": lambda file: file.write_text("import zetamix  # Software zetamix 1\n"),
+    "program": lambda file: file.write_bytes(b"import zetamix\n" + MARKS),
     "page": lambda file: file.write_text("<!doctype html><title>zetamix</title>"),
     "photo": photo,
     "drawing": drawing,
