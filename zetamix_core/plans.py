@@ -36,6 +36,7 @@ from zetamix_core._checks import (
     check_same_place,
     check_samples,
 )
+from zetamix_core._files import replacing
 from zetamix_core._products import scatter_rows
 from zetamix_core._pytrees import register_with_jax
 from zetamix_core._trees import mix_tree
@@ -412,12 +413,13 @@ class MixPlan:
         Parameters
         ----------
         file : path or binary file
-            Where to write; the path is taken as it is.
+            Where to write; the path is taken as it is. A file of that name is replaced once the
+            new one is complete: a full disk or a killed process leaves the old one.
 
         Raises
         ------
         OSError
-            If the file can't be written.
+            If the file can't be written, or its directory, in which the new file is made.
 
         Examples
         --------
@@ -504,7 +506,9 @@ class MixPlan:
 
 def _opened(file: str | PathLike[str] | IO[bytes], mode: str) -> AbstractContextManager[Any]:
     """Open a path as it is: NumPy adds an ending to names, and leaves broken files open."""
-    return open(file, mode) if isinstance(file, str | PathLike) else nullcontext(file)
+    if not isinstance(file, str | PathLike):
+        return nullcontext(file)
+    return replacing(file) if mode == "wb" else open(file, mode)
 
 
 def _frozen(array: np.ndarray, dtype: Any) -> np.ndarray:
