@@ -44,7 +44,14 @@ _BLOCK_ENTRIES = 1 << 18
 _MIN_COLUMNS = 512  # each block costs some calls
 
 
-def weighted_sum(indices: Array, weights: Array, x: Array, out: Array | None = None) -> Array:
+def weighted_sum(
+    indices: Array,
+    weights: Array,
+    x: Array,
+    out: Array | None = None,
+    *,
+    distinct: bool = False,
+) -> Array:
     """Return ``Σ_r weights[i, r] · x[indices[i, r]]`` for each i, along the first axis of `x`.
 
     The output has the dtype of `x` (integers: the default float), narrow floats are accumulated in
@@ -58,6 +65,8 @@ def weighted_sum(indices: Array, weights: Array, x: Array, out: Array | None = N
         Of the same library and device as `indices` and `weights`.
     out : array, shape (M, ...), optional
         Where to write, and whose dtype to give, instead of a new array.
+    distinct : bool, default False
+        Whether no row of `indices` is known to repeat a sample.
 
     Returns
     -------
@@ -71,8 +80,8 @@ def weighted_sum(indices: Array, weights: Array, x: Array, out: Array | None = N
     # Ranks may have no weight (gamma = infinity, or an underflow). None: not to be known here.
     all_positive = _all(weights)
     if is_jax(x) and not any(map(is_jax_tracer, (indices, weights, x))):
-        return _compiled_mix()(indices, weights, x, out, dtype, work, all_positive)
-    return _mix(indices, weights, x, out, dtype, work, all_positive)
+        return _compiled_mix()(indices, weights, x, out, dtype, work, all_positive, distinct)
+    return _mix(indices, weights, x, out, dtype, work, all_positive, distinct)
 
 
 def output_dtype(x: Array) -> Any:
@@ -83,7 +92,8 @@ def output_dtype(x: Array) -> Any:
 @functools.cache
 def _compiled_mix() -> Any:
     """Return one program for JAX, where one operation after the other would write many arrays."""
-    return sys.modules["jax"].jit(_mix, static_argnames=("dtype", "work", "all_positive"))
+    static = ("dtype", "work", "all_positive", "distinct")
+    return sys.modules["jax"].jit(_mix, static_argnames=static)
 
 
 def _mix(
@@ -94,6 +104,7 @@ def _mix(
     dtype: Any,
     work: Any,
     all_positive: bool | None,
+    distinct: bool,
 ) -> Array:
     xp = namespace(x)
     order = memory_order(x)
@@ -102,10 +113,8 @@ def _mix(
     with _as_asked(x):
         if all_positive is not None and all(map(in_memory, (rows, indices, weights))):
             mixed = _mix_in_memory(indices, weights, rows, target, dtype, work, all_positive)
-        elif indices.shape[1] == x.shape[0] and all_positive is not False:
-            mixed = cast(dense_product(indices, weights, x.shape[0])(cast(rows, work)), dtype)
         else:
-            mixed = cast(gather_sum(indices, weights, rows, work, bool(all_positive)), dtype)
+            mixed = cast(_mix_anywhere(indices, weights, rows, work, all_positive, distinct), dtype)
     if out is None:
         return _from_rows(xp, mixed, order, x.shape)
     if mixed is not target:
@@ -137,6 +146,46 @@ def _mix_in_memory(
     if plain and rows.nbytes <= _SPARSE_BYTES[library]:
         return product(rows)
     return in_blocks(product, indices.shape[0])
+
+
+def _mix_anywhere(
+    indices: Array,
+    weights: Array,
+    rows: Array,
+    work: Any,
+    all_positive: bool | None,
+    distinct: bool,
+) -> Array:
+    n = rows.shape[0]
+    if indices.shape[1] != n:
+        return gather_sum(indices, weights, rows, work, bool(all_positive))
+    rows = cast(rows, work)
+    product = dense_product(indices, weights, n)(rows)
+    # Where outputs use all samples, none is out of place in one; where weights can't be read,
+    # neither can the product.
+    if all_positive is None or (all_positive and distinct):
+        return product
+    if is_jax(rows):
+        return _contained_in_jax()(product, indices, weights, rows)
+    # As in memory, the first row tells.
+    if _all(namespace(rows).isfinite(product[:1, :])):
+        return product
+    return gather_sum(indices, weights, rows, work, all_positive)
+
+
+@functools.cache
+def _contained_in_jax() -> Any:
+    """Return the program that decides on the device whether a dense product will do."""
+    jax = sys.modules["jax"]
+
+    def choose(product: Array, indices: Array, weights: Array, rows: Array) -> Array:
+        return jax.lax.cond(
+            jax.numpy.isfinite(product[:1, :]).all(),
+            lambda: product,
+            lambda: gather_sum(indices, weights, rows, rows.dtype, all_positive=False),
+        )
+
+    return jax.jit(choose)
 
 
 def _multiply_blocks(
