@@ -257,8 +257,8 @@ def default_float(x: Array) -> Any:
     return namespace(x).asarray(0.0).dtype
 
 
-def default_integer(x: Array) -> Any:
-    """Return the dtype for indices: int64, in JAX without its 64-bit mode int32."""
+def widest_integer(x: Array) -> Any:
+    """Return int64 of the library of `x`, of JAX without its 64-bit mode int32."""
     if is_jax(x):
         return sys.modules["jax"].dtypes.canonicalize_dtype(np.int64)
     return namespace(x).int64

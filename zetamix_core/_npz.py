@@ -28,9 +28,7 @@ _MOST_EXPANSION = 100
 _SMALL_BYTES = 1 << 20
 
 
-def read_arrays(
-    handle: IO[bytes], names: Iterable[str], max_entries: int
-) -> dict[str, np.ndarray]:
+def read_arrays(handle: IO[bytes], names: Iterable[str], max_entries: int) -> dict[str, np.ndarray]:
     """Read arrays by their names; nothing is unpickled.
 
     Memory is taken only for what the file holds: no array of more than `max_entries`, and no more

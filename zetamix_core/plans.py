@@ -14,7 +14,6 @@ from zetamix_core._arrays import (
     Array,
     cast,
     default_float,
-    default_integer,
     device_of,
     from_host,
     is_array,
@@ -28,6 +27,7 @@ from zetamix_core._arrays import (
     ready_values,
     to_host,
     torch_is_compiling,
+    widest_integer,
     working_dtype,
 )
 from zetamix_core._checks import (
@@ -145,7 +145,7 @@ class MixPlan:
             object.__setattr__(self, "num_samples", int(self.num_samples))
         else:
             # Classes are counted in the dtype of the indices, which a narrow one would cut off.
-            object.__setattr__(self, "indices", cast(indices, default_integer(indices)))
+            object.__setattr__(self, "indices", cast(indices, widest_integer(indices)))
         register_with_jax(MixPlan, ("indices", "weights"))
 
     @property
@@ -538,11 +538,13 @@ class MixPlan:
         """Return this NumPy plan in the library and on the device of `like`."""
         if is_numpy(like) or is_dask(like):
             return self
-        weights = self.weights.astype(portable_float(self.weights.dtype), copy=False)
+        weights = self.weights
+        if not torch_is_compiling():  # graphs know no dtypes of NumPy
+            weights = cast(weights, portable_float(weights.dtype))
         return self._with(from_host(self.indices, like), from_host(weights, like))
 
     def _with(self, indices: Array, weights: Array) -> MixPlan:
-        """Return a plan with the same samples in each row, from arrays that are known to be right."""
+        """Return a plan with the samples of this one in each row, from arrays that are right."""
         return self._drawn(indices, weights, self.num_samples, distinct=self._distinct)
 
     def _check_single(self, *, of_arrays: bool = True) -> None:

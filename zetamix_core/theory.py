@@ -10,7 +10,7 @@ import math
 import operator
 from collections.abc import Callable
 from numbers import Real
-from typing import SupportsIndex, TypeAlias
+from typing import Any, SupportsIndex, TypeAlias
 
 __all__ = [
     "displacement",
@@ -783,7 +783,7 @@ def _count(name: str, value: object) -> float:
     return _integer(name, value, "an integer >= 1 or math.inf")
 
 
-def _as_float(value: Real) -> float:
+def _as_float(value: Any) -> float:
     """Return the nearest float, infinite for integers that are larger than all others."""
     try:
         return float(value)
