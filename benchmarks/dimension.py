@@ -31,7 +31,7 @@ from harness import (
     settle,
     write_json,
 )
-from poster_data import Refusal, image_file
+from poster_data import Refusal, image_file, refuse_input
 from sklearn.neighbors import NearestNeighbors
 from targets import Verdict, verdict_table
 from zetamix.cli.datasets import digits, helix
@@ -89,6 +89,7 @@ def main(
 
     The wide data are made up, or 2,000 images of a file; see poster.py for its arrays.
     """
+    refuse_input(output, () if images is None else (images,))
     if importlib.util.find_spec("skdim") is None:
         raise Refusal(
             "scikit-dimension is not installed; python -m pip install scikit-dimension brings it"

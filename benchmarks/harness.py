@@ -22,8 +22,11 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import click
 from rich.console import Console
 from rich.progress import Progress
+
+from zetamix_core._files import replacing
 
 __all__ = [
     "Call",
@@ -35,6 +38,7 @@ __all__ = [
     "limited_threads",
     "markdown",
     "peak_resident_bytes",
+    "picture_beside",
     "progress_bar",
     "quartiles",
     "settle",
@@ -239,7 +243,19 @@ def progress_bar() -> Progress:
 
 
 def write_json(results: Mapping[str, Any], path: Path) -> None:
-    path.write_text(json.dumps(results, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    text = json.dumps(results, indent=1, ensure_ascii=False) + "\n"
+    with replacing(path) as file:
+        file.write(text.encode())
+
+
+def picture_beside(path: Path) -> Path:
+    """Return where the picture of these results goes."""
+    picture = path.with_suffix(".png")
+    if picture == path:
+        raise click.UsageError(
+            f"the results must not have the name of their picture, got {path}; let -o end in .json"
+        )
+    return picture
 
 
 def markdown(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:

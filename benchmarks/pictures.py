@@ -7,7 +7,6 @@ JSON. They need matplotlib, which the extra ``cli`` brings.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 from contenders import HAND_WRITTEN
@@ -17,7 +16,7 @@ from peers import AUTHORS, TORCHVISION
 from targets import median
 from zetamix.cli.style import BLUE, GREY, ORANGE, slide, talk_style
 
-__all__ = ["ratios_picture", "save", "scaling_picture"]
+__all__ = ["ratios_picture", "scaling_picture"]
 
 Case = Mapping[str, Any]
 
@@ -38,10 +37,6 @@ _LOOKS = {
     "copy": (GREY, "_"),
 }
 _PARTS = {"draw": ORANGE, "mix x": BLUE, "mix y": _GREEN}
-
-
-def save(figure: Figure, path: Path) -> None:
-    figure.savefig(path)
 
 
 # --- throughput -----------------------------------------------------------------------------------

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import csv
+import io
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import click
 from harness import markdown
-from poster_data import Refusal, Source, bundled, image_file
+from poster_data import Refusal, Source, bundled, image_file, refuse_input
 from poster_measures import (
     CONFIDENCE,
     GAMMAS,
@@ -23,7 +24,10 @@ from poster_measures import (
 )
 from zetamix.cli.methods import BATCH
 
+from zetamix_core._files import replacing
+
 _VOTE = "a vote of the 10 nearest originals, without the one that a sample is anchored on"
+_WRITTEN = (".csv", ".png", ".svg")
 _HEADS = {
     "dimension": "dimension",
     "displacement": "moved by",
@@ -67,6 +71,7 @@ def main(seeds: int, max_samples: int, quick: bool, output: Path, files: tuple[P
     A file has arrays x_train and y_train, x and y, or images and labels, and may have class_names;
     bytes are divided by 255.
     """
+    check_outputs(output, files)
     gammas: Sequence[float] = GAMMAS
     if quick:
         seeds, gammas, max_samples = 2, (2.0, 4.0), min(max_samples, 140)
@@ -98,6 +103,13 @@ def check_names(sources: Sequence[Source]) -> None:
     for name in names:
         if names.count(name) > 1:
             raise Refusal(f"two data sets are called {name!r}; rename a file")
+
+
+def check_outputs(folder: Path, files: Sequence[Path]) -> None:
+    """Refuse to write over the data, under whatever name."""
+    for written in folder.glob("*"):
+        if written.suffix in _WRITTEN:
+            refuse_input(written, files)
 
 
 def check_size(source: Source) -> None:
@@ -139,12 +151,14 @@ def _summary_cells(outcome: Outcome) -> list[Any]:
 
 
 def _write_csv(path: Path, header: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
-    with open(path, "w", encoding="utf-8", newline="") as file:
-        writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(header)
-        for row in rows:
-            # Beyond nine digits there is but rounding.
-            writer.writerow([f"{cell:.9g}" if isinstance(cell, float) else cell for cell in row])
+    text = io.StringIO(newline="")
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(header)
+    for row in rows:
+        # Beyond nine digits there is but rounding.
+        writer.writerow([f"{cell:.9g}" if isinstance(cell, float) else cell for cell in row])
+    with replacing(path) as file:
+        file.write(text.getvalue().encode())
 
 
 # --- report ---------------------------------------------------------------------------------------

@@ -15,10 +15,11 @@ import numpy as np
 from scipy.spatial import KDTree
 from sklearn.datasets import make_moons
 from zetamix.cli.datasets import Dataset, digits, half_moons, helix, two_spirals
+from zetamix.cli.outputs import check_inputs
 
 from zetamix_core.metrics._methods import random_order
 
-__all__ = ["Oracle", "Refusal", "Source", "bundled", "image_file", "nearest_curve"]
+__all__ = ["Oracle", "Refusal", "Source", "bundled", "image_file", "nearest_curve", "refuse_input"]
 
 Oracle = Callable[[np.ndarray], np.ndarray]
 
@@ -93,6 +94,14 @@ def _densely(curve: np.ndarray) -> np.ndarray:
 
 
 # --- files ----------------------------------------------------------------------------------------
+
+
+def refuse_input(output: Path, files: Sequence[Path]) -> None:
+    """Refuse to write over the data, under whatever name."""
+    try:
+        check_inputs(output, files)
+    except ValueError as error:
+        raise Refusal(str(error)) from error
 
 
 def image_file(path: Path) -> Source:

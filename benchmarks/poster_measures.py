@@ -14,6 +14,7 @@ from typing import NamedTuple
 
 from harness import progress_bar
 from poster_data import Source
+from rich.markup import escape
 from scipy import stats
 from zetamix.cli.methods import BATCH
 
@@ -103,7 +104,7 @@ def measure_all(
         advance = functools.partial(progress.advance, task)
         for source in sources:
             for seed in seeds:
-                progress.update(task, description=f"{source.name}, seed {seed}")
+                progress.update(task, description=f"{escape(source.name)}, seed {seed}")
                 rows += measure(source, seed, gammas, limit(source), advance)
     return rows
 

@@ -32,6 +32,7 @@ from zetamix.cli.datasets import Dataset
 from zetamix.cli.digits import draw_shares
 from zetamix.cli.manifolds import cloud_panel, draw_cloud, show_classes
 from zetamix.cli.methods import BATCH, MIXUP, ORIGINALS, mix, shuffled
+from zetamix.cli.outputs import save_picture
 from zetamix.cli.style import BLUE, GREY, ORANGE, name_row, slide, talk_style
 
 __all__ = ["pictures", "save"]
@@ -82,8 +83,8 @@ def pictures(
 def save(figure: Figure, path: Path) -> None:
     """Write a figure as .png and, the same at each run, as .svg."""
     with talk_style(), matplotlib.style.context({"svg.hashsalt": "zetamix"}):
-        figure.savefig(path.with_name(f"{path.name}.png"))
-        figure.savefig(path.with_name(f"{path.name}.svg"), metadata={"Date": None})
+        save_picture(figure, path.with_name(f"{path.name}.png"))
+        save_picture(figure, path.with_name(f"{path.name}.svg"), {"Date": None})
 
 
 # --- samples --------------------------------------------------------------------------------------
@@ -137,7 +138,7 @@ def images(source: Source) -> Figure:
             _image(axes, mixture.points[column], "gray_r" if source.is_ink else "gray")
             if row == 0 and source.class_names:
                 name = textwrap.fill(source.class_names[own], 11, break_long_words=False)
-                axes.set_title(name, fontsize=11)
+                axes.set_title(name, fontsize=11, parse_math=False)
             draw_shares(figure.add_subplot(cell[1]), mixture.labels[column], own=own)
     return figure
 
@@ -174,7 +175,7 @@ def dimension(sources: Sequence[Source], outcomes: Sequence[Outcome]) -> Figure:
             _level(axes, here[method].intervals["dimension"], look["color"], look["linestyle"])
         _curve(axes, _over_gamma(here), "dimension", BLUE)
         axes.locator_params(axis="y", nbins=5)
-        axes.set_title(source.name, loc="left", pad=12)
+        axes.set_title(source.name, loc="left", pad=12, parse_math=False)
         axes.set(xlabel="γ", ylabel="local dimension" if number % 4 == 0 else "", ylim=(0, None))
     return figure
 
@@ -198,7 +199,7 @@ def realism(sources: Sequence[Source], outcomes: Sequence[Outcome]) -> Figure:
                 axes.set_ylabel(", ".join(measures), fontsize=15)
         both[0].set_ylim(0, 1.05)
         both[1].set_ylim(bottom=0)
-        both[0].set_title(source.name, loc="left", pad=12)
+        both[0].set_title(source.name, loc="left", pad=12, parse_math=False)
         both[0].tick_params(labelbottom=False)
         both[1].set_xlabel("γ")
     return figure
@@ -222,7 +223,7 @@ def labels(sources: Sequence[Source], outcomes: Sequence[Outcome]) -> Figure:
         _name_points(axes, _over_gamma(here))
         for name in (MIXUP_BATCH, MIXUP_EACH):
             _points(axes, [here[name]], legend[name])
-        axes.set_title(source.name, loc="left", pad=12)
+        axes.set_title(source.name, loc="left", pad=12, parse_math=False)
         axes.set(
             xlabel="effective classes", ylabel="overlap with the oracle" if number % 4 == 0 else ""
         )

@@ -19,6 +19,7 @@ from harness import (
     interleave,
     limited_threads,
     markdown,
+    picture_beside,
     progress_bar,
     quartiles,
     settle,
@@ -86,6 +87,7 @@ def sweeps(threads: int, *, quick: bool) -> list[Point]:
 )
 def main(seconds: float, threads: int, quick: bool, output: Path) -> None:
     """Time the draw, the mix of samples and the mix of labels apart, from small to large."""
+    picture = picture_beside(output)
     rounds = {"least": 3, "most": 3} if quick else {"least": 7, "most": 200}
     timing: dict[str, Any] = {"seconds": seconds, **rounds}
     large = (200, 20, 8) if quick else LARGE
@@ -104,9 +106,10 @@ def main(seconds: float, threads: int, quick: bool, output: Path) -> None:
     write_json(results, output)
     click.echo("\n".join(report(results)))
 
-    from pictures import save, scaling_picture
+    from pictures import scaling_picture
+    from zetamix.cli.outputs import save_picture
 
-    save(scaling_picture(points), output.with_suffix(".png"))
+    save_picture(scaling_picture(points), picture)
 
 
 # --- measuring ------------------------------------------------------------------------------------

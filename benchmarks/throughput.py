@@ -16,6 +16,7 @@ from harness import (
     limited_cores,
     limited_threads,
     markdown,
+    picture_beside,
     progress_bar,
     quartiles,
     settle,
@@ -96,6 +97,7 @@ def main(
     output: Path,
 ) -> None:
     """Time ζ-mixup, mixup and other packages on whole batches, and compare."""
+    picture = picture_beside(output)
     rounds = {"least": 3, "most": 3} if quick else {"least": 7, "most": 200}
     shapes = shapes or (QUICK_SHAPES if quick else SHAPES)
     with limited_cores(threads):
@@ -117,9 +119,10 @@ def main(
     click.echo(report(results))
     click.echo(f"## Targets\n\n{verdict_table(verdicts)}")
 
-    from pictures import ratios_picture, save
+    from pictures import ratios_picture
+    from zetamix.cli.outputs import save_picture
 
-    save(ratios_picture(cases), output.with_suffix(".png"))
+    save_picture(ratios_picture(cases), picture)
 
 
 def load(

@@ -450,7 +450,10 @@ REFUSALS = [
     (["theory", "-n", "8", "--num-mix", "9"], "num_mix must be <= n=8, got 9"),
     (["theory", "-n", "8", "--num-mix", "inf"], "num_mix must be <= n=8, got inf"),
     (["theory", "--num-mix", "0"], "'--num-mix': '0' is not"),
-    (["theory", "--plot", "{tmp}/picture.doc"], "Format 'doc' is not supported"),
+    (
+        ["theory", "--plot", "{tmp}/picture.doc"],
+        "must end in .png, .pdf or .svg, got {tmp}/picture.doc",
+    ),
     (["theory", "--plot", "{tmp}/no/picture.png"], "picture.png: No such file or directory"),
     (["theory", "--plot", "{tmp}"], "is a directory"),
     (["demo", "--seed", "-1"], "-1 is not in the range"),
@@ -470,7 +473,7 @@ def test_refusals(capsys, tmp_path, args, message):
     captured = capsys.readouterr()
     assert captured.out == ""
     assert captured.err.startswith("Error: ")
-    assert message in captured.err
+    assert message.format(tmp=tmp_path) in captured.err
     assert captured.err.count("\n") == 1
     assert captured.err.endswith("\n")
 

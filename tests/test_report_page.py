@@ -350,7 +350,7 @@ REFUSALS = [
     ({"x": X, "y": np.float64(3)}, (), "samples and labels must be as many"),
     ({"x": X, "y": X[:, 0]}, (), "labels must be classes (N,) or weights of classes (N, C), got"),
     ({"x": X, "y": X}, (), "y must be 0 or more and add up to 1 for each sample"),
-    ({"x": X, "y": np.asarray([None] * 60)}, (), "save numbers, not Python objects"),
+    ({"x": X, "y": np.asarray([None] * 60)}, (), "it holds Python objects; save it again, as"),
     (
         {"x": np.asarray(["a"] * 60)},
         (),

@@ -243,9 +243,13 @@ def kind(x: Array) -> str:
     )
 
 
+def is_extension(dtype: Any) -> bool:
+    """Tell whether a package adds this dtype to NumPy, such as bfloat16 and int4."""
+    return isinstance(dtype, np.dtype) and dtype.isbuiltin == 2
+
+
 def _extension_kind(dtype: Any) -> str | None:
-    """Return the kind of a dtype that a package adds to NumPy, such as bfloat16 and int4."""
-    if not isinstance(dtype, np.dtype) or dtype.isbuiltin != 2:
+    if not is_extension(dtype):
         return None
     return "floating" if "float" in dtype.name else "integer" if "int" in dtype.name else None
 
@@ -266,14 +270,23 @@ def widest_integer(x: Array) -> Any:
 
 def portable_float(dtype: np.dtype) -> np.dtype:
     """Return the dtype in which NumPy's weights go to other libraries, which lack some dtypes."""
-    if _extension_kind(dtype) or dtype.itemsize < 4:
+    if is_extension(dtype) or dtype.itemsize < 4:
         return np.dtype(np.float32)
     return np.dtype(np.float64) if dtype.itemsize > 8 else dtype
 
 
+def widest_float(x: Array) -> Any:
+    """Return float64, or float32 for JAX without its 64-bit mode and for Apple's GPUs."""
+    if is_jax(x):
+        return default_float(x)
+    if is_torch(x) and x.device.type == "mps":
+        return namespace(x).float32
+    return namespace(x).float64
+
+
 def working_dtype(xp: Namespace, dtype: Any) -> Any:
     """Return the dtype to accumulate a floating or complex `dtype` in: never below 32 bits."""
-    if _extension_kind(dtype):
+    if is_extension(dtype):
         return xp.float32  # narrow ones are all there are
     if xp.finfo(dtype).bits >= 32:
         return dtype
@@ -292,8 +305,13 @@ def weights_dtype(like: Array | None) -> Any:
     if like is None or is_dask(like):
         return np.float64
     xp = namespace(like)
-    inexact = kind(like) in ("floating", "complex") and not _extension_kind(like.dtype)
+    inexact = kind(like) in ("floating", "complex") and not is_extension(like.dtype)
     return xp.float64 if inexact and xp.finfo(like.dtype).bits >= 64 else xp.float32
+
+
+def host_dtype(dtype: Any) -> Any:
+    """Return NumPy's name for a dtype of weights, so that no device gets wider ones."""
+    return np.float64 if "float64" in str(dtype) else np.float32
 
 
 def cast(x: Array, dtype: Any) -> Array:

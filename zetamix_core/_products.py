@@ -24,6 +24,7 @@ from zetamix_core._arrays import (
     is_numpy,
     is_torch,
     namespace,
+    widest_float,
 )
 
 Product = Callable[[Array], Array]
@@ -47,6 +48,15 @@ def dense_product(indices: Array, weights: Array, num_samples: int) -> Product:
         return namespace(rows).matmul(factor, rows)
 
     return multiply
+
+
+def unrounded_dtype(x: Array, dtype: Any) -> Any:
+    """Return the dtype for a dense product of `x` in which no setting rounds factors to fewer bits.
+
+    Torch has several such settings for float32 (TF32, oneDNN), CuPy has an environment variable;
+    JAX obeys what `dense_product` asks for, and NumPy rounds nothing.
+    """
+    return widest_float(x) if is_torch(x) or is_cupy(x) else dtype
 
 
 def scatter_rows(columns: Array, weights: Array, width: int) -> Array:

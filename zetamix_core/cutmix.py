@@ -33,6 +33,7 @@ from zetamix_core._pytrees import register_with_jax
 from zetamix_core._trees import mix_tree
 from zetamix_core.mixing import inverse, memory_order
 from zetamix_core.plans import MixPlan
+from zetamix_core.rounding import on_grid
 from zetamix_core.sampling import Stream, stream_for
 
 __all__ = ["CutMixPlan", "cutmix", "cutmix_plan"]
@@ -503,7 +504,7 @@ def _volumes(indices: Array, lower: Array, upper: Array, lengths: tuple[int, ...
     if num_mix == 1:
         weights = xp.ones_like(inside)[:, None]
     else:
-        weights = xp.stack([1 - inside, inside], axis=1)
+        weights = on_grid(xp.stack([1 - inside, inside], axis=1), inside.dtype)
     return MixPlan._drawn(indices, weights if weights.shape[0] == n else weights[0, :], n)
 
 

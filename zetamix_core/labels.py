@@ -19,6 +19,7 @@ from zetamix_core._arrays import (
 from zetamix_core._checks import MAX_ENTRIES, check_count
 from zetamix_core._products import scatter_rows
 from zetamix_core.mixing import weighted_sum, whole_samples
+from zetamix_core.rounding import lowered
 
 
 def mix_labels(
@@ -37,9 +38,11 @@ def mix_labels(
     num_classes, checked = check_labels(y, num_classes)
     if num_classes is None:
         return weighted_sum(indices, weights, y, distinct=distinct)
+    # Rounded before they are added, not after: so each output sums to exactly one.
+    weights = lowered(weights, dtype)
     if _is_multi_hot(y, num_classes):
         rows = cast(y, dtype) if checked else _nan_unless((y >= 0) & (y <= 1), y, dtype)
-        return weighted_sum(indices, weights, rows, distinct=distinct)
+        return weighted_sum(indices, weights, rows, exact=True, distinct=distinct)
     mix = functools.partial(
         _mix_classes if y.ndim == 1 else _mix_masks,
         indices,
@@ -172,7 +175,7 @@ def _mix_masks(
     one_hot = y == xp.arange(num_classes, dtype=y.dtype, device=device_of(y))
     good = (y >= 0) & (y < num_classes)
     rows = cast(one_hot, dtype) if checked else _nan_unless(good, one_hot, dtype)
-    return weighted_sum(indices, weights, rows)
+    return weighted_sum(indices, weights, rows, exact=True)
 
 
 def _take_classes(indices: Array, y: Array, *, dtype: Any) -> Array:

@@ -22,6 +22,7 @@ from zetamix_core.cutmix import CutMixPlan
 from zetamix_core.labels import check_values
 from zetamix_core.mixing import output_dtype
 from zetamix_core.plans import MixPlan
+from zetamix_core.rounding import lowered
 
 __all__ = ["mixed_accuracy", "mixed_loss"]
 
@@ -103,7 +104,8 @@ def mixed_loss(
         values = loss(pred, xp.take(y, indices[:, r], axis=0))
         _check_values(values, y, indices.shape[0])
         work = working_dtype(xp, output_dtype(values))
-        weight = cast(weights[:, r], work)[(...,) + (None,) * (values.ndim - 1)]
+        weights = lowered(weights, work)
+        weight = weights[:, r][(...,) + (None,) * (values.ndim - 1)]
         # A label without weight does not count, not even if its loss is infinite; taken out before
         # the product, it does not get into the gradient of the weight either.
         total = total + xp.where(weight == 0, 0, cast(values, work)) * weight

@@ -32,7 +32,14 @@ from zetamix_core._arrays import (
     share_memory,
     working_dtype,
 )
-from zetamix_core._products import Product, dense_product, gather_sum, sparse_product
+from zetamix_core._products import (
+    Product,
+    dense_product,
+    gather_sum,
+    sparse_product,
+    unrounded_dtype,
+)
+from zetamix_core.rounding import lowered
 
 # In memory, a dense product wins over a sparse one above this T / N (benchmarks/README.md): the
 # one of torch uses all cores, that of SciPy one.
@@ -50,6 +57,7 @@ def weighted_sum(
     x: Array,
     out: Array | None = None,
     *,
+    exact: bool = False,
     distinct: bool = False,
 ) -> Array:
     """Return ``Σ_r weights[i, r] · x[indices[i, r]]`` for each i, along the first axis of `x`.
@@ -65,6 +73,8 @@ def weighted_sum(
         Of the same library and device as `indices` and `weights`.
     out : array, shape (M, ...), optional
         Where to write, and whose dtype to give, instead of a new array.
+    exact : bool, default False
+        Let no setting of the library round factors to fewer bits, as for labels.
     distinct : bool, default False
         Whether no row of `indices` is known to repeat a sample.
 
@@ -73,15 +83,16 @@ def weighted_sum(
     array of shape (M, ...)
     """
     if is_dask(x):
-        return _weighted_sum_of_dask(indices, weights, x)
+        return _weighted_sum_of_dask(indices, weights, x, exact)
     dtype = output_dtype(x) if out is None else out.dtype
     work = working_dtype(namespace(x), dtype)
-    weights = cast(weights, real_dtype(namespace(x), work))
+    weights = lowered(weights, real_dtype(namespace(x), work))
     # Ranks may have no weight (gamma = infinity, or an underflow). None: not to be known here.
     all_positive = _all(weights)
     if is_jax(x) and not any(map(is_jax_tracer, (indices, weights, x))):
-        return _compiled_mix()(indices, weights, x, out, dtype, work, all_positive, distinct)
-    return _mix(indices, weights, x, out, dtype, work, all_positive, distinct)
+        compiled = _compiled_mix()
+        return compiled(indices, weights, x, out, dtype, work, all_positive, exact, distinct)
+    return _mix(indices, weights, x, out, dtype, work, all_positive, exact, distinct)
 
 
 def output_dtype(x: Array) -> Any:
@@ -92,7 +103,7 @@ def output_dtype(x: Array) -> Any:
 @functools.cache
 def _compiled_mix() -> Any:
     """Return one program for JAX, where one operation after the other would write many arrays."""
-    static = ("dtype", "work", "all_positive", "distinct")
+    static = ("dtype", "work", "all_positive", "exact", "distinct")
     return sys.modules["jax"].jit(_mix, static_argnames=static)
 
 
@@ -104,6 +115,7 @@ def _mix(
     dtype: Any,
     work: Any,
     all_positive: bool | None,
+    exact: bool,
     distinct: bool,
 ) -> Array:
     xp = namespace(x)
@@ -112,9 +124,14 @@ def _mix(
     target = None if out is None else _view_as_rows(out, order)
     with _as_asked(x):
         if all_positive is not None and all(map(in_memory, (rows, indices, weights))):
-            mixed = _mix_in_memory(indices, weights, rows, target, dtype, work, all_positive)
+            mixed = _mix_in_memory(indices, weights, rows, target, dtype, work, all_positive, exact)
+        elif indices.shape[1] == x.shape[0]:
+            work = unrounded_dtype(rows, work) if exact else work
+            mixed = cast(
+                _mix_all(indices, weights, cast(rows, work), all_positive, distinct), dtype
+            )
         else:
-            mixed = cast(_mix_anywhere(indices, weights, rows, work, all_positive, distinct), dtype)
+            mixed = cast(gather_sum(indices, weights, rows, work, bool(all_positive)), dtype)
     if out is None:
         return _from_rows(xp, mixed, order, x.shape)
     if mixed is not target:
@@ -130,14 +147,19 @@ def _mix_in_memory(
     dtype: Any,
     work: Any,
     all_positive: bool,
+    exact: bool,
 ) -> Array:
     n, num_mix = rows.shape[0], indices.shape[1]
     library = "numpy" if is_numpy(rows) else "torch"
     plain = rows.dtype == work == dtype and out is None
-    in_blocks = functools.partial(_multiply_blocks, rows=rows, work=work, dtype=dtype, out=out)
+    in_blocks = functools.partial(_multiply_blocks, rows=rows, dtype=dtype, out=out)
     if num_mix > _DENSE_ABOVE[library] * n:
         product = dense_product(indices, weights, n)
-        mixed = product(rows) if plain else in_blocks(product, indices.shape[0])
+        dense_work = unrounded_dtype(rows, work) if exact else work
+        if plain and dense_work == work:
+            mixed = product(rows)
+        else:
+            mixed = in_blocks(product, indices.shape[0], work=dense_work)
         # Zero times infinity is NaN: one non-finite sample shows in every row of a dense product,
         # so that the first tells whether outputs were reached that do not use it.
         if _all(namespace(rows).isfinite(cast(mixed[:1], work))):
@@ -145,24 +167,16 @@ def _mix_in_memory(
     product = sparse_product(indices, weights, n, all_positive)
     if plain and rows.nbytes <= _SPARSE_BYTES[library]:
         return product(rows)
-    return in_blocks(product, indices.shape[0])
+    return in_blocks(product, indices.shape[0], work=work)
 
 
-def _mix_anywhere(
-    indices: Array,
-    weights: Array,
-    rows: Array,
-    work: Any,
-    all_positive: bool | None,
-    distinct: bool,
+def _mix_all(
+    indices: Array, weights: Array, rows: Array, all_positive: bool | None, distinct: bool
 ) -> Array:
-    n = rows.shape[0]
-    if indices.shape[1] != n:
-        return gather_sum(indices, weights, rows, work, bool(all_positive))
-    rows = cast(rows, work)
-    product = dense_product(indices, weights, n)(rows)
-    # Where outputs use all samples, none is out of place in one; where weights can't be read,
-    # neither can the product.
+    """Mix as many ranks as there are samples, by a dense product unless it spreads a NaN."""
+    product = dense_product(indices, weights, rows.shape[0])(rows)
+    # Outputs that use all samples show all that is not finite anyway; where the weights can't be
+    # read, the product can't be either.
     if all_positive is None or (all_positive and distinct):
         return product
     if is_jax(rows):
@@ -170,7 +184,7 @@ def _mix_anywhere(
     # As in memory, the first row tells.
     if _all(namespace(rows).isfinite(product[:1, :])):
         return product
-    return gather_sum(indices, weights, rows, work, all_positive)
+    return gather_sum(indices, weights, rows, rows.dtype, all_positive)
 
 
 @functools.cache
@@ -271,11 +285,11 @@ def inverse(order: tuple[int, ...]) -> tuple[int, ...]:
 # --- Dask -----------------------------------------------------------------------------------------
 
 
-def _weighted_sum_of_dask(indices: Array, weights: Array, x: Array) -> Array:
+def _weighted_sum_of_dask(indices: Array, weights: Array, x: Array, exact: bool) -> Array:
     whole = whole_samples(x)
     dtype = output_dtype(x)
     mixed = whole.map_blocks(
-        functools.partial(weighted_sum, indices, weights),
+        functools.partial(weighted_sum, indices, weights, exact=exact),
         chunks=((indices.shape[0],), *whole.chunks[1:]),
         dtype=dtype,
         meta=x._meta.astype(dtype),

@@ -18,6 +18,7 @@ from zetamix_core._arrays import (
     from_host,
     is_array,
     is_dask,
+    is_jax,
     is_numpy,
     is_torch_symbol,
     kind,
@@ -39,12 +40,14 @@ from zetamix_core._checks import (
     check_same_place,
     check_samples,
 )
+from zetamix_core._files import replacing
 from zetamix_core._npz import UNREADABLE, read_arrays
 from zetamix_core._products import scatter_rows
 from zetamix_core._pytrees import register_with_jax
 from zetamix_core._trees import mix_tree
 from zetamix_core.labels import mix_labels, sparse_labels
 from zetamix_core.mixing import weighted_sum
+from zetamix_core.rounding import lowered
 
 __all__ = ["MixPlan"]
 
@@ -452,12 +455,13 @@ class MixPlan:
         Parameters
         ----------
         file : path or binary file
-            Where to write; the path is taken as it is.
+            Where to write; the path is taken as it is. A file of that name is replaced once the
+            new one is complete: a full disk or a killed process leaves the old one.
 
         Raises
         ------
         OSError
-            If the file can't be written.
+            If the file can't be written, or its directory, in which the new file is made.
 
         Examples
         --------
@@ -538,10 +542,17 @@ class MixPlan:
         """Return this NumPy plan in the library and on the device of `like`."""
         if is_numpy(like) or is_dask(like):
             return self
-        weights = self.weights
-        if not torch_is_compiling():  # graphs know no dtypes of NumPy
-            weights = cast(weights, portable_float(weights.dtype))
-        return self._with(from_host(self.indices, like), from_host(weights, like))
+        arrays = self.indices, self._weights_for(like)
+        return self._with(*(from_host(array, like) for array in arrays))
+
+    def _weights_for(self, like: Array) -> np.ndarray:
+        """Return the weights of this NumPy plan in a dtype that the library of `like` has."""
+        # JAX without its 64-bit mode would narrow the weights, off their grid, by itself.
+        if is_jax(like):
+            return lowered(self.weights, default_float(like))
+        if torch_is_compiling():  # graphs know no dtypes of NumPy
+            return self.weights
+        return lowered(self.weights, portable_float(self.weights.dtype))
 
     def _with(self, indices: Array, weights: Array) -> MixPlan:
         """Return a plan with the samples of this one in each row, from arrays that are right."""
@@ -585,7 +596,9 @@ def _stored(handle: IO[bytes]) -> tuple[Array, Array, Any]:
 
 def _opened(file: str | PathLike[str] | IO[bytes], mode: str) -> AbstractContextManager[Any]:
     """Open a path as it is: NumPy adds an ending to names, and leaves broken files open."""
-    return open(file, mode) if isinstance(file, str | PathLike) else nullcontext(file)
+    if not isinstance(file, str | PathLike):
+        return nullcontext(file)
+    return replacing(file) if mode == "wb" else open(file, mode)
 
 
 def _frozen(array: np.ndarray, dtype: Any) -> np.ndarray:

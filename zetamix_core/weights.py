@@ -13,19 +13,20 @@ from zetamix_core._arrays import (
     cast,
     device_of,
     from_host,
+    host_dtype,
     is_array,
     is_cupy,
     is_dask,
     is_numpy,
     is_torch,
-    kind,
     library,
     namespace,
     torch_is_compiling,
     weights_dtype,
-    working_dtype,
+    widest_float,
 )
 from zetamix_core._checks import check_count, check_gamma, check_like, check_same_place
+from zetamix_core.rounding import on_grid
 
 __all__ = ["zeta_weights"]
 
@@ -78,17 +79,21 @@ def zeta_weights(num_mix: int, *, gamma: Any, like: Array | None = None) -> Arra
     dtype = weights_dtype(like)
     if _computes_on_host(gamma, like):
         remembered = isinstance(gamma, float) and num_mix <= _MAX_REMEMBERED
-        host = (_remembered_series if remembered else _series_on_host)(num_mix, gamma)
-        return cast(from_host(host.astype(_on_host(dtype)), like), dtype)
+        series = _remembered_series if remembered else _series_on_host
+        # A copy, because what is remembered must not be written to.
+        return cast(from_host(series(num_mix, gamma, host_dtype(dtype)).copy(), like), dtype)
     xp = namespace(like)
-    gamma = _as_floating(gamma, like, dtype)
+    gamma = _as_floating(gamma, like)
     ranks = xp.arange(1, num_mix + 1, dtype=gamma.dtype, device=device_of(gamma))
-    return cast(_p_series(xp, ranks, gamma), dtype)
+    return on_grid(_p_series(xp, ranks, gamma), dtype)
 
 
-def _series_on_host(num_mix: int, gamma: Any) -> np.ndarray:
-    ranks = np.arange(1, num_mix + 1, dtype=np.float64)
-    return np.asarray(_p_series(np, ranks, np.asarray(gamma, dtype=np.float64)))
+def _series_on_host(num_mix: int, gamma: Any, dtype: Any) -> np.ndarray:
+    # In more digits than the result has, where the platform offers them: each rounding of the terms
+    # and of their sum moves a weight, too.
+    wide: Any = np.longdouble if dtype == np.float64 else np.float64
+    ranks = np.arange(1, num_mix + 1, dtype=wide)
+    return np.asarray(on_grid(_p_series(np, ranks, np.asarray(gamma, dtype=wide)), dtype))
 
 
 # Most batches have the weights of the last one, and arithmetic on few numbers is slow where the
@@ -119,22 +124,16 @@ def _computes_on_host(gamma: Any, like: Array | None) -> bool:
     return not is_cupy(like)
 
 
-def _on_host(dtype: Any) -> Any:
-    """Return NumPy's name for a dtype of weights, so that no device gets wider ones."""
-    return np.float64 if "float64" in str(dtype) else np.float32
-
-
-def _as_floating(gamma: Any, like: Array, dtype: Any) -> Array:
+def _as_floating(gamma: Any, like: Array) -> Array:
+    """Return gamma in double precision where the library has it, lest terms lose digits."""
     if is_array(gamma) and not is_numpy(gamma):
-        # Neither ranks nor sums fit into a narrow gamma's dtype.
-        floating = kind(gamma) == "floating"
-        return cast(gamma, working_dtype(namespace(gamma), gamma.dtype) if floating else dtype)
+        return cast(gamma, widest_float(gamma))
+    place = {"dtype": widest_float(like), "device": device_of(like)}
     if is_array(gamma):
-        return namespace(like).asarray(gamma, dtype=dtype, device=device_of(like))
-    return namespace(like).full((), gamma, dtype=dtype, device=device_of(like))  # not sent there
+        return namespace(like).asarray(gamma, **place)
+    return namespace(like).full((), gamma, **place)  # not sent there
 
 
 def _p_series(xp: Namespace, ranks: Array, gamma: Array) -> Array:
     # 1 to any power is 1, so an infinite gamma needs no special case; NaN and negative ones do.
-    terms = xp.where(gamma[..., None] >= 0, ranks ** -gamma[..., None], xp.nan)
-    return terms / xp.sum(terms, axis=-1, keepdims=True)
+    return xp.where(gamma[..., None] >= 0, ranks ** -gamma[..., None], xp.nan)

@@ -8,6 +8,7 @@ import array_api_compat.cupy
 import cupy
 
 from zetamix_core._arrays import Array, weights_dtype
+from zetamix_core.rounding import on_grid
 from zetamix_core.sampling._stream import ArrangingStream, floyd, takes_few
 
 
@@ -31,8 +32,7 @@ class CupyStream(ArrangingStream):
         with self._device:
             boosted = self._generator.standard_gamma(alpha + 1.0, size=shape, dtype="float64")
             logs = cupy.log(boosted) + cupy.log1p(-self._doubles(shape)) / alpha
-            weights = cupy.exp(logs - logs.max(axis=-1, keepdims=True))
-            return (weights / weights.sum(axis=-1, keepdims=True)).astype(self._dtype)
+            return on_grid(cupy.exp(logs - logs.max(axis=-1, keepdims=True)), self._dtype)
 
     def uniform(self, shape: tuple[int, ...]) -> Array:
         with self._device:

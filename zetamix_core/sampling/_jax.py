@@ -8,6 +8,7 @@ import jax
 from jax import numpy as jnp
 
 from zetamix_core._arrays import Array, device_of, is_jax_tracer, weights_dtype
+from zetamix_core.rounding import on_grid
 from zetamix_core.sampling._stream import ArrangingStream, Step, floyd, takes_few
 
 # Words of a permutation are random in so many bits more than twice those that count the things, so
@@ -29,7 +30,8 @@ class JaxStream(ArrangingStream):
     def dirichlet(self, alpha: float, shape: tuple[int, int]) -> Array:
         rows, columns = shape
         concentration = jnp.full((columns,), alpha, dtype=self._dtype)
-        return jax.random.dirichlet(self._next(), concentration, (rows,), dtype=self._dtype)
+        weights = jax.random.dirichlet(self._next(), concentration, (rows,), dtype=self._dtype)
+        return on_grid(weights, self._dtype)
 
     def uniform(self, shape: tuple[int, ...]) -> Array:
         return jax.random.uniform(self._next(), shape, dtype=self._dtype)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from zetamix_core._arrays import Array, cast, from_host, weights_dtype
+from zetamix_core.rounding import on_grid_beside
 from zetamix_core.sampling._stream import Stream
 
 # Rows are handled in blocks of about this many entries, which stay in the cache. The block size has
@@ -48,10 +49,12 @@ class PortableStream(Stream):
 
     def dirichlet(self, alpha: float, shape: tuple[int, int]) -> Array:
         rows, columns = shape
-        return self._moved(self._generator().dirichlet(np.full(columns, alpha), rows))
+        weights = self._generator().dirichlet(np.full(columns, alpha), rows)
+        return on_grid_beside(weights, self._like)
 
     def uniform(self, shape: tuple[int, ...]) -> Array:
-        return self._moved(self._generator().random(shape))
+        values = from_host(self._generator().random(shape), self._like)
+        return cast(values, weights_dtype(self._like))
 
     def _arrange(self, n: int, out: np.ndarray) -> None:
         """Write uniform arrangements of n things to the rows of `out`."""
@@ -67,9 +70,6 @@ class PortableStream(Stream):
         """
         self._calls += 1
         return np.random.Generator(np.random.Philox(self._seed).jumped(self._calls))
-
-    def _moved(self, values: np.ndarray) -> Array:
-        return cast(from_host(values, self._like), weights_dtype(self._like))
 
     def _redraw(self, n: int, values: np.ndarray) -> None:
         """Draw with replacement, then redraw entries that repeat an earlier one of their row.

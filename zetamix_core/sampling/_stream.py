@@ -20,7 +20,7 @@ class Stream(ABC):
 
     @abstractmethod
     def dirichlet(self, alpha: float, shape: tuple[int, int]) -> Array:
-        """Return rows of a symmetric Dirichlet distribution."""
+        """Return rows of a symmetric Dirichlet distribution, on the grid of weights."""
 
     @abstractmethod
     def uniform(self, shape: tuple[int, ...]) -> Array:

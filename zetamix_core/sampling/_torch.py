@@ -10,6 +10,7 @@ import numpy as np
 import torch
 
 from zetamix_core._arrays import Array, weights_dtype
+from zetamix_core.rounding import on_grid
 from zetamix_core.sampling._portable import PortableStream
 from zetamix_core.sampling._seeds import seed_sequence
 from zetamix_core.sampling._stream import ArrangingStream, Stream, floyd, takes_few
@@ -34,7 +35,7 @@ class TorchStream(ArrangingStream):
         concentration = torch.full(shape, alpha + 1.0, device=self._device, dtype=self._dtype)
         boosted = torch._standard_gamma(concentration, **self._source)
         exponents = torch.log1p(-self.uniform(shape)) / alpha
-        return torch.softmax(torch.log(boosted) + exponents, dim=-1)
+        return on_grid(torch.softmax(torch.log(boosted) + exponents, dim=-1), self._dtype)
 
     def uniform(self, shape: tuple[int, ...]) -> Array:
         return torch.rand(shape, **self._source, device=self._device, dtype=self._dtype)

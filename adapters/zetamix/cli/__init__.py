@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import importlib.util
 import io
+import re
 import sys
 from collections.abc import Sequence
 
@@ -71,7 +72,7 @@ def _reason(error: OSError) -> str:
 
 
 def _refuse(message: str) -> int:
-    print("Error:", " ".join(message.split()), file=sys.stderr)
+    print("Error:", re.sub(r"\s*\n\s*", " ", message), file=sys.stderr)
     return _BAD_INPUT
 
 

@@ -14,6 +14,7 @@ from rich.console import Console
 from rich.progress import Progress
 
 from zetamix import __version__
+from zetamix.cli import outputs
 
 __all__ = ["app", "demo", "report", "theory"]
 
@@ -73,11 +74,14 @@ def demo(directory: Path, seed: int) -> None:
     from zetamix.cli.style import talk_style
     from zetamix.cli.tables import comparison_report, file_report
 
+    with _as_bad_input():
+        for name in PICTURES:
+            outputs.check_replaced(directory / name, outputs.PICTURES)
     with talk_style(), _progress() as progress:
         task = progress.add_task("", total=len(PICTURES) + 1)
         for number, (name, picture) in enumerate(PICTURES.items(), start=1):
             progress.update(task, description=f"drawing {name}")
-            picture.draw((seed, number)).savefig(directory / name)
+            outputs.save_picture(picture.draw((seed, number)), directory / name)
             progress.advance(task)
         progress.update(task, description="measuring")
         rows = compare((seed, 0))
@@ -197,6 +201,9 @@ def report(words: list[str], /, file: Path | None, output: Path, **options: Any)
     """  # noqa: D301
     if not output.parent.is_dir():
         raise click.UsageError(f"{output.parent} is no directory to write {output.name} to.")
+    with _as_bad_input():
+        outputs.check_inputs(output, () if file is None else (file,))
+        outputs.check_replaced(output, outputs.PAGES)
 
     from zetamix.cli.report import write_report
 
@@ -253,7 +260,7 @@ class _Count(click.ParamType):
     "file",
     metavar="FILE",
     type=click.Path(dir_okay=False, writable=True, path_type=Path),
-    help="Draw the weights, dominance and tail to a .png, .pdf or .svg file.",
+    help="Draw the weights, dominance and tail to a .png, .pdf or .svg file, PNG by default.",
 )
 def theory(gamma: float, n: float, num_mix: float | None, file: Path | None) -> None:
     """Tell what a choice of γ, N and T means.
@@ -271,14 +278,15 @@ def theory(gamma: float, n: float, num_mix: float | None, file: Path | None) -> 
 
     with _as_bad_input():
         summary = summarize(gamma, n, num_mix)
+        if file is not None:
+            outputs.picture_format(file)
+            outputs.check_replaced(file, outputs.PICTURES)
     if file is not None:
         from zetamix.cli.style import talk_style
         from zetamix.cli.theory_picture import theory_picture
 
         with talk_style():
-            picture = theory_picture(summary)
-            with _as_bad_input():  # the ending of the file names the format
-                picture.savefig(file)
+            outputs.save_picture(theory_picture(summary), file)
     console = _console()
     console.print(theory_report(summary))
     if file is not None:
@@ -295,7 +303,8 @@ def _as_bad_input() -> Iterator[None]:
 
 
 def _console() -> Console:
-    return Console(highlight=False)
+    """Print what is given as it is: names of files are no markup, and hold no emoji."""
+    return Console(highlight=False, markup=False, emoji=False)
 
 
 def _progress() -> Progress:

@@ -57,7 +57,7 @@ def slide(title: str, note: str = "", *, height: float = 7.5) -> Figure:
 def name_row(figure: Figure, cell: Any, x: float, name: str, **look: Any) -> None:
     """Write the name of a row, halfway up its cell in a grid."""
     middle = cell.get_position(figure).corners()[:, 1].mean()
-    figure.text(x, middle, name, fontsize=17, va="center", **look)
+    figure.text(x, middle, name, fontsize=17, va="center", parse_math=False, **look)
 
 
 def _line(figure: Figure, text: str, inches: float, **look: Any) -> None:

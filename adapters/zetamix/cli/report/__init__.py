@@ -10,6 +10,7 @@ from typing import Any
 from zetamix import metrics
 from zetamix.cli.report.data import embedded_digits, read_samples
 from zetamix.cli.report.page import render
+from zetamix_core._files import replacing
 
 __all__ = ["write_report"]
 
@@ -57,9 +58,6 @@ def write_report(
         progress=functools.partial(track, description="measuring"),
     )
     page = render(data, report, (seed,), command)
-    try:
-        output.write_text(page, encoding="utf-8")
-    except OSError as error:
-        error.filename = str(output)  # a full disk does not tell whose
-        raise
+    with replacing(output) as stream:
+        stream.write(page.encode("utf-8", errors="replace"))  # names of files can be any bytes
     return report

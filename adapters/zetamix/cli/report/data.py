@@ -21,6 +21,10 @@ _Y_NAMES = ("y", "y_train", "Y", "Y_train", "labels", "target", "targets")
 _CHANNELS = (1, 3, 4)
 _SMALLEST_SIDE = 4  # of what is taken for an image unasked
 _DARK = 127  # bytes that go no further have a range of their own
+_HEADERS = {
+    (1, 0): np.lib.format.read_array_header_1_0,
+    (2, 0): np.lib.format.read_array_header_2_0,
+}
 _MOST_CLASSES = 1000  # more distinct labels are taken for numbers to predict
 
 
@@ -139,13 +143,34 @@ def _named(
     for name in (asked,) if asked is not None else names:
         if name in arrays:
             try:
+                _check_header(arrays.zip, name)
                 return np.asarray(arrays[name])
             except Exception as error:  # broken files raise whatever they may
+                memory = isinstance(error, MemoryError)
+                remedy = "fewer samples" if memory else "it again, as an array of numbers"
                 raise ValueError(
-                    f"the array {name!r} of {file}, for {what}, can't be read ({error}); save "
-                    f"numbers, not Python objects"
+                    f"the array {name!r} of {file}, for {what}, can't be read: {error}; save "
+                    f"{remedy}, by numpy.savez"
                 ) from error
     return None
+
+
+def _check_header(archive: zipfile.ZipFile, name: str) -> None:
+    """Refuse a header that claims more than the file holds, before memory is taken for it."""
+    member = archive.getinfo(name if name in archive.namelist() else f"{name}.npy")
+    with archive.open(member) as stream:
+        read = _HEADERS.get(np.lib.format.read_magic(stream))
+        if read is None:
+            return  # of fields with names in all alphabets, which hold no samples
+        shape, _, dtype = read(stream)
+    if dtype.hasobject:
+        raise ValueError("it holds Python objects")
+    claimed = math.prod(shape) * dtype.itemsize
+    if claimed > member.file_size:
+        raise ValueError(
+            f"its header claims {claimed:,} bytes, of shape {shape} and dtype {dtype}, but the "
+            f"file holds {member.file_size:,}"
+        )
 
 
 def _check_samples(x: np.ndarray, y: np.ndarray | None) -> None:
