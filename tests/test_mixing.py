@@ -446,8 +446,8 @@ def test_a_sample_repeated_in_a_row_leaves_others_out(backend):
     """With T = N, too, not every output need use every sample."""
     plan = MixPlan(np.asarray([[0, 0], [1, 1]]), np.asarray([0.5, 0.5]), 2)
     x = np.asarray([[np.inf], [1.0]], dtype=np.float32)
-    if backend.name.split("-")[0] not in ("numpy", "torch", "dask"):
-        pytest.skip("a dense product of what may be elsewhere is not looked at")
+    if backend.name == "cupy":
+        pytest.skip("a dense product on an accelerator is not looked at")
     assert np.array_equal(backend.to_numpy(plan @ backend.asarray(x)), x)
 
 

@@ -162,6 +162,13 @@ def host_values(x: Array) -> np.ndarray | None:
         return None
 
 
+def ready_values(x: Array) -> np.ndarray | None:
+    """Return what `host_values` does, but None where JAX is still computing `x`."""
+    if is_jax(x) and not is_jax_tracer(x) and not x.is_ready():
+        return None
+    return host_values(x)
+
+
 def in_memory(x: Array) -> bool:
     """Tell whether kernels for values in host memory, which have no derivative, may have `x`.
 
@@ -252,6 +259,20 @@ def default_float(x: Array) -> Any:
     if is_torch(x):
         return sys.modules["torch"].get_default_dtype()
     return namespace(x).asarray(0.0).dtype
+
+
+def widest_integer(x: Array) -> Any:
+    """Return int64 of the library of `x`, of JAX without its 64-bit mode int32."""
+    if is_jax(x):
+        return sys.modules["jax"].dtypes.canonicalize_dtype(np.int64)
+    return namespace(x).int64
+
+
+def portable_float(dtype: np.dtype) -> np.dtype:
+    """Return the dtype in which NumPy's weights go to other libraries, which lack some dtypes."""
+    if is_extension(dtype) or dtype.itemsize < 4:
+        return np.dtype(np.float32)
+    return np.dtype(np.float64) if dtype.itemsize > 8 else dtype
 
 
 def widest_float(x: Array) -> Any:

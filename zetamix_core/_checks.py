@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import sys
 from typing import Any
 
 import numpy as np
@@ -91,7 +93,7 @@ def check_gamma(gamma: Any) -> Any:
         )
     if not gamma >= 0:  # true for NaN too
         raise ValueError(f"gamma must be a number >= 0, got {gamma}; the paper uses 2.8")
-    return float(gamma)
+    return float(gamma) if gamma <= sys.float_info.max else math.inf  # some integers fit in none
 
 
 def _check_gamma_array(gamma: Array) -> Array:
@@ -115,12 +117,14 @@ def check_alpha(alpha: Any) -> float:
             f"alpha must be a positive number, got {alpha!r} of type {type(alpha).__name__}; "
             f"pass a float"
         )
-    if not MIN_ALPHA <= alpha <= 1 / MIN_ALPHA:
+    # The limits don't fit in half precision, and some integers not in a float.
+    number = float(alpha) if isinstance(alpha, np.floating) else alpha
+    if not MIN_ALPHA <= number <= 1 / MIN_ALPHA:
         raise ValueError(
             f"alpha must be a positive number from 1e-6 to 1e6, got {alpha}; alpha=1 draws weights "
             f"uniformly, and beyond these limits they are as good as constant"
         )
-    return float(alpha)
+    return float(number)
 
 
 def check_is_array(name: str, x: Any) -> None:

@@ -22,10 +22,7 @@ def mix_tree(
 ) -> Any:
     """Mix the leaves of `tree` by the rules of `MixPlan.apply`, and smooth mixed labels."""
     classes = _check_paths("num_classes", num_classes)
-    data, kept = (
-        frozenset(_check_paths(name, [paths] if isinstance(paths, str) else paths))
-        for name, paths in (("as_data", as_data), ("keep", keep))
-    )
+    data, kept = frozenset(listed("as_data", as_data)), frozenset(listed("keep", keep))
 
     def mix_leaf(path: str, leaf: Any) -> Any:
         if path in classes:
@@ -46,6 +43,11 @@ def check_averageable(path: str, leaf: Any) -> None:
             f"{leaf.dtype} at {path!r}; pass num_classes={{{path!r}: ...}} for labels, "
             f"as_data=[{path!r}] to average them, or keep=[{path!r}] to leave them alone"
         )
+
+
+def listed(name: str, paths: Any) -> tuple[str, ...]:
+    """Return the paths by which leaves are declared, of which one may be given as it is."""
+    return tuple(_check_paths(name, [paths] if isinstance(paths, str) else paths))
 
 
 def _check_paths(name: str, paths: Any) -> Any:

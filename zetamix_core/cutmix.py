@@ -8,9 +8,12 @@ from typing import Any
 
 from zetamix_core._arrays import (
     Array,
+    cast,
     device_of,
     from_host,
+    is_array,
     is_dask,
+    is_torch_symbol,
     is_whole_number,
     kind,
     namespace,
@@ -19,8 +22,10 @@ from zetamix_core._checks import (
     check_alpha,
     check_axes,
     check_flag,
+    check_is_array,
     check_like,
     check_num_samples,
+    check_same_place,
     check_same_samples,
     check_samples,
 )
@@ -206,6 +211,13 @@ class CutMixPlan:
     lengths : tuple of int
         The lengths of these axes.
 
+    Raises
+    ------
+    ValueError
+        If the plan mixes more than two samples, or shapes and lengths do not fit.
+    TypeError
+        If a field has the wrong type.
+
     See Also
     --------
     cutmix_plan : Draw such a plan.
@@ -229,6 +241,9 @@ class CutMixPlan:
     __array_ufunc__ = None  # else NumPy would take `x @ plan` apart before refusing it
 
     def __post_init__(self) -> None:
+        if is_torch_symbol(self.lower):  # see MixPlan
+            return
+        _check_fields(self.volumes, self.lower, self.upper, self.axes, self.lengths)
         register_with_jax(CutMixPlan, ("volumes", "lower", "upper"))
 
     def __matmul__(self, x: Array) -> Array:
@@ -316,7 +331,9 @@ class CutMixPlan:
         >>> mixed["label"].sum(axis=1)
         array([1., 1.])
         """
-        return mix_tree(self, tree, num_classes=num_classes or {}, as_data=as_data, keep=keep)
+        self.volumes._check_single()
+        classes = {} if num_classes is None else num_classes
+        return mix_tree(self, tree, num_classes=classes, as_data=as_data, keep=keep)
 
     def mix_labels(self, y: Array, num_classes: int | None = None) -> Array:
         """Mix labels by volume.
@@ -337,6 +354,8 @@ class CutMixPlan:
         ------
         ValueError
             If `y` is a mask, or has labels out of range.
+        TypeError
+            If `y` is no array.
 
         Examples
         --------
@@ -345,6 +364,7 @@ class CutMixPlan:
         >>> cutmix_plan((2, 8), axes=(1,), rng=0).mix_labels(np.asarray([0, 1]), 2).sum(axis=1)
         array([1., 1.])
         """
+        check_is_array("y", y)
         _check_no_mask(y, num_classes)
         return self.volumes.mix_labels(y, num_classes)
 
@@ -383,6 +403,45 @@ class CutMixPlan:
         # A box that ends before it begins is empty.
         upper = xp.where(active[..., None], self.upper, -1)
         return dataclasses.replace(self, volumes=volumes, upper=upper)
+
+
+def _check_fields(volumes: Any, lower: Any, upper: Any, axes: Any, lengths: Any) -> None:
+    if not isinstance(volumes, MixPlan):
+        raise TypeError(
+            f"volumes must be the MixPlan that mixes labels, got {type(volumes).__name__}; draw "
+            f"all of the plan with cutmix_plan"
+        )
+    if volumes.num_mix > 2:
+        raise ValueError(
+            f"volumes must mix two samples an output, one in the box of the other, got "
+            f"num_mix={volumes.num_mix}; draw all of the plan with cutmix_plan"
+        )
+    for name, numbers in (("axes", axes), ("lengths", lengths)):
+        if not isinstance(numbers, tuple) or not all(map(is_whole_number, numbers)):
+            raise TypeError(
+                f"{name} must be a tuple of whole numbers, got {numbers!r}; pass for instance "
+                f"axes=(-2, -1) with lengths=(32, 32)"
+            )
+    if not axes or len(lengths) != len(axes) or any(length < 1 for length in lengths):
+        raise ValueError(
+            f"axes must be one or more, each with a length >= 1, got axes {axes} and lengths "
+            f"{lengths}; pass the lengths of x along these axes"
+        )
+    for name, ends in (("lower", lower), ("upper", upper)):
+        _check_ends(name, ends, volumes, len(axes))
+
+
+def _check_ends(name: str, ends: Any, volumes: MixPlan, num_axes: int) -> None:
+    if not is_array(ends) or kind(ends) != "floating":
+        what = f"dtype {ends.dtype}" if is_array(ends) else type(ends).__name__
+        raise TypeError(f"{name} must be an array of floats, got {what}; convert it")
+    num_outputs = volumes.shape[0]
+    if tuple(ends.shape) not in ((num_outputs, num_axes), (1, num_axes)):
+        raise ValueError(
+            f"{name} must have shape ({num_outputs}, {num_axes}) or (1, {num_axes}), a box for "
+            f"each output or one for all, got {tuple(ends.shape)}; reshape it"
+        )
+    check_same_place(volumes.weights, ends, f"volumes and {name}", f"convert {name}")
 
 
 def _check_shape(shape: Any) -> tuple[int, ...]:
@@ -446,7 +505,7 @@ def _volumes(indices: Array, lower: Array, upper: Array, lengths: tuple[int, ...
         weights = xp.ones_like(inside)[:, None]
     else:
         weights = on_grid(xp.stack([1 - inside, inside], axis=1), inside.dtype)
-    return MixPlan(indices, weights if weights.shape[0] == n else weights[0, :], n)
+    return MixPlan._drawn(indices, weights if weights.shape[0] == n else weights[0, :], n)
 
 
 def _paste(x: Array, indices: Array, lower: Array, upper: Array, axes: tuple[int, ...]) -> Array:
@@ -464,4 +523,5 @@ def _paste(x: Array, indices: Array, lower: Array, upper: Array, axes: tuple[int
         inside = along if inside is None else inside & along
     base, donor = (xp.take(rows, indices[:, rank], axis=0) for rank in (0, -1))
     pasted = xp.permute_dims(xp.where(inside, donor, base), inverse(order))
+    pasted = cast(pasted, x.dtype)  # NumPy chooses in the byte order of the machine
     return pasted.rechunk(x.chunks) if is_dask(x) else pasted

@@ -103,7 +103,7 @@ def zeta_plan(
         )
     stream = stream_for(rng, like)
     indices = stream.orderings(num_outputs, n, num_mix, anchored=anchored)
-    return MixPlan(indices, weights, n)
+    return MixPlan._drawn(indices, weights, n)
 
 
 def mixup_plan(
@@ -242,7 +242,7 @@ def dirichlet_plan(
     stream = stream_for(rng, like)
     indices = stream.orderings(num_outputs, n, num_mix, anchored=anchored)
     weights = stream.dirichlet(alpha, (num_outputs if per_sample else 1, num_mix))
-    return MixPlan(indices, weights if per_sample else weights[0, :], n)
+    return MixPlan._drawn(indices, weights if per_sample else weights[0, :], n)
 
 
 def _check_shape(n: Any, num_mix: int | None, num_outputs: int | None) -> tuple[int, int, int]:

@@ -16,27 +16,33 @@ from zetamix_core._arrays import (
     kind,
     namespace,
 )
-from zetamix_core._checks import check_count
+from zetamix_core._checks import MAX_ENTRIES, check_count
 from zetamix_core._products import scatter_rows
 from zetamix_core.mixing import weighted_sum, whole_samples
 from zetamix_core.rounding import lowered
 
 
 def mix_labels(
-    indices: Array, weights: Array, y: Array, num_classes: int | None, dtype: Any
+    indices: Array,
+    weights: Array,
+    y: Array,
+    num_classes: int | None,
+    dtype: Any,
+    *,
+    distinct: bool = False,
 ) -> Array:
     """Mix labels with a plan's arrays; integer labels give probabilities of `dtype`.
 
-    See `MixPlan.mix_labels` for the forms that `y` may take.
+    See `MixPlan.mix_labels` for the forms that `y` may take, `weighted_sum` for `distinct`.
     """
     num_classes, checked = check_labels(y, num_classes)
     if num_classes is None:
-        return weighted_sum(indices, weights, y)
+        return weighted_sum(indices, weights, y, distinct=distinct)
     # Rounded before they are added, not after: so each output sums to exactly one.
     weights = lowered(weights, dtype)
     if _is_multi_hot(y, num_classes):
         rows = cast(y, dtype) if checked else _nan_unless((y >= 0) & (y <= 1), y, dtype)
-        return weighted_sum(indices, weights, rows, exact=True)
+        return weighted_sum(indices, weights, rows, exact=True, distinct=distinct)
     mix = functools.partial(
         _mix_classes if y.ndim == 1 else _mix_masks,
         indices,
@@ -80,12 +86,23 @@ def check_labels(y: Array, num_classes: int | None) -> tuple[int | None, bool]:
     Floating labels, which are mixed as they are, give None.
     """
     if num_classes is not None:
-        num_classes = check_count("num_classes", num_classes)
+        num_classes = check_num_classes(num_classes)
     if kind(y) in ("floating", "complex"):
         _check_soft(y, num_classes)
         return None, True
     num_classes = _check_given(y, num_classes)
     return num_classes, check_values(y, num_classes)
+
+
+def check_num_classes(value: Any) -> int:
+    """Return a number of classes as an int, small enough for rows that have all of them."""
+    count = check_count("num_classes", value)
+    if count > MAX_ENTRIES:
+        raise ValueError(
+            f"num_classes must be at most 2**26 where labels become rows of all classes, got "
+            f"{count}; take plan.sparse_labels or mixed_loss, which make no such rows"
+        )
+    return count
 
 
 def _check_soft(y: Array, num_classes: int | None) -> None:

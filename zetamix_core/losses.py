@@ -70,7 +70,8 @@ def mixed_loss(
     ValueError
         If `y` does not have N samples, `loss` has already averaged, or `reduction` is unknown.
     TypeError
-        If `y` is no array, or of another library than a plan that is not of NumPy.
+        If `loss` can't be called, or `y` is no array, or of another library than a plan that is not
+        of NumPy.
 
     See Also
     --------
@@ -87,7 +88,12 @@ def mixed_loss(
     >>> float(mixed_loss(squared, plan @ y, y, plan).round(3))
     4.909
     """
-    if reduction not in _REDUCTIONS:
+    if not callable(loss):
+        raise TypeError(
+            f"loss must be a function of predictions and labels, got {loss!r}; pass for instance "
+            f"one that returns (pred - y) ** 2"
+        )
+    if not isinstance(reduction, str) or reduction not in _REDUCTIONS:
         raise ValueError(f"reduction must be one of {_REDUCTIONS}, got {reduction!r}; pass 'mean'")
     indices, weights = _entries(plan, y)
     xp = namespace(y)

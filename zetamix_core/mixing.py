@@ -52,7 +52,13 @@ _MIN_COLUMNS = 512  # each block costs some calls
 
 
 def weighted_sum(
-    indices: Array, weights: Array, x: Array, out: Array | None = None, *, exact: bool = False
+    indices: Array,
+    weights: Array,
+    x: Array,
+    out: Array | None = None,
+    *,
+    exact: bool = False,
+    distinct: bool = False,
 ) -> Array:
     """Return ``Σ_r weights[i, r] · x[indices[i, r]]`` for each i, along the first axis of `x`.
 
@@ -69,6 +75,8 @@ def weighted_sum(
         Where to write, and whose dtype to give, instead of a new array.
     exact : bool, default False
         Let no setting of the library round factors to fewer bits, as for labels.
+    distinct : bool, default False
+        Whether no row of `indices` is known to repeat a sample.
 
     Returns
     -------
@@ -82,8 +90,9 @@ def weighted_sum(
     # Ranks may have no weight (gamma = infinity, or an underflow). None: not to be known here.
     all_positive = _all(weights)
     if is_jax(x) and not any(map(is_jax_tracer, (indices, weights, x))):
-        return _compiled_mix()(indices, weights, x, out, dtype, work, all_positive, exact)
-    return _mix(indices, weights, x, out, dtype, work, all_positive, exact)
+        compiled = _compiled_mix()
+        return compiled(indices, weights, x, out, dtype, work, all_positive, exact, distinct)
+    return _mix(indices, weights, x, out, dtype, work, all_positive, exact, distinct)
 
 
 def output_dtype(x: Array) -> Any:
@@ -94,7 +103,8 @@ def output_dtype(x: Array) -> Any:
 @functools.cache
 def _compiled_mix() -> Any:
     """Return one program for JAX, where one operation after the other would write many arrays."""
-    return sys.modules["jax"].jit(_mix, static_argnames=("dtype", "work", "all_positive", "exact"))
+    static = ("dtype", "work", "all_positive", "exact", "distinct")
+    return sys.modules["jax"].jit(_mix, static_argnames=static)
 
 
 def _mix(
@@ -106,6 +116,7 @@ def _mix(
     work: Any,
     all_positive: bool | None,
     exact: bool,
+    distinct: bool,
 ) -> Array:
     xp = namespace(x)
     order = memory_order(x)
@@ -114,9 +125,11 @@ def _mix(
     with _as_asked(x):
         if all_positive is not None and all(map(in_memory, (rows, indices, weights))):
             mixed = _mix_in_memory(indices, weights, rows, target, dtype, work, all_positive, exact)
-        elif indices.shape[1] == x.shape[0] and all_positive is not False:
+        elif indices.shape[1] == x.shape[0]:
             work = unrounded_dtype(rows, work) if exact else work
-            mixed = cast(dense_product(indices, weights, x.shape[0])(cast(rows, work)), dtype)
+            mixed = cast(
+                _mix_all(indices, weights, cast(rows, work), all_positive, distinct), dtype
+            )
         else:
             mixed = cast(gather_sum(indices, weights, rows, work, bool(all_positive)), dtype)
     if out is None:
@@ -155,6 +168,38 @@ def _mix_in_memory(
     if plain and rows.nbytes <= _SPARSE_BYTES[library]:
         return product(rows)
     return in_blocks(product, indices.shape[0], work=work)
+
+
+def _mix_all(
+    indices: Array, weights: Array, rows: Array, all_positive: bool | None, distinct: bool
+) -> Array:
+    """Mix as many ranks as there are samples, by a dense product unless it spreads a NaN."""
+    product = dense_product(indices, weights, rows.shape[0])(rows)
+    # Outputs that use all samples show all that is not finite anyway; where the weights can't be
+    # read, the product can't be either.
+    if all_positive is None or (all_positive and distinct):
+        return product
+    if is_jax(rows):
+        return _contained_in_jax()(product, indices, weights, rows)
+    # As in memory, the first row tells.
+    if _all(namespace(rows).isfinite(product[:1, :])):
+        return product
+    return gather_sum(indices, weights, rows, rows.dtype, all_positive)
+
+
+@functools.cache
+def _contained_in_jax() -> Any:
+    """Return the program that decides on the device whether a dense product will do."""
+    jax = sys.modules["jax"]
+
+    def choose(product: Array, indices: Array, weights: Array, rows: Array) -> Array:
+        return jax.lax.cond(
+            jax.numpy.isfinite(product[:1, :]).all(),
+            lambda: product,
+            lambda: gather_sum(indices, weights, rows, rows.dtype, all_positive=False),
+        )
+
+    return jax.jit(choose)
 
 
 def _multiply_blocks(

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
-import zlib
 from collections.abc import Iterable, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from os import PathLike
-from typing import IO, Any
-from zipfile import BadZipFile
+from typing import IO, Any, ClassVar
 
 import numpy as np
 
@@ -26,9 +24,15 @@ from zetamix_core._arrays import (
     kind,
     library,
     namespace,
+    portable_float,
+    ready_values,
     to_host,
+    torch_is_compiling,
+    widest_integer,
+    working_dtype,
 )
 from zetamix_core._checks import (
+    MAX_ENTRIES,
     check_active,
     check_like,
     check_num_samples,
@@ -37,6 +41,7 @@ from zetamix_core._checks import (
     check_samples,
 )
 from zetamix_core._files import replacing
+from zetamix_core._npz import UNREADABLE, read_arrays
 from zetamix_core._products import scatter_rows
 from zetamix_core._pytrees import register_with_jax
 from zetamix_core._trees import mix_tree
@@ -45,13 +50,6 @@ from zetamix_core.mixing import weighted_sum
 from zetamix_core.rounding import lowered
 
 __all__ = ["MixPlan"]
-
-
-# What reading a file that holds no plan, or a broken one, may raise.
-_UNREADABLE = (
-    *(AttributeError, EOFError, KeyError, NotImplementedError, TypeError, ValueError),
-    *(BadZipFile, zlib.error),
-)
 
 
 @dataclasses.dataclass(frozen=True, eq=False, repr=False)
@@ -83,8 +81,8 @@ class MixPlan:
     Raises
     ------
     ValueError
-        If shapes do not fit or, in NumPy arrays, an index is out of range, a weight is negative or
-        the weights of an output do not sum to one.
+        If shapes do not fit or, in arrays whose values are at hand in host memory, an index is out
+        of range, a weight is negative or the weights of an output do not sum to one.
     TypeError
         If `indices` and `weights` are not arrays of one library, of integers and floats.
 
@@ -96,7 +94,9 @@ class MixPlan:
     -----
     A plan of NumPy arrays applies to arrays of any library, to which its entries are copied. A plan
     on a device (``like=``) applies to arrays of its own library and device. Plans are immutable,
-    compare equal if they make exactly the same mixture, and are pytrees for JAX.
+    compare equal if they make exactly the same mixture, and are pytrees for JAX. What ``jax.vmap``
+    returns is a stack of plans: it can be mapped over and compared, but not used as one plan.
+    Indices are made int64, in JAX without its 64-bit mode int32.
 
     Examples
     --------
@@ -113,36 +113,71 @@ class MixPlan:
 
     __array_ufunc__ = None  # else NumPy would take `x @ plan` apart before refusing it
 
+    # Whether no row repeats a sample. It is known of drawn plans, and of no others looked for.
+    _distinct: ClassVar[bool] = False
+
     def __post_init__(self) -> None:
         # Where torch.compile meets `plan @ x` it rebuilds the plan from symbols, without values.
         if is_torch_symbol(self.indices):
             return
         _check_arrays(self.indices, self.weights, self.num_samples)
-        if is_numpy(self.indices):
-            object.__setattr__(self, "indices", _frozen(self.indices, np.int64))
-            object.__setattr__(self, "weights", _frozen(self.weights, self.weights.dtype))
+        self._settle()
+        _check_indices(self.indices, self.num_samples)
+        _check_weights(self.weights)
+
+    @classmethod
+    def _drawn(
+        cls, indices: Array, weights: Array, num_samples: int, *, distinct: bool = True
+    ) -> MixPlan:
+        """Make a plan that is right by construction: its values are not read once more."""
+        if torch_is_compiling():  # Dynamo follows constructors alone, and reads no values there
+            return cls(indices, weights, num_samples)
+        plan = object.__new__(cls)
+        fields = {"indices": indices, "weights": weights, "num_samples": num_samples}
+        for name, value in {**fields, "_distinct": distinct}.items():
+            object.__setattr__(plan, name, value)
+        plan._settle()
+        return plan
+
+    def _settle(self) -> None:
+        """Give the arrays the form that every use relies on."""
+        indices, weights = self.indices, self.weights
+        if is_numpy(indices):
+            object.__setattr__(self, "indices", _frozen(indices, np.int64))
+            object.__setattr__(self, "weights", _frozen(weights, weights.dtype.newbyteorder("=")))
             object.__setattr__(self, "num_samples", int(self.num_samples))
-            _check_values(self.indices, self.weights, self.num_samples)
+        else:
+            # Classes are counted in the dtype of the indices, which a narrow one would cut off.
+            object.__setattr__(self, "indices", cast(indices, widest_integer(indices)))
         register_with_jax(MixPlan, ("indices", "weights"))
 
     @property
     def shape(self) -> tuple[int, int]:
         """Number of outputs M and of samples N."""
+        self._check_single(of_arrays=False)
         return self.indices.shape[0], self.num_samples
 
     @property
     def num_mix(self) -> int:
         """Number of samples T in a mixture."""
+        self._check_single(of_arrays=False)
         return int(self.indices.shape[1])
 
     def __repr__(self) -> str:
-        num_outputs, num_samples = self.shape
+        if not self._holds_arrays():
+            return (
+                f"MixPlan(indices={self.indices!r}, weights={self.weights!r}, "
+                f"num_samples={self.num_samples})"
+            )
+        stack = f"stack of plans {self._stack()}, " if self._stack() else ""
+        num_outputs, num_mix = self.indices.shape[-2:]
         return (
-            f"MixPlan(num_outputs={num_outputs}, num_samples={num_samples}, "
-            f"num_mix={self.num_mix}, library={library(self.indices)!r})"
+            f"MixPlan({stack}num_outputs={num_outputs}, num_samples={self.num_samples}, "
+            f"num_mix={num_mix}, library={library(self.indices)!r})"
         )
 
     def __reduce__(self) -> tuple[type[MixPlan], tuple[Array, Array, int]]:
+        self._check_single()
         return type(self), (self.indices, self.weights, self.num_samples)
 
     def __eq__(self, other: object) -> bool:
@@ -151,6 +186,8 @@ class MixPlan:
         if self.num_samples != other.num_samples:
             return False
         pairs = ((self.indices, other.indices), (self.weights, other.weights))
+        if not (self._holds_arrays() and other._holds_arrays()):
+            return all(type(a) is type(b) and not is_array(a) and a == b for a, b in pairs)
         return all(np.array_equal(to_host(a), to_host(b)) for a, b in pairs)
 
     def __matmul__(self, x: Array) -> Array:
@@ -224,7 +261,7 @@ class MixPlan:
         plan = self._beside(x)
         if out is not None:
             check_out(out, x, self.shape[0])
-        return weighted_sum(plan.indices, plan.weights, x, out)
+        return weighted_sum(plan.indices, plan.weights, x, out, distinct=plan._distinct)
 
     def apply(
         self,
@@ -275,7 +312,9 @@ class MixPlan:
         array([[0.667, 0.333],
                [0.333, 0.667]])
         """
-        return mix_tree(self, tree, num_classes=num_classes or {}, as_data=as_data, keep=keep)
+        self._check_single()
+        classes = {} if num_classes is None else num_classes
+        return mix_tree(self, tree, num_classes=classes, as_data=as_data, keep=keep)
 
     def mix_labels(self, y: Array, num_classes: int | None = None) -> Array:
         """Mix labels with the same weights as the samples.
@@ -318,7 +357,8 @@ class MixPlan:
         plan = self._beside(y, "y")
         foreign = is_numpy(self.indices) and not (is_numpy(y) or is_dask(y))
         dtype = default_float(y) if foreign else plan.weights.dtype
-        return mix_labels(plan.indices, plan.weights, y, num_classes, dtype)
+        arrays = plan.indices, plan.weights
+        return mix_labels(*arrays, y, num_classes, dtype, distinct=plan._distinct)
 
     def sparse_labels(self, y: Array) -> tuple[Array, Array]:
         """Return the classes and weights of each output, without an array of all classes.
@@ -382,12 +422,13 @@ class MixPlan:
         array([[0.667, 0.333],
                [1.   , 0.   ]])
         """
+        self._check_single()
         check_active(active, self.weights, self.shape[0])
         xp, device = namespace(self.weights), device_of(self.weights)
         alone = cast(xp.arange(self.num_mix, device=device) == 0, self.weights.dtype)
         if isinstance(active, bool):
             active = xp.asarray(active, device=device)
-        return dataclasses.replace(self, weights=xp.where(active[..., None], self.weights, alone))
+        return self._with(self.indices, xp.where(active[..., None], self.weights, alone))
 
     def matrix(self) -> Array:
         """Return the dense mixing matrix W, of shape (M, N), whose rows sum to one.
@@ -405,6 +446,7 @@ class MixPlan:
                [0. , 0.8, 0.2],
                [0. , 0.2, 0.8]])
         """
+        self._check_single()
         return scatter_rows(self.indices, self.weights, self.num_samples)
 
     def save(self, file: str | PathLike[str] | IO[bytes]) -> None:
@@ -430,6 +472,7 @@ class MixPlan:
         >>> MixPlan.load(io.BytesIO(file.getvalue())) == plan
         True
         """
+        self._check_single()
         arrays = {
             "indices": to_host(self.indices),
             "weights": to_host(self.weights),
@@ -469,18 +512,19 @@ class MixPlan:
         True
         """
         check_like(like)
-        try:
-            with _opened(file, "rb") as handle, np.load(handle, allow_pickle=False) as stored:
-                plan = cls(stored["indices"], stored["weights"], stored["num_samples"][()])
-        except _UNREADABLE as error:
-            raise ValueError(
-                f"a saved plan is an npz file with indices, weights and num_samples, got {file!r} "
-                f"({error}); write it with MixPlan.save"
-            ) from error
+        with _opened(file, "rb") as handle:
+            try:
+                plan = cls(*_stored(handle))
+            except UNREADABLE as error:
+                raise ValueError(
+                    f"a saved plan is an npz file with indices, weights and num_samples, got "
+                    f"{file!r} ({error}); write it with MixPlan.save"
+                ) from error
         return plan if like is None else plan._moved_to(like)
 
     def _beside(self, x: Array, name: str = "x") -> MixPlan:
         """Check that the plan applies to `x`, and return it where `x` is."""
+        self._check_single()
         n = check_samples(name, x)
         if n != self.num_samples:
             raise ValueError(
@@ -498,10 +542,56 @@ class MixPlan:
         """Return this NumPy plan in the library and on the device of `like`."""
         if is_numpy(like) or is_dask(like):
             return self
+        arrays = self.indices, self._weights_for(like)
+        return self._with(*(from_host(array, like) for array in arrays))
+
+    def _weights_for(self, like: Array) -> np.ndarray:
+        """Return the weights of this NumPy plan in a dtype that the library of `like` has."""
         # JAX without its 64-bit mode would narrow the weights, off their grid, by itself.
-        weights = lowered(self.weights, default_float(like)) if is_jax(like) else self.weights
-        indices, weights = (from_host(array, like) for array in (self.indices, weights))
-        return dataclasses.replace(self, indices=indices, weights=weights)
+        if is_jax(like):
+            return lowered(self.weights, default_float(like))
+        if torch_is_compiling():  # graphs know no dtypes of NumPy
+            return self.weights
+        return lowered(self.weights, portable_float(self.weights.dtype))
+
+    def _with(self, indices: Array, weights: Array) -> MixPlan:
+        """Return a plan with the samples of this one in each row, from arrays that are right."""
+        return self._drawn(indices, weights, self.num_samples, distinct=self._distinct)
+
+    def _check_single(self, *, of_arrays: bool = True) -> None:
+        """Check that this is one plan to be used: transformations of JAX may change its leaves."""
+        if torch_is_compiling():
+            return
+        shapes = [tuple(getattr(leaf, "shape", ())) for leaf in (self.indices, self.weights)]
+        whole = self._holds_arrays()
+        if _fit(*shapes) and (whole or not of_arrays):
+            return
+        if not whole:
+            raise TypeError(
+                f"a plan must hold arrays to be applied, got {self!r}; apply the plan from before "
+                f"its leaves were replaced, as by jax.tree.map"
+            )
+        if stack := self._stack():
+            raise ValueError(
+                f"a stack of plans must be used inside of jax.vmap, one plan at a time, got a "
+                f"stack of plans {stack}; map over it, as in jax.vmap(lambda plan: plan @ x)"
+                f"(plans), or take one with jax.tree.map(lambda leaf: leaf[0], plans)"
+            )
+        raise ValueError(_misfit(*shapes))
+
+    def _holds_arrays(self) -> bool:
+        """Tell whether the leaves are arrays, as those of a plan or of a stack of plans."""
+        return is_array(self.indices) and is_array(self.weights) and self.indices.ndim > 1
+
+    def _stack(self) -> tuple[int, ...]:
+        """Return the shape of a stack of plans, as vmap makes it; that of one plan is empty."""
+        return tuple(self.indices.shape[:-2]) or tuple(self.weights.shape[:-2])
+
+
+def _stored(handle: IO[bytes]) -> tuple[Array, Array, Any]:
+    arrays = read_arrays(handle, ("indices", "weights", "num_samples"), MAX_ENTRIES)
+    indices, weights, num_samples = arrays.values()
+    return indices, weights, num_samples[()]
 
 
 def _opened(file: str | PathLike[str] | IO[bytes], mode: str) -> AbstractContextManager[Any]:
@@ -531,26 +621,47 @@ def _check_arrays(indices: Array, weights: Array, num_samples: int) -> None:
         )
     check_same_place(indices, weights, "indices and weights", "convert one of them")
     check_num_samples(num_samples)
-    shape = tuple(indices.shape)
-    fits = len(shape) == 2 and shape[1] >= 1 and tuple(weights.shape) in (shape, shape[1:])
-    if not fits:
-        raise ValueError(
-            f"indices must have shape (M, T) and weights (T,) or (M, T) with T >= 1, got {shape} "
-            f"and {tuple(weights.shape)}; reshape them"
-        )
+    shapes = tuple(indices.shape), tuple(weights.shape)
+    if not _fit(*shapes):
+        raise ValueError(_misfit(*shapes))
 
 
-def _check_values(indices: np.ndarray, weights: np.ndarray, num_samples: int) -> None:
+def _fit(indices: tuple[int, ...], weights: tuple[int, ...]) -> bool:
+    """Tell whether these are the shapes of the arrays of one plan."""
+    return len(indices) == 2 and indices[1] >= 1 and weights in (indices, indices[1:])
+
+
+def _misfit(indices: tuple[int, ...], weights: tuple[int, ...]) -> str:
+    return (
+        f"indices must have shape (M, T) and weights (T,) or (M, T) with T >= 1, got {indices} "
+        f"and {weights}; reshape them"
+    )
+
+
+def _check_indices(indices: Array, num_samples: int) -> None:
+    """Check indices whose values can be read at no cost."""
+    values = ready_values(indices)
+    if values is None or values.size == 0:
+        return
     # Seen as unsigned, negative numbers are large: one pass instead of two.
-    unsigned = indices.view(np.uint64)
-    if unsigned.size and unsigned.max() >= num_samples:
+    if values.view(f"u{values.dtype.itemsize}").max() >= num_samples:
         raise ValueError(
             f"indices must be from 0 to num_samples - 1 = {num_samples - 1}, got values from "
-            f"{indices.min()} to {indices.max()}; check num_samples"
+            f"{values.min()} to {values.max()}; check num_samples"
         )
-    sums = weights.sum(axis=-1)
-    if not (np.all(weights >= 0) and np.all(np.abs(sums - 1) <= 1e-3)):
+
+
+def _check_weights(weights: Array) -> None:
+    """Check weights whose values can be read at no cost."""
+    exact = working_dtype(namespace(weights), weights.dtype)
+    values = ready_values(cast(weights, exact))
+    if values is None:
+        return
+    # The sums of narrow floats are as far from 1 as these are from what they stand for.
+    tolerance = 1e-3 if weights.dtype == exact else 1 / 8
+    sums = values.sum(axis=-1)
+    if not (np.all(values >= 0) and np.all(np.abs(sums - 1) <= tolerance)):
         raise ValueError(
             f"the weights of an output must be >= 0 and sum to 1, got a least weight of "
-            f"{weights.min()} and sums from {sums.min()} to {sums.max()}; divide by the sum"
+            f"{values.min()} and sums from {sums.min()} to {sums.max()}; divide by the sum"
         )

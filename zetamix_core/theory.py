@@ -5,11 +5,12 @@ Everything here follows from the weights ``w_r = r^-γ / H_T(γ)``, where
 Python numbers, accurate to about 1e-14 relative for batches from one sample to infinity.
 """
 
+import contextlib
 import math
 import operator
 from collections.abc import Callable
 from numbers import Real
-from typing import SupportsIndex, TypeAlias
+from typing import Any, SupportsIndex, TypeAlias
 
 __all__ = [
     "displacement",
@@ -29,7 +30,8 @@ __all__ = [
 
 _Count: TypeAlias = SupportsIndex | float  # an integer, or math.inf
 
-_LARGEST = 2**1000  # the search for T ends here: such a T, and sums over it, still fit a float
+_LARGEST = 2**1000  # of counts, and the search for T ends here: sums over so many fit a float
+_MOST_FACTORS = 2**26  # of a product that is written down
 
 # Euler-Maclaurin starts after a head of terms that are summed one by one. With 40 of them a large
 # γ leaves nothing behind, and three corrections B_2k / (2k)! reach double precision otherwise.
@@ -586,7 +588,7 @@ def num_orderings(
     TypeError
         If a count is not an integer.
     ValueError
-        If `n` is below 1, or `num_mix` is outside [1, n].
+        If `n` is below 1 or above 2**1000, or `num_mix` is outside [1, n] or above 2**26.
 
     See Also
     --------
@@ -598,7 +600,13 @@ def num_orderings(
     >>> num_orderings(5), num_orderings(5, 2), num_orderings(5, 2, anchored=True)
     (120, 20, 4)
     """
-    return math.perm(*_places(n, num_mix, anchored))
+    pool, filled = _places(n, num_mix, anchored)
+    if filled > _MOST_FACTORS:
+        raise ValueError(
+            f"num_orderings must have at most 2**26 samples in a mixture to be written down, got "
+            f"{filled}; take log_num_orderings, or pass a smaller num_mix"
+        )
+    return math.perm(pool, filled)
 
 
 def log_num_orderings(
@@ -738,7 +746,7 @@ def _number(
     """Check a number against its bounds, both included."""
     error: type[Exception] = TypeError
     if isinstance(value, Real) and not isinstance(value, bool):
-        number = float(value)
+        number = _as_float(value)
         if bounds[0] <= number <= bounds[1]:
             return number
         error = ValueError
@@ -755,10 +763,16 @@ def _integer(name: str, value: object, rule: str = "an integer >= 1") -> int:
     """Check a number of samples."""
     error: type[Exception] = TypeError
     if isinstance(value, SupportsIndex) and not isinstance(value, bool):
-        count = operator.index(value)
-        if count >= 1:
-            return count
-        error = ValueError
+        with contextlib.suppress(TypeError):  # of arrays only those of one integer are an index
+            count = operator.index(value)
+            if abs(count) > _LARGEST:
+                raise ValueError(
+                    f"{name} must be {rule} and at most 2**1000, got one of {count.bit_length()} "
+                    f"bits; pass the number of samples"
+                )
+            if count >= 1:
+                return count
+            error = ValueError
     raise error(f"{name} must be {rule}, got {value!r}; pass the number of samples")
 
 
@@ -767,6 +781,14 @@ def _count(name: str, value: object) -> float:
     if isinstance(value, Real) and value == math.inf:
         return math.inf
     return _integer(name, value, "an integer >= 1 or math.inf")
+
+
+def _as_float(value: Any) -> float:
+    """Return the nearest float, infinite for integers that are larger than all others."""
+    try:
+        return float(value)
+    except OverflowError:
+        return math.inf if value > 0 else -math.inf
 
 
 def _check_num_mix(num_mix: float, n: float) -> None:

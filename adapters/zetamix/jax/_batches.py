@@ -52,8 +52,23 @@ def checked_batch(
     if averages and not is_array(x):
         _check_averageable(batch.samples)
     if axis_name is not None:
-        key = jax.random.fold_in(key, jax.lax.axis_index(axis_name))
+        key = jax.random.fold_in(key, _index_along(axis_name))
     return key, batch
+
+
+def _index_along(axis_name: Any) -> jax.Array:
+    """Return the place of this shard along named axes."""
+    names = axis_name if isinstance(axis_name, tuple) else (axis_name,)
+    if not all(isinstance(name, str) for name in names):
+        raise TypeError(f"axis_name must be a str or a tuple of them, got {axis_name!r}; pass None")
+    try:
+        return jax.lax.axis_index(axis_name)
+    except NameError as error:
+        raise ValueError(
+            f"axis_name must name axes that the call is mapped over, got {axis_name!r} outside of "
+            f"such a map; call it inside of jax.shard_map or jax.vmap(..., axis_name=...), or pass "
+            f"axis_name=None"
+        ) from error
 
 
 def _leaves(name: str, tree: Any) -> Leaves:

@@ -12,7 +12,8 @@ import numpy as np
 from zetamix_core import zeta_plan
 from zetamix_core._arrays import is_whole_number
 from zetamix_core._checks import check_count, check_flag, check_gamma, check_samples
-from zetamix_core._trees import map_leaves, paths_of_images
+from zetamix_core._trees import listed, map_leaves, paths_of_images
+from zetamix_core.labels import check_num_classes
 
 __all__ = ["ZetaMixup"]
 
@@ -95,7 +96,9 @@ class ZetaMixup(grain.transforms.RandomMap):  # type: ignore[misc]  # Grain has 
         counts = self.num_classes
         for count in counts.values() if isinstance(counts, Mapping) else [counts]:
             if count is not None:
-                check_count("num_classes", count)
+                check_num_classes(count)
+        listed("as_data", self.as_data)
+        listed("keep", self.keep)
 
     def random_map(self, element: Any, rng: np.random.Generator) -> Any:
         """Mix one batch.
@@ -118,13 +121,13 @@ class ZetaMixup(grain.transforms.RandomMap):  # type: ignore[misc]  # Grain has 
         return plan.apply(
             element,
             num_classes=self._paths_of_labels(element),
-            as_data=[*_listed(self.as_data), *paths_of_images(element)],
+            as_data=[*listed("as_data", self.as_data), *paths_of_images(element)],
             keep=self.keep,
         )
 
     def _num_samples(self, batch: Any) -> int:
         arrays: dict[str, Any] = {}
-        map_leaves(arrays.setdefault, batch, keep=_listed(self.keep))
+        map_leaves(arrays.setdefault, batch, keep=listed("keep", self.keep))
         if not arrays:
             raise ValueError(f"a batch must hold an array to mix, got {batch!r}; mix after batch()")
         return check_samples(*next(iter(arrays.items())))
@@ -139,7 +142,3 @@ class ZetaMixup(grain.transforms.RandomMap):  # type: ignore[misc]  # Grain has 
                 f"instance num_classes={{'label': {self.num_classes}}}"
             )
         return {"1": self.num_classes}  # type: ignore[dict-item]
-
-
-def _listed(paths: str | Collection[str]) -> Collection[str]:
-    return [paths] if isinstance(paths, str) else paths

@@ -23,7 +23,8 @@ from zetamix_core._checks import (
     check_gamma,
     check_samples,
 )
-from zetamix_core._trees import map_leaves, mix_tree, paths_of_images
+from zetamix_core._trees import listed, map_leaves, mix_tree, paths_of_images
+from zetamix_core.labels import check_num_classes
 from zetamix_core.sampling import Stream, stream_for
 
 Gamma = float | Tensor | tuple[float, float] | Callable[[Tensor], Any]
@@ -69,8 +70,8 @@ class BatchMix(Drawing, ABC):
         self.label_smoothing = float(label_smoothing)
         self.stop_at = stop_at
         self.labels_getter = labels_getter
-        self.as_data = (as_data,) if isinstance(as_data, str) else tuple(as_data)
-        self.keep = (keep,) if isinstance(keep, str) else tuple(keep)
+        self.as_data = listed("as_data", as_data)
+        self.keep = listed("keep", keep)
 
     def forward(self, *inputs: Any) -> Any:
         """Mix a batch in training mode; in evaluation mode return it as it is.
@@ -489,7 +490,7 @@ def _check_num_classes(num_classes: Any) -> None:
     counts = num_classes.values() if isinstance(num_classes, Mapping) else [num_classes]
     for count in counts:
         if count is not None:
-            check_count("num_classes", count)
+            check_num_classes(count)
 
 
 def _check_gamma(gamma: Any) -> None:
@@ -514,7 +515,9 @@ def _check_gamma(gamma: Any) -> None:
 def _check_share(name: str, value: Any) -> None:
     number = isinstance(value, (int, float, np.number)) and not isinstance(value, bool)
     if not number or not 0 <= value <= 1:
-        raise ValueError(f"{name} must be a number from 0 to 1, got {value!r}; pass a share")
+        raise ValueError(
+            f"{name} must be a number from 0 to 1, got {value!r}; pass for instance {name}=0.1"
+        )
 
 
 def _shortened(value: Any) -> str:

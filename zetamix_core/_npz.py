@@ -1,0 +1,68 @@
+"""Arrays of numbers from npz files that nobody vouches for."""
+
+from __future__ import annotations
+
+import io
+import math
+import struct
+import tokenize
+import zipfile
+import zlib
+from collections.abc import Collection, Iterable
+from typing import IO
+
+import numpy as np
+from numpy.lib import format as npy
+
+__all__ = ["UNREADABLE", "read_arrays"]
+
+# What broken files, and files of another kind, make the readers of NumPy and Python raise.
+UNREADABLE = (
+    *(AttributeError, EOFError, KeyError, MemoryError, NotImplementedError, OverflowError),
+    *(RecursionError, RuntimeError, SyntaxError, TypeError, ValueError),
+    *(struct.error, tokenize.TokenError, zipfile.BadZipFile, zlib.error),
+)
+_METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
+# Random numbers hardly shrink; zeros, which take memory and no place in a file, do by a thousand.
+_MOST_EXPANSION = 100
+_SMALL_BYTES = 1 << 20
+
+
+def read_arrays(handle: IO[bytes], names: Iterable[str], max_entries: int) -> dict[str, np.ndarray]:
+    """Read arrays by their names; nothing is unpickled.
+
+    Memory is taken only for what the file holds: no array of more than `max_entries`, and no more
+    than a hundred times the bytes of the file. Otherwise one of `UNREADABLE` is raised.
+    """
+    with zipfile.ZipFile(handle) as archive:
+        members = {name: archive.getinfo(f"{name}.npy") for name in names}
+        _check_expansion(members.values(), handle.seek(0, io.SEEK_END))
+        arrays = {}
+        for name, member in members.items():
+            with archive.open(member) as stream:
+                _check_header(name, stream, member.file_size, max_entries)
+            with archive.open(member) as stream:
+                arrays[name] = npy.read_array(stream, allow_pickle=False)
+    return arrays
+
+
+def _check_expansion(members: Collection[zipfile.ZipInfo], size: int) -> None:
+    """Check what a file of `size` bytes unpacks to; its own word on packed sizes may be false."""
+    if any(member.compress_type not in _METHODS for member in members):
+        raise ValueError("it is compressed in an unusual way")
+    whole = sum(member.file_size for member in members)
+    if whole > max(_SMALL_BYTES, _MOST_EXPANSION * size):
+        raise ValueError(f"it unpacks from {size:,} bytes to {whole:,}")
+
+
+def _check_header(name: str, stream: IO[bytes], size: int, max_entries: int) -> None:
+    version = npy.read_magic(stream)
+    if version != (1, 0):  # the others are for names of fields
+        raise ValueError(f"{name} has a header of version {version}")
+    shape, _, dtype = npy.read_array_header_1_0(stream)
+    if dtype.kind not in "iuf":
+        raise ValueError(f"{name} holds no real numbers but {dtype}")
+    if min(shape, default=0) < 0 or math.prod(shape) > max_entries:
+        raise ValueError(f"{name} claims shape {shape}, of more than {max_entries} entries")
+    if math.prod(shape) * dtype.itemsize > size:
+        raise ValueError(f"{name} claims shape {shape}, but holds {size} bytes")
