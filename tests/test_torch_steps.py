@@ -70,7 +70,7 @@ def test_forked_processes_count_for_themselves(locked):
             [process.start() for process in processes]
     else:
         [process.start() for process in processes]
-    [process.join(60) for process in processes]
+    [process.join(20) for process in processes]
     alive = [process.is_alive() for process in processes]
     [process.kill() for process in processes]
     assert not any(alive), "a child waits for a lock that nobody holds"
@@ -116,6 +116,18 @@ def test_refusals_in_one_thread_do_not_repeat_the_plans_of_another(eager_threads
 
     in_threads(run)
     assert len({mixed.numpy().tobytes() for mixed in seen}) == len(seen) == 400
+
+
+def test_a_step_is_given_back_under_the_lock():
+    mix = seeded()
+    _, step = mix._advance()
+    thread = threading.Thread(target=mix._take_back, args=(step,))
+    with draws._counting:
+        thread.start()
+        thread.join(0.1)
+        assert int(mix.step) == 1, "another thread might count in between"
+    thread.join()
+    assert int(mix.step) == 0
 
 
 # --- copies ---------------------------------------------------------------------------------------
