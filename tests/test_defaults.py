@@ -6,14 +6,26 @@ import pytest
 import zetamix_core as core
 
 X = np.eye(12).reshape(12, 3, 4)
+ZETA = {"gamma": 2.8, "num_mix": 12, "anchored": True}
+PAIRS = {"alpha": 1.0, "per_sample": True, "anchored": True}
+BOXES = PAIRS | {"axes": (-2, -1)}
+
+
+def epoch(**options):
+    """The mixed samples of an epoch, whose last batch has one sample."""
+    x = np.concatenate([X, X[:1]])
+    return (np.concatenate([mixed for mixed, _ in core.batches(x, None, 12, seed=0, **options)]),)
+
+
 DEFAULTS = [
-    (lambda **k: core.zeta_plan(12, rng=0, **k), {"gamma": 2.8, "num_mix": 12, "anchored": True}),
-    (lambda **k: core.mixup_plan(12, rng=0, **k), {"alpha": 1.0, "per_sample": True}),
-    (lambda **k: core.dirichlet_plan(12, rng=0, **k), {"alpha": 1.0, "num_mix": 12}),
-    (lambda **k: core.cutmix_plan((12, 3, 4), rng=0, **k), {"alpha": 1.0, "axes": (-2, -1)}),
-    (lambda **k: core.zeta_mixup(X, rng=0, **k), {"gamma": 2.8, "num_mix": 12, "anchored": True}),
-    (lambda **k: core.mixup(X, rng=0, **k), {"alpha": 1.0, "per_sample": True, "anchored": True}),
-    (lambda **k: core.cutmix(X, rng=0, **k), {"alpha": 1.0, "per_sample": True}),
+    (lambda **k: core.zeta_plan(12, rng=0, **k), ZETA | {"num_outputs": 12}),
+    (lambda **k: core.mixup_plan(12, rng=0, **k), PAIRS | {"num_outputs": 12}),
+    (lambda **k: core.dirichlet_plan(12, rng=0, **k), PAIRS | {"num_mix": 12, "num_outputs": 12}),
+    (lambda **k: core.cutmix_plan((12, 3, 4), rng=0, **k), BOXES),
+    (lambda **k: core.zeta_mixup(X, rng=0, **k), ZETA),
+    (lambda **k: core.mixup(X, rng=0, **k), PAIRS),
+    (lambda **k: core.cutmix(X, rng=0, **k), BOXES),
+    (lambda **k: epoch(**k), ZETA | {"shuffle": True, "drop_last": False, "epoch": 0}),
 ]
 OTHERS = {
     "gamma": 2.7,
@@ -22,6 +34,10 @@ OTHERS = {
     "anchored": False,
     "per_sample": False,
     "axes": (1,),
+    "num_outputs": 13,
+    "shuffle": False,
+    "drop_last": True,
+    "epoch": 1,
 }
 CASES = [(call, name, value) for call, defaults in DEFAULTS for name, value in defaults.items()]
 
