@@ -11,7 +11,7 @@ N, D = 32, 2**17
 ORDERS = {"C": lambda x: x, "channels last": lambda x: np.moveaxis(x, 1, -1)}
 
 
-def samples(dtype, order):
+def samples_of(dtype, order):
     """(N, 4, D / 4) or (N, D / 4, 4), which are one piece of memory in different orders."""
     return ORDERS[order](np.ones((N, 4, D // 4), dtype=dtype))
 
@@ -24,7 +24,7 @@ def samples(dtype, order):
 )
 def test_numpy(num_mix, dtype, of_out, order):
     plan = zeta_plan(N, num_mix=num_mix, rng=0)
-    x, out = samples(dtype, order), samples(of_out, order)
+    x, out = samples_of(dtype, order), samples_of(of_out, order)
     out.fill(0)
     plan.mix(x[:, :8, :8], out=np.empty_like(out[:, :8, :8]))  # what is made once
     tracemalloc.start()
@@ -67,3 +67,16 @@ def test_torch(num_mix, dtype):
     assert made, "nothing was watched"
     torch.testing.assert_close(out, torch.ones_like(out))
     assert max(made) < N * D * 4 / 3
+
+
+@pytest.mark.parametrize("num_mix", [2, 32], ids=["sparse", "dense"])
+def test_the_order_of_memory_is_kept_where_strides_are_negative(num_mix):
+    plan = zeta_plan(N, num_mix=num_mix, rng=0)
+    x, matrix = np.arange(N * 30.0).reshape(N, 5, 6), plan.matrix()
+    for axes in ((1,), (2,), (1, 2)):
+        flipped = np.flip(x, axes)
+        turned = np.moveaxis(flipped, 1, 2)
+        assert (plan @ flipped).flags.c_contiguous
+        assert np.moveaxis(plan @ turned, 2, 1).flags.c_contiguous
+        for samples in (flipped, turned):
+            np.testing.assert_allclose(plan @ samples, np.tensordot(matrix, samples, 1), rtol=1e-9)
