@@ -65,3 +65,13 @@ def test_seeds_and_ranks_of_modules_may_be_their_limits():
     ZetaMixupCollate().set_epoch(2**32 - 1)
     with pytest.raises(ValueError, match="epoch must be"):
         ZetaMixupCollate().set_epoch(2**32)
+
+
+def test_multi_hot_labels_are_zero_or_one(backend):
+    if backend.lazy:
+        pytest.skip("a Dask array shows no values before it is computed")
+    plan = zeta_plan(2, rng=0)
+    for bad in (-1, 2):
+        y = backend.asarray(np.asarray([[0, 1], [bad, 0]]))
+        with pytest.raises(ValueError, match=f"must be 0 or 1, got values from {min(bad, 0)} to"):
+            plan.mix_labels(y, 2)
