@@ -60,15 +60,18 @@ def test_defaults_of_modules():
 
     x = torch.from_numpy(X)
     for kind, options in (
-        (ZetaMixup, {"gamma": 2.8, "num_mix": 12, "p": 1.0}),
-        (Mixup, {"alpha": 1.0, "per_sample": True, "p": 1.0}),
-        (CutMix, {"alpha": 1.0, "per_sample": True, "axes": (-2, -1), "p": 1.0}),
+        (ZetaMixup, {"gamma": 2.8, "num_mix": 12}),
+        (Mixup, {"alpha": 1.0, "per_sample": True}),
+        (CutMix, {"alpha": 1.0, "per_sample": True, "axes": (-2, -1)}),
     ):
         expected = kind(seed=0)(x)
+        mix = kind()
+        assert (mix.p, mix.label_smoothing, mix.stop_at) == (1.0, 0.0, None)
+        assert (mix.seed, mix.rank, mix.generator, mix.num_classes) == (None,) * 4
         for name, value in options.items():
             assert torch.equal(kind(seed=0, **{name: value})(x), expected)
-            other = OTHERS.get(name, 0.0)
-            assert not torch.equal(kind(seed=0, **{name: other})(x), expected)
+            other = kind(seed=0, **{name: OTHERS[name]})(x)
+            assert not torch.equal(other, expected)
 
 
 @pytest.mark.needs("jax")
