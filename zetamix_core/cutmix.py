@@ -19,10 +19,12 @@ from zetamix_core._checks import (
     check_alpha,
     check_axes,
     check_flag,
+    check_is_array,
     check_like,
     check_num_samples,
     check_same_samples,
     check_samples,
+    checked_blocks,
 )
 from zetamix_core._pytrees import register_with_jax
 from zetamix_core._trees import mix_tree
@@ -266,7 +268,7 @@ class CutMixPlan:
         if lengths != self.lengths:
             raise ValueError(
                 f"the boxes were drawn for axes {self.axes} of lengths {self.lengths}, got x of "
-                f"shape {tuple(x.shape)}; draw a plan for that shape"
+                f"shape {tuple(x.shape)}; resize it, or draw boxes for these lengths"
             )
         lower, upper = self.lower, self.upper
         if volumes is not self.volumes:
@@ -344,6 +346,7 @@ class CutMixPlan:
         >>> cutmix_plan((2, 8), axes=(1,), rng=0).mix_labels(np.asarray([0, 1]), 2).sum(axis=1)
         array([1., 1.])
         """
+        check_is_array("y", y)
         _check_no_mask(y, num_classes)
         return self.volumes.mix_labels(y, num_classes)
 
@@ -449,6 +452,7 @@ def _volumes(indices: Array, lower: Array, upper: Array, lengths: tuple[int, ...
 
 
 def _paste(x: Array, indices: Array, lower: Array, upper: Array, axes: tuple[int, ...]) -> Array:
+    x = checked_blocks("x", x)
     xp, places_of = namespace(x), namespace(lower)
     # Taken along the order of the axes in memory, samples first, which keeps that order.
     order = memory_order(x)

@@ -133,6 +133,11 @@ class MixPlan:
         return int(self.indices.shape[1])
 
     def __repr__(self) -> str:
+        if not self._holds_arrays():
+            return (
+                f"MixPlan(indices={self.indices!r}, weights={self.weights!r}, "
+                f"num_samples={self.num_samples})"
+            )
         num_outputs, num_samples = self.shape
         return (
             f"MixPlan(num_outputs={num_outputs}, num_samples={num_samples}, "
@@ -148,6 +153,8 @@ class MixPlan:
         if self.num_samples != other.num_samples:
             return False
         pairs = ((self.indices, other.indices), (self.weights, other.weights))
+        if not (self._holds_arrays() and other._holds_arrays()):
+            return all(type(a) is type(b) and not is_array(a) and a == b for a, b in pairs)
         return all(np.array_equal(to_host(a), to_host(b)) for a, b in pairs)
 
     def __matmul__(self, x: Array) -> Array:
@@ -485,10 +492,22 @@ class MixPlan:
                 f"they come from the same batch, or draw a plan for n={n}"
             )
         if not is_numpy(self.indices):
+            self._check_leaves()
             remedy = "draw the plan with like= this array, or with like=None for any library"
             check_same_place(self.indices, x, f"the plan and {name}", remedy)
             return self
         return self._moved_to(x)
+
+    def _holds_arrays(self) -> bool:
+        """Tell whether leaves are arrays still; transformations of JAX replace them by anything."""
+        return is_array(self.indices) and is_array(self.weights) and self.indices.ndim > 1
+
+    def _check_leaves(self) -> None:
+        if not self._holds_arrays():
+            raise TypeError(
+                f"a plan must hold arrays to be applied, got {self!r}; apply the plan from before "
+                f"its leaves were replaced, as by jax.tree.map"
+            )
 
     def _moved_to(self, like: Array) -> MixPlan:
         """Return this NumPy plan in the library and on the device of `like`."""

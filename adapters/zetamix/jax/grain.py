@@ -11,8 +11,14 @@ import numpy as np
 
 from zetamix_core import zeta_plan
 from zetamix_core._arrays import is_whole_number
-from zetamix_core._checks import check_count, check_flag, check_gamma, check_samples
-from zetamix_core._trees import map_leaves, paths_of_images
+from zetamix_core._checks import (
+    check_count,
+    check_flag,
+    check_gamma,
+    check_lengths,
+    check_samples,
+)
+from zetamix_core._trees import map_leaves, paths_of_images, subject
 
 __all__ = ["ZetaMixup"]
 
@@ -127,7 +133,10 @@ class ZetaMixup(grain.transforms.RandomMap):  # type: ignore[misc]  # Grain has 
         map_leaves(arrays.setdefault, batch, keep=_listed(self.keep))
         if not arrays:
             raise ValueError(f"a batch must hold an array to mix, got {batch!r}; mix after batch()")
-        return check_samples(*next(iter(arrays.items())))
+        for path, array in arrays.items():
+            n = check_samples(subject(path), array)
+        check_lengths(map(repr, arrays), arrays.values(), ", or leave one with keep=")
+        return n
 
     def _paths_of_labels(self, batch: Any) -> Mapping[str, int] | None:
         if not is_whole_number(self.num_classes):
