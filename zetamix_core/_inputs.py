@@ -60,6 +60,8 @@ def foreign(x: Any, it: str) -> Finding:
 
 def looks_like_an_array(x: Any) -> bool:
     """Tell whether something holds numbers in a form of its own, such as tables and files."""
+    if isinstance(x, str | bytes):  # those of NumPy, too
+        return False
     return hasattr(x, "__array__") or (hasattr(x, "shape") and hasattr(x, "dtype"))
 
 

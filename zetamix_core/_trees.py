@@ -142,7 +142,7 @@ def map_leaves(
         if path in keep:
             note(path)
             return node
-        if is_array(node):
+        if is_array(node) and not isinstance(node, (str, bytes)):  # as scalars of NumPy may be
             note(path)
             return _called(function, path, node)
         if node is None:

@@ -44,8 +44,9 @@ class ZetaMixup(grain.transforms.RandomMap):  # type: ignore[misc]  # Grain has 
         Number of classes of the integer labels y in batches ``(x, y)``; for nested batches the
         paths of labels with their number of classes, as in `MixPlan.apply`.
     as_data : str or collection of str, optional
-        Paths of integer arrays that hold data, such as uint8 images in a dict; those that come
-        first in a pair need not be named.
+        Paths of integer arrays that hold data, such as uint8 images in a dict; images that come
+        first in a pair (uint8 of two or more axes, 8 or 16 bits of three or more) need not be
+        named.
     keep : str or collection of str, optional
         Paths of what is to be left as it is, such as ids and text.
     anchored : bool, default True
