@@ -201,10 +201,10 @@ class ZetaMixup(BatchMix):
 
     Call it as ``mix(images, labels)``, or on one tuple, list, dict or nested batch of tensors that
     share the first axis. Floating tensors are mixed, each in its dtype; images that stand alone or
-    first in a pair may be of integers (three or more axes, or uint8 of two). Other integer tensors
-    are refused unless they are named, so that class numbers are never averaged by accident. Paths
-    name tensors: that of ``batch["target"]["mask"]`` is ``"target/mask"``, that of ``batch[1]`` is
-    ``"1"``.
+    first in a pair may be of integers (uint8 of two or more axes, 8 or 16 bits of three or more).
+    Other integer tensors are refused unless they are named, so that class ids are never averaged by
+    accident. Paths name tensors: that of ``batch["target"]["mask"]`` is ``"target/mask"``, that of
+    ``batch[1]`` is ``"1"``.
 
     Parameters
     ----------
