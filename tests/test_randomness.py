@@ -193,11 +193,11 @@ class TestTorch:
         import torch
         from zetamix.torch import ZetaMixup
 
-        x, word = torch.zeros(9, 1), 937055941807507096
-        rng = torch.Generator().manual_seed(3)
+        word = 4003493888400498862  # it has all 62 bits
+        x, rng = torch.zeros(9, 1), torch.Generator().manual_seed(4)
         plan = ZetaMixup(num_mix=4, generator=rng, rank=2).draw(x)
         assert plan.indices.tolist() == RECIPE.orderings([word, 2], 9, 4, 9, anchored=True)
-        torch.manual_seed(3)
+        torch.manual_seed(4)
         assert plan == ZetaMixup(num_mix=4, rank=2).draw(x)
 
     def test_generator_decides(self):
@@ -234,6 +234,19 @@ class TestTorch:
             assert stats.kstest(weights[:, 1], law.cdf).pvalue > 1e-4
         uniform = stream.uniform((20_000,)).numpy()
         assert stats.kstest(uniform, "uniform").pvalue > 1e-4
+
+    def test_native_weights_are_of_the_right_shape_of_gamma_variates(self):
+        """A wrong one changes the law by too little for the test above."""
+        import torch
+        from scipy.special import polygamma
+
+        from zetamix_core.sampling._torch import TorchStream
+
+        stream = TorchStream(torch.Generator().manual_seed(1), torch.zeros(1, dtype=torch.float64))
+        for alpha in (1.0, 5.0):
+            logs = stream.dirichlet(alpha, (400_000, 2)).log()
+            variance = float((logs[:, 0] - logs[:, 1]).var())
+            assert variance == pytest.approx(2 * polygamma(1, alpha), rel=0.008)
 
     def test_weights_and_partners_are_independent(self):
         import torch
