@@ -1,11 +1,11 @@
 """ζ-mixup for every array library: plans, weights, theory and mixing, written once."""
 
-from zetamix_core import metrics, theory
+from zetamix_core import metrics, rules, theory
 from zetamix_core.batches import batches
-from zetamix_core.cutmix import CutMixPlan, cutmix, cutmix_plan
+from zetamix_core.cutmix import CutMixPlan, cutmix_plan
 from zetamix_core.drawing import dirichlet_plan, mixup_plan, zeta_plan
+from zetamix_core.functions import cutmix, mix, mixup, zeta_mixup
 from zetamix_core.losses import mixed_accuracy, mixed_loss
-from zetamix_core.mixup import mixup, zeta_mixup
 from zetamix_core.plans import MixPlan
 from zetamix_core.weights import zeta_weights
 
@@ -17,10 +17,12 @@ __all__ = [
     "cutmix_plan",
     "dirichlet_plan",
     "metrics",
+    "mix",
     "mixed_accuracy",
     "mixed_loss",
     "mixup",
     "mixup_plan",
+    "rules",
     "theory",
     "zeta_mixup",
     "zeta_plan",

@@ -9,19 +9,29 @@ from typing import Any
 
 import numpy as np
 
-from zetamix_core._arrays import Array, device_of, is_numpy, kind, library, namespace
+from zetamix_core._arrays import (
+    Array,
+    cast,
+    device_of,
+    is_array,
+    is_numpy,
+    kind,
+    library,
+    namespace,
+)
 from zetamix_core._checks import (
     check_count,
     check_flag,
-    check_gamma,
     check_no_ids,
     check_same_samples,
     check_samples,
 )
-from zetamix_core.drawing import zeta_plan
+from zetamix_core.cutmix import CutMixPlan
 from zetamix_core.labels import check_labels
-from zetamix_core.plans import MixPlan
+from zetamix_core.rules import Plan, Rule, Zeta, averages, check_rule
 from zetamix_core.sampling import stream_for
+
+_DEFAULTS = {"gamma": 2.8, "num_mix": None, "anchored": True}
 
 
 @dataclasses.dataclass(eq=False, repr=False)
@@ -32,6 +42,7 @@ class Epoch:
     y: np.ndarray | None
     batch_size: int
     _: dataclasses.KW_ONLY
+    rule: Rule | None = None
     gamma: float = 2.8
     num_mix: int | None = None
     num_classes: int | None = None
@@ -45,30 +56,45 @@ class Epoch:
     def __post_init__(self) -> None:
         self.num_samples = check_samples("x", self.x)
         self.x = _on_host("x", self.x)
-        check_no_ids("x", self.x)
+        self.batch_size = check_count("batch_size", self.batch_size)
+        self.draws = self._rule()
+        if averages(self.draws):
+            check_no_ids("x", self.x)
         if self.y is not None:
             check_samples("y", self.y)
             self.y = _on_host("y", self.y)
             check_same_samples(self.x, self.y)
             check_labels(self.y, self.num_classes)
-        self.batch_size = check_count("batch_size", self.batch_size)
-        if self.num_mix is not None and check_count("num_mix", self.num_mix) > self.batch_size:
-            raise ValueError(
-                f"num_mix must be between 1 and batch_size, got num_mix={self.num_mix} for batches "
-                f"of {self.batch_size}; pass a larger batch_size, or None for whole batches"
-            )
-        if np.ndim(check_gamma(self.gamma)):
-            raise ValueError(
-                f"gamma must be one number for all batches, got an array of shape "
-                f"{np.shape(self.gamma)}; draw plans yourself for one gamma an output"
-            )
-        for name in ("anchored", "shuffle", "drop_last"):
+        for name in ("shuffle", "drop_last"):
             check_flag(name, getattr(self, name))
         if self.dtype is not None:
             self.dtype = _check_dtype(self.dtype, self.x)
         if self.seed is None:
             self.seed = secrets.randbits(64)
         stream_for((self.seed, self.epoch), None)  # refuses what is no key
+
+    def _rule(self) -> Rule:
+        """Return the rule that was given, or ζ-mixup with the options that were."""
+        options = {"gamma": self.gamma, "num_mix": self.num_mix, "anchored": self.anchored}
+        if self.rule is not None:
+            if given := [name for name, value in options.items() if value != _DEFAULTS[name]]:
+                raise ValueError(
+                    f"rule must come without the options of ζ-mixup, got {', '.join(given)} too; "
+                    f"pass them to the rule, as in Zeta({given[0]}=...)"
+                )
+            return check_rule(self.rule)
+        if self.num_mix is not None and check_count("num_mix", self.num_mix) > self.batch_size:
+            raise ValueError(
+                f"num_mix must be between 1 and batch_size, got num_mix={self.num_mix} for batches "
+                f"of {self.batch_size}; pass a larger batch_size, or None for whole batches"
+            )
+        rule = Zeta(gamma=self.gamma, num_mix=self.num_mix, anchored=self.anchored)
+        if is_array(rule.gamma) and np.ndim(rule.gamma):
+            raise ValueError(
+                f"gamma must be one number for all batches, got an array of shape "
+                f"{np.shape(self.gamma)}; draw plans yourself for one gamma an output"
+            )
+        return rule
 
     def __len__(self) -> int:
         whole, rest = divmod(self.num_samples, self.batch_size)
@@ -78,23 +104,17 @@ class Epoch:
         for samples, plan in self.steps():
             yield self.mix(plan, *self.gather(samples))
 
-    def steps(self) -> Iterator[tuple[np.ndarray, MixPlan]]:
+    def steps(self) -> Iterator[tuple[np.ndarray, Plan]]:
         """Yield the samples of each batch, and the plan to mix them by."""
         key = (self.seed, self.epoch)
         order = np.arange(self.num_samples)
         if self.shuffle:
-            shape = (1, self.num_samples, self.num_samples)
-            order = stream_for(key, None).orderings(*shape, anchored=False)[0]
+            whole = (1, self.num_samples, self.num_samples)
+            order = stream_for(key, None).orderings(*whole, anchored=False)[0]
         for step in range(len(self)):
             samples = order[step * self.batch_size : (step + 1) * self.batch_size]
-            plan = zeta_plan(
-                samples.size,
-                gamma=self.gamma,
-                num_mix=None if self.num_mix is None else min(self.num_mix, samples.size),
-                anchored=self.anchored,
-                rng=(*key, step),
-            )
-            yield samples, plan
+            shape = (samples.size, *self.x.shape[1:])
+            yield samples, self.draws.plan(shape, rng=(*key, step), step=self.epoch)
 
     def gather(
         self,
@@ -106,11 +126,12 @@ class Epoch:
         x = _take(self.x, samples, x_out)
         return x, None if self.y is None else _take(self.y, samples, y_out)
 
-    def mix(self, plan: MixPlan, x: Array, y: Array | None) -> tuple[Array, Array | None]:
+    def mix(self, plan: Plan, x: Array, y: Array | None) -> tuple[Array, Array | None]:
         """Mix a batch that has been gathered."""
         labels = None if y is None else plan.mix_labels(y, self.num_classes)
-        if self.dtype is None:
-            return plan @ x, labels
+        if self.dtype is None or isinstance(plan, CutMixPlan):
+            mixed = plan @ x
+            return mixed if self.dtype is None else cast(mixed, self.dtype), labels
         out = namespace(x).empty(x.shape, dtype=self.dtype, device=device_of(x))
         return plan.mix(x, out=out), labels
 

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from zetamix_core._epochs import Epoch
+from zetamix_core.rules import Rule
 
 __all__ = ["batches"]
 
@@ -16,6 +17,7 @@ def batches(
     y: np.ndarray | None,
     batch_size: int,
     *,
+    rule: Rule | None = None,
     gamma: float = 2.8,
     num_mix: int | None = None,
     num_classes: int | None = None,
@@ -26,12 +28,12 @@ def batches(
     seed: int | None = None,
     epoch: int = 0,
 ) -> Epoch:
-    r"""Iterate over an epoch of samples in host memory, shuffled and mixed by ζ-mixup.
+    r"""Iterate over an epoch of samples in host memory, shuffled and mixed by a rule.
 
     .. math:: \hat{x}_i = \sum_{r=1}^{T} w_r \, x_{s_i(r)}, \quad
               w_r = r^{-\gamma} / \sum_{j=1}^{T} j^{-\gamma}
 
-    within each batch. Samples are read batch by batch, so that `x` may be a memory map of a file
+    within each batch, unless another rule is given. Samples are read batch by batch, so that `x` may be a memory map of a file
     larger than the memory.
 
     Parameters
@@ -43,6 +45,9 @@ def batches(
         Labels in one of the forms of `MixPlan.mix_labels`.
     batch_size : int
         Number of samples in a batch; the last one has the rest.
+    rule : Rule, optional
+        How plans are drawn, one of `zetamix.rules`, instead of by ζ-mixup with `gamma`, `num_mix`
+        and `anchored`. A callable `gamma` is given the epoch.
     gamma : float, default 2.8
         Exponent :math:`\gamma \ge 0`: how close outputs stay to samples.
     num_mix : int, optional
@@ -99,6 +104,7 @@ def batches(
         x,
         y,
         batch_size,
+        rule=rule,
         gamma=gamma,
         num_mix=num_mix,
         num_classes=num_classes,

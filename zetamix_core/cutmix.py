@@ -1,4 +1,4 @@
-"""CutMix: boxes of one sample pasted into another, labels by the area that remains."""
+"""The plan of CutMix: boxes of one sample pasted into another, labels by the area that remains."""
 
 from __future__ import annotations
 
@@ -26,8 +26,6 @@ from zetamix_core._checks import (
     check_like,
     check_num_samples,
     check_same_place,
-    check_same_samples,
-    check_samples,
     checked_blocks,
 )
 from zetamix_core._pytrees import register_with_jax
@@ -37,89 +35,7 @@ from zetamix_core.plans import MixPlan
 from zetamix_core.rounding import on_grid
 from zetamix_core.sampling import Stream, stream_for
 
-__all__ = ["CutMixPlan", "cutmix", "cutmix_plan"]
-
-
-def cutmix(
-    x: Array,
-    y: Array | None = None,
-    *,
-    alpha: float = 1.0,
-    axes: Sequence[int] = (-2, -1),
-    per_sample: bool = True,
-    num_classes: int | None = None,
-    anchored: bool = True,
-    rng: Any = None,
-) -> tuple[Array, Array | None]:
-    r"""Paste a random box of one sample into another, and mix labels by volume.
-
-    The sides of the box are the share :math:`(1 - \lambda)^{1/k}` of each of k axes, with
-    :math:`\lambda \sim \mathrm{Beta}(\alpha, \alpha)`; its centre is uniform. A box that reaches
-    over the border is clipped, and labels are mixed with the share of the sample that is left.
-
-    Parameters
-    ----------
-    x : array, shape (N, ...)
-        Samples of any dtype, with at least one axis besides the first.
-    y : array, shape (N, ...), optional
-        Labels in one of the forms of `MixPlan.mix_labels`, except masks.
-    alpha : float, default 1.0
-        Positive parameter of the Beta distribution.
-    axes : sequence of int, default (-2, -1)
-        Axes of `x` that the box extends along; any number but the first axis of `x`.
-    per_sample : bool, default True
-        Draw a box for each output, or one for the batch.
-    num_classes : int, optional
-        Number of classes; required for integer labels.
-    anchored : bool, default True
-        Whether the box is pasted into sample i for output i; else into a random one.
-    rng : optional
-        Source of randomness, as in `zeta_plan`.
-
-    Returns
-    -------
-    x_mixed : array, shape (N, ...)
-        Samples with pasted boxes, of the library, device and dtype of `x`: nothing is averaged, so
-        that integers stay.
-    y_mixed : array or None
-        Mixed labels.
-
-    Raises
-    ------
-    ValueError
-        If an argument is out of range, `y` is a mask, or `x` and `y` differ in length or device.
-    TypeError
-        If an argument has the wrong type, or `x` and `y` are of different libraries.
-
-    References
-    ----------
-    Yun, Han, Oh, Chun, Choe, Yoo, "CutMix: Regularization Strategy to Train Strong Classifiers with
-    Localizable Features", ICCV 2019.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> from zetamix import cutmix
-    >>> x = np.stack([np.zeros((4, 4)), np.ones((4, 4))])
-    >>> mixed, soft = cutmix(x, np.asarray([0, 1]), num_classes=2, rng=0)
-    >>> bool(np.allclose(mixed.mean(axis=(1, 2)), soft[:, 1]))
-    True
-    """
-    n = check_samples("x", x)
-    if y is not None:
-        check_same_samples(x, y)
-    plan = cutmix_plan(
-        (n, *x.shape[1:]),
-        alpha=alpha,
-        axes=axes,
-        per_sample=per_sample,
-        anchored=anchored,
-        rng=rng,
-        like=x,
-    )
-    y_mixed = None if y is None else plan.mix_labels(y, num_classes)
-    # Not `plan @ x`, which Dynamo takes for a product of tensors where a default device is set.
-    return plan.__matmul__(x), y_mixed
+__all__ = ["CutMixPlan", "cutmix_plan"]
 
 
 def cutmix_plan(

@@ -1,6 +1,6 @@
 """What users import: the public names of the core; adapters are modules beside this one."""
 
-from zetamix import metrics, theory
+from zetamix import metrics, rules, theory
 from zetamix_core import (
     CutMixPlan,
     MixPlan,
@@ -8,6 +8,7 @@ from zetamix_core import (
     cutmix,
     cutmix_plan,
     dirichlet_plan,
+    mix,
     mixed_accuracy,
     mixed_loss,
     mixup,
@@ -26,10 +27,12 @@ __all__ = [
     "cutmix_plan",
     "dirichlet_plan",
     "metrics",
+    "mix",
     "mixed_accuracy",
     "mixed_loss",
     "mixup",
     "mixup_plan",
+    "rules",
     "theory",
     "zeta_mixup",
     "zeta_plan",

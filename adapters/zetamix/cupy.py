@@ -10,9 +10,9 @@ import cupy
 import cupyx
 import numpy as np
 
-from zetamix_core import MixPlan
 from zetamix_core._arrays import Array
 from zetamix_core._epochs import Epoch
+from zetamix_core.rules import Plan
 
 __all__ = ["batches"]
 
@@ -80,7 +80,7 @@ class _DeviceEpoch(Epoch):
         stream = cupy.cuda.Stream(non_blocking=True)
         slots = [_Slot(self), _Slot(self)]
         try:
-            arriving: tuple[_Slot, int, MixPlan] | None = None
+            arriving: tuple[_Slot, int, Plan] | None = None
             for (samples, plan), slot in zip(self.steps(), itertools.cycle(slots), strict=False):
                 with device:
                     slot.send(self, samples, stream)
@@ -99,7 +99,7 @@ class _DeviceEpoch(Epoch):
             for slot in slots:
                 first.wait_event(slot.free)
 
-    def _receive(self, slot: _Slot, size: int, plan: MixPlan) -> tuple[Array, Array | None]:
+    def _receive(self, slot: _Slot, size: int, plan: Plan) -> tuple[Array, Array | None]:
         current = cupy.cuda.get_current_stream()
         current.wait_event(slot.copied)
         x, y = slot.on_device

@@ -1,0 +1,291 @@
+"""One-call functions: draw a plan for a batch by a rule, mix samples and labels with it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from zetamix_core._arrays import Array
+from zetamix_core._checks import check_no_ids, check_num_mix, check_same_samples, check_samples
+from zetamix_core.rules import CutMix, Mixup, Rule, Zeta, averages, check_rule
+
+__all__ = ["cutmix", "mix", "mixup", "zeta_mixup"]
+
+
+def mix(
+    x: Array,
+    y: Array | None = None,
+    rule: Rule = Zeta(),  # noqa: B008 - a frozen value
+    *,
+    num_classes: int | None = None,
+    rng: Any = None,
+    step: Any = None,
+) -> tuple[Array, Array | None]:
+    """Mix a batch and its labels by any rule.
+
+    Parameters
+    ----------
+    x : array, shape (N, ...)
+        Samples, as in `zeta_mixup`; a rule that averages nothing, such as CutMix, takes any dtype.
+    y : array, shape (N, ...), optional
+        Labels in one of the forms of `MixPlan.mix_labels`, of the library and device of `x`.
+    rule : Rule, default Zeta()
+        How the plan is drawn: one of `zetamix.rules`, or an object of your own with such a method.
+    num_classes : int, optional
+        Number of classes; required for integer labels.
+    rng : optional
+        Source of randomness, as in `zeta_plan`.
+    step : int or 0-d array, optional
+        What a callable `gamma` is given.
+
+    Returns
+    -------
+    x_mixed : array, shape (N, ...)
+        Mixed samples, of the library, device, dtype and memory order of `x`; where integers are
+        averaged, of the library's default float.
+    y_mixed : array or None
+        Mixed labels, never in the precision of narrow floating samples.
+
+    Raises
+    ------
+    ValueError
+        If an argument is out of range, `x` and `y` differ in length or device, or `x` holds
+        integers that may be ids.
+    TypeError
+        If an argument has the wrong type, or `x` and `y` are of different libraries.
+
+    See Also
+    --------
+    zetamix.rules : The rules.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from zetamix import mix
+    >>> from zetamix.rules import CutMix, OneOf, Zeta
+    >>> images, labels = np.ones((4, 8, 8)), np.asarray([0, 2, 1, 2])
+    >>> rule = OneOf([Zeta(num_mix=8), CutMix()])
+    >>> mixed, soft = mix(images, labels, rule, num_classes=3, rng=0)
+    >>> mixed.shape, soft.sum(axis=1)
+    ((4, 8, 8), array([1., 1., 1., 1.]))
+    """
+    n = check_samples("x", x)
+    if y is not None:
+        check_same_samples(x, y)
+    if averages(check_rule(rule)):
+        check_no_ids("x", x)
+    plan = rule.plan((n, *x.shape[1:]), rng=rng, like=x, step=step)
+    # Labels first: they are the ones that may be refused.
+    y_mixed = None if y is None else plan.mix_labels(y, num_classes)
+    # Not `plan @ x`, which Dynamo takes for a product of tensors where a default device is set.
+    return plan.__matmul__(x), y_mixed
+
+
+def zeta_mixup(
+    x: Array,
+    y: Array | None = None,
+    *,
+    gamma: Any = 2.8,
+    num_mix: int | None = None,
+    num_classes: int | None = None,
+    anchored: bool = True,
+    rng: Any = None,
+) -> tuple[Array, Array | None]:
+    r"""Mix a batch and its labels by ζ-mixup.
+
+    .. math:: \hat{x}_i = \sum_{r=1}^{T} w_r \, x_{s_i(r)}, \quad
+              \hat{y}_i = \sum_{r=1}^{T} w_r \, y_{s_i(r)}, \quad
+              w_r = r^{-\gamma} / \sum_{j=1}^{T} j^{-\gamma}
+
+    Parameters
+    ----------
+    x : array, shape (N, ...)
+        Samples: images, series, features, of any floating or complex dtype; or images of integers,
+        uint8 of two or more axes, 8 or 16 bits of three or more.
+    y : array, shape (N, ...), optional
+        Labels in one of the forms of `MixPlan.mix_labels`, of the library and device of `x`.
+    gamma : float or array of shape (N,), default 2.8
+        Exponent :math:`\gamma \ge 0`: how close outputs stay to samples.
+    num_mix : int, optional
+        T, the number of samples in a mixture; the whole batch by default.
+    num_classes : int, optional
+        Number of classes; required for integer labels.
+    anchored : bool, default True
+        Whether sample i has the largest weight in output i; else a random one has.
+    rng : optional
+        Source of randomness, as in `zeta_plan`.
+
+    Returns
+    -------
+    x_mixed : array, shape (N, ...)
+        Mixed samples, of the library, device, dtype and memory order of `x`; integers give the
+        library's default float.
+    y_mixed : array or None
+        Mixed labels, never in the precision of narrow floating samples.
+
+    Raises
+    ------
+    ValueError
+        If an argument is out of range, `x` and `y` differ in length or device, or `x` holds other
+        integers or bool, which may be ids: cast what may be averaged, or take ``plan @ x``.
+    TypeError
+        If an argument has the wrong type, or `x` and `y` are of different libraries.
+
+    See Also
+    --------
+    zeta_plan : Draw once, apply to several arrays.
+
+    References
+    ----------
+    Abhishek, Brown, Hamarneh, "Multi-sample ζ-mixup: richer, more realistic synthetic samples from
+    a p-series interpolant", Journal of Big Data 11:43 (2024).
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from zetamix import zeta_mixup
+    >>> images, labels = np.ones((4, 8, 8)), np.asarray([0, 2, 1, 2])
+    >>> mixed, soft = zeta_mixup(images, labels, num_classes=3, rng=0)
+    >>> mixed.shape, soft.argmax(axis=1)
+    ((4, 8, 8), array([0, 2, 1, 2]))
+    """
+    check_num_mix(num_mix, check_samples("x", x))
+    rule = Zeta(gamma=gamma, num_mix=num_mix, anchored=anchored)
+    return mix(x, y, rule, num_classes=num_classes, rng=rng)
+
+
+def mixup(
+    x: Array,
+    y: Array | None = None,
+    *,
+    alpha: float = 1.0,
+    per_sample: bool = True,
+    num_classes: int | None = None,
+    anchored: bool = True,
+    rng: Any = None,
+) -> tuple[Array, Array | None]:
+    r"""Mix a batch and its labels by mixup, in pairs.
+
+    .. math:: \hat{x} = \lambda x_1 + (1 - \lambda) x_2, \quad
+              \hat{y} = \lambda y_1 + (1 - \lambda) y_2, \quad
+              \lambda \sim \mathrm{Beta}(\alpha, \alpha)
+
+    Parameters
+    ----------
+    x : array, shape (N, ...)
+        Samples, as in `zeta_mixup`.
+    y : array, shape (N, ...), optional
+        Labels, as in `zeta_mixup`.
+    alpha : float, default 1.0
+        Positive parameter of the Beta distribution; 1 draws :math:`\lambda` uniformly.
+    per_sample : bool, default True
+        Draw one :math:`\lambda` for each output, or one for the batch.
+    num_classes : int, optional
+        Number of classes; required for integer labels.
+    anchored : bool, default True
+        Whether sample i is the first of the pair of output i; else a random one is.
+    rng : optional
+        Source of randomness, as in `zeta_plan`.
+
+    Returns
+    -------
+    x_mixed : array, shape (N, ...)
+        Mixed samples, as from `zeta_mixup`.
+    y_mixed : array or None
+        Mixed labels.
+
+    Raises
+    ------
+    ValueError
+        If an argument is out of range, `x` and `y` differ in length or device, or `x` holds other
+        integers or bool, which may be ids: cast what may be averaged, or take ``plan @ x``.
+    TypeError
+        If an argument has the wrong type, or `x` and `y` are of different libraries.
+
+    See Also
+    --------
+    mixup_plan : Draw once, apply to several arrays.
+
+    References
+    ----------
+    Zhang, Cissé, Dauphin, Lopez-Paz, "mixup: Beyond Empirical Risk Minimization", ICLR 2018.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from zetamix import mixup
+    >>> mixed, soft = mixup(np.eye(3), np.eye(3), alpha=0.4, rng=0)
+    >>> bool(np.array_equal(mixed, soft)), soft.sum(axis=1)
+    (True, array([1., 1., 1.]))
+    """
+    rule = Mixup(alpha=alpha, per_sample=per_sample, anchored=anchored)
+    return mix(x, y, rule, num_classes=num_classes, rng=rng)
+
+
+def cutmix(
+    x: Array,
+    y: Array | None = None,
+    *,
+    alpha: float = 1.0,
+    axes: Sequence[int] = (-2, -1),
+    per_sample: bool = True,
+    num_classes: int | None = None,
+    anchored: bool = True,
+    rng: Any = None,
+) -> tuple[Array, Array | None]:
+    r"""Paste a random box of one sample into another, and mix labels by volume.
+
+    The sides of the box are the share :math:`(1 - \lambda)^{1/k}` of each of k axes, with
+    :math:`\lambda \sim \mathrm{Beta}(\alpha, \alpha)`; its centre is uniform. A box that reaches
+    over the border is clipped, and labels are mixed with the share of the sample that is left.
+
+    Parameters
+    ----------
+    x : array, shape (N, ...)
+        Samples of any dtype, with at least one axis besides the first.
+    y : array, shape (N, ...), optional
+        Labels in one of the forms of `MixPlan.mix_labels`, except masks.
+    alpha : float, default 1.0
+        Positive parameter of the Beta distribution.
+    axes : sequence of int, default (-2, -1)
+        Axes of `x` that the box extends along; any number but the first axis of `x`.
+    per_sample : bool, default True
+        Draw a box for each output, or one for the batch.
+    num_classes : int, optional
+        Number of classes; required for integer labels.
+    anchored : bool, default True
+        Whether the box is pasted into sample i for output i; else into a random one.
+    rng : optional
+        Source of randomness, as in `zeta_plan`.
+
+    Returns
+    -------
+    x_mixed : array, shape (N, ...)
+        Samples with pasted boxes, of the library, device and dtype of `x`: nothing is averaged, so
+        that integers stay.
+    y_mixed : array or None
+        Mixed labels.
+
+    Raises
+    ------
+    ValueError
+        If an argument is out of range, `y` is a mask, or `x` and `y` differ in length or device.
+    TypeError
+        If an argument has the wrong type, or `x` and `y` are of different libraries.
+
+    References
+    ----------
+    Yun, Han, Oh, Chun, Choe, Yoo, "CutMix: Regularization Strategy to Train Strong Classifiers with
+    Localizable Features", ICCV 2019.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from zetamix import cutmix
+    >>> x = np.stack([np.zeros((4, 4)), np.ones((4, 4))])
+    >>> mixed, soft = cutmix(x, np.asarray([0, 1]), num_classes=2, rng=0)
+    >>> bool(np.allclose(mixed.mean(axis=(1, 2)), soft[:, 1]))
+    True
+    """
+    rule = CutMix(alpha=alpha, axes=axes, per_sample=per_sample, anchored=anchored)
+    return mix(x, y, rule, num_classes=num_classes, rng=rng)
