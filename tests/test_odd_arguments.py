@@ -184,18 +184,6 @@ def test_options_of_modules(error, message, options):
 
 
 @pytest.mark.needs("jax")
-@pytest.mark.parametrize(("error", "message", "options"), OPTIONS)
-def test_options_of_grain(error, message, options):
-    pytest.importorskip("grain")
-    from zetamix.jax.grain import ZetaMixup
-
-    if "p" in options:
-        pytest.skip("Grain's transformation has no p")
-    with pytest.raises(error, match=message):
-        ZetaMixup(**options)
-
-
-@pytest.mark.needs("jax")
 def test_named_axes_of_jax():
     import jax
     import jax.numpy as jnp
