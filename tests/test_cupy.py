@@ -75,8 +75,9 @@ def stand_in(monkeypatch):
 
 @pytest.fixture
 def data():
+    """Samples of which each number of a mixture is one product, whatever the order of sums."""
     rng = np.random.default_rng(0)
-    return rng.integers(0, 200, size=(50, 6)).astype(np.float32), rng.integers(0, 5, size=50)
+    return np.diag(rng.integers(1, 200, size=50)).astype(np.float32), rng.integers(0, 5, size=50)
 
 
 @pytest.mark.parametrize("batch_size", [1, 8, 25, 50, 60])

@@ -529,7 +529,7 @@ def test_narrow_floats_are_accumulated_in_float32(num_mix):
     """Summing 16 halves in half precision errs by several units; rounding once does not."""
     ml_dtypes = pytest.importorskip("ml_dtypes")
     x = np.random.default_rng(0).normal(size=(16, 1000))
-    plan = zeta_plan(16, gamma=0.5, num_mix=num_mix, rng=0)
+    plan = zeta_plan(16, gamma=0.5, num_mix=num_mix, rng=0, like=x.astype(np.float32))
     for dtype in (np.float16, ml_dtypes.bfloat16):
         narrow = x.astype(dtype)
         mixed = plan @ narrow

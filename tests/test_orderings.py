@@ -220,6 +220,18 @@ def test_tied_words_are_drawn_again():
     assert indices.tolist() == [[1, 2, 0]]
 
 
+def test_tied_words_of_any_row_are_drawn_again(monkeypatch):
+    """In two blocks of rows: of the first the second row has a tie, of the second its only one."""
+    monkeypatch.setattr(_portable, "_BLOCK_ENTRIES", 6)
+    top = 1 << 60
+    block = [3 * top, top, 2 * top, 2 * top, 5, 7]
+    stream = stream_for(0, None)
+    stream._bits = FixedWords(block, [top, top, 0], [30, 10, 20], [20, 30, 10])
+    indices = np.empty((3, 3), dtype=np.int64)
+    stream._sort(3, indices)
+    assert indices.tolist() == [[1, 2, 0], [1, 2, 0], [2, 0, 1]]
+
+
 def test_blocks_do_not_change_the_draw(monkeypatch):
     whole = [zeta_plan(50, num_mix=t, rng=1).indices for t in (5, 40)]
     monkeypatch.setattr(_portable, "_BLOCK_ENTRIES", 64)

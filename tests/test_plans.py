@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 import numpy as np
 import pytest
+from bounds import assert_mixtures_agree
 
 from zetamix_core import MixPlan, dirichlet_plan, mixup, mixup_plan, theory, zeta_mixup, zeta_plan
 
@@ -76,9 +77,9 @@ def test_mixup_is_the_case_of_two(backend, lam):
     pair = MixPlan(zeta.indices, np.asarray([lam, 1 - lam]), 8)
     np.testing.assert_allclose(zeta.weights, pair.weights, rtol=1e-12)
     a, b = (backend.to_numpy(plan @ backend.asarray(x)) for plan in (zeta, pair))
-    np.testing.assert_allclose(a, b, rtol=1e-6, atol=1e-7)
+    assert_mixtures_agree(a, b, zeta, x)
     partner = x[zeta.indices[:, 1]]
-    np.testing.assert_allclose(a, lam * x + (1 - lam) * partner, rtol=1e-5, atol=1e-6)
+    assert_mixtures_agree(a, lam * x + (1 - lam) * partner, zeta, x)
 
 
 def test_a_plan_of_many_samples_is_small():
@@ -103,7 +104,7 @@ def test_one_call_functions_do_as_their_plans(backend):
     for call, make, options in pairs:
         mixed, soft = call(backend.asarray(x), backend.asarray(y), num_classes=3, rng=1, **options)
         plan = make(8, rng=1, **options)
-        np.testing.assert_allclose(backend.to_numpy(mixed), plan @ x, rtol=1e-5, atol=1e-6)
+        assert_mixtures_agree(backend.to_numpy(mixed), plan @ x, plan, x)
         np.testing.assert_allclose(backend.to_numpy(soft), plan.mix_labels(y, 3), rtol=1e-6)
         assert call(backend.asarray(x), rng=1, **options)[1] is None
 
@@ -385,7 +386,8 @@ def test_a_traced_switch():
     gamma, active = jnp.linspace(0.5, 3, 6), jnp.asarray([True, False, True, True, False, False])
     full = mix(gamma, True)
     step = jax.jit(mix)
-    np.testing.assert_allclose(step(gamma, active)[active], full[active], rtol=1e-5)
+    # Weights are computed in float32 too, within a few units in the last place.
+    np.testing.assert_allclose(step(gamma, active)[active], full[active], rtol=1e-5, atol=1e-5)
     assert np.array_equal(step(gamma, active)[~active], x[~active])
     assert np.array_equal(step(gamma, jnp.asarray(False)), x)
     slopes = jax.jit(jax.jacrev(mix))(gamma, active)

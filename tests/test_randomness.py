@@ -1,6 +1,7 @@
 """Where randomness comes from: portable and native sources, golden indices, and nothing global."""
 
 import hashlib
+import importlib.util
 import json
 import re
 from pathlib import Path
@@ -10,8 +11,21 @@ import pytest
 
 from zetamix_core import cutmix, cutmix_plan, dirichlet_plan, mixup_plan, zeta_mixup, zeta_plan
 from zetamix_core.sampling import stream_for
+from zetamix_core.sampling._seeds import seed_sequence
 
 GOLDEN = json.loads(Path(__file__).with_name("golden_indices.json").read_text(encoding="utf-8"))
+BITS = ["PCG64", "PCG64DXSM", "MT19937", "Philox", "SFC64"]
+
+
+def _load_recipe():
+    path = Path(__file__).with_name("golden_indices.py")
+    spec = importlib.util.spec_from_file_location("golden_indices", path)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+RECIPE = _load_recipe()
 
 
 def golden_id(case):
@@ -25,6 +39,61 @@ def test_golden_indices(backend, case):
     indices = backend.to_numpy(zeta_plan(**options, rng=rng, like=backend.like).indices)
     assert indices[0, :8].tolist() == case["first_row"]
     assert hashlib.sha256(indices.astype("<i8").tobytes()).hexdigest() == case["sha256"]
+
+
+# --- seeds of generators, of which golden indices follow ------------------------------------------
+
+
+def assert_indices_of_words(indices, words, n, num_mix):
+    expected = RECIPE.orderings([words], n, num_mix, n, anchored=True)
+    assert indices.tolist() == expected
+
+
+def numpy_generator(bits):
+    return np.random.Generator(getattr(np.random, bits)(3))
+
+
+@pytest.mark.parametrize("bits", BITS)
+def test_golden_seeds_of_numpy_generators(backend, bits):
+    words, rng = RECIPE.WORDS_OF_GENERATORS[bits], numpy_generator(bits)
+    seed = seed_sequence(rng)
+    assert (list(seed.entropy), seed.spawn_key) == (words, ())
+    for n, num_mix in ((16, 4), (9, 9)):
+        plan = zeta_plan(n, num_mix=num_mix, rng=numpy_generator(bits), like=backend.like)
+        assert_indices_of_words(backend.to_numpy(plan.indices), words, n, num_mix)
+    # It advances by these eight words, no more and no less.
+    other = numpy_generator(bits)
+    other.bit_generator.random_raw(8)
+    assert rng.bit_generator.random_raw() == other.bit_generator.random_raw()
+
+
+@pytest.mark.parametrize("bits", BITS)
+def test_a_generator_is_its_seed_for_every_rule(bits):
+    seed = np.random.SeedSequence(RECIPE.WORDS_OF_GENERATORS[bits])
+    for make in (zeta_plan, mixup_plan, dirichlet_plan):
+        assert make(16, rng=numpy_generator(bits)) == make(16, rng=seed)
+    boxes, expected = (cutmix_plan((16, 8, 8), rng=rng) for rng in (numpy_generator(bits), seed))
+    assert boxes.volumes == expected.volumes
+    assert np.array_equal(boxes.lower, expected.lower)
+    assert np.array_equal(boxes.upper, expected.upper)
+
+
+def test_a_call_draws_from_a_generator_once():
+    """So that samples and labels, or the epochs of a loop, do not depend on what else is mixed."""
+    x, labels = np.ones((16, 2)), np.arange(16)
+    for call in (
+        lambda rng: zeta_mixup(x, labels, num_classes=16, rng=rng),
+        lambda rng: zeta_mixup(x, rng=rng),
+        lambda rng: mixup_plan(16, rng=rng),
+        lambda rng: cutmix_plan((16, 8, 8), rng=rng),
+    ):
+        rng, other = numpy_generator("PCG64"), numpy_generator("PCG64")
+        call(rng)
+        other.bit_generator.random_raw(8)
+        assert rng.bit_generator.random_raw() == other.bit_generator.random_raw()
+
+
+# --- what seeds are -------------------------------------------------------------------------------
 
 
 def test_ways_to_say_the_same_seed():
@@ -58,15 +127,12 @@ def test_fresh_entropy_differs():
     assert zeta_plan(32) != zeta_plan(32)
 
 
-@pytest.mark.parametrize("bits", ["PCG64", "PCG64DXSM", "MT19937", "Philox", "SFC64"])
+@pytest.mark.parametrize("bits", BITS)
 def test_a_generator_advances(bits):
-    def generator():
-        return np.random.Generator(getattr(np.random, bits)(3))
-
-    rng = generator()
+    rng = numpy_generator(bits)
     first, second = zeta_plan(16, rng=rng), zeta_plan(16, rng=rng)
     assert first != second
-    assert zeta_plan(16, rng=generator()) == first
+    assert zeta_plan(16, rng=numpy_generator(bits)) == first
 
 
 @pytest.mark.parametrize("make", [zeta_plan, mixup_plan, dirichlet_plan])
@@ -76,7 +142,9 @@ def test_one_seed_one_plan(backend, make):
     assert make(16, rng=(3, 5), like=backend.like) != first
     reference = make(16, rng=(3, 4))
     assert np.array_equal(backend.to_numpy(first.indices), reference.indices)
-    np.testing.assert_allclose(backend.to_numpy(first.weights), reference.weights, rtol=3e-7)
+    np.testing.assert_allclose(
+        backend.to_numpy(first.weights), reference.weights, rtol=0, atol=2.0**-24
+    )
 
 
 def test_nothing_global_is_touched(backend):
@@ -101,6 +169,37 @@ def test_nothing_global_is_touched(backend):
 
 @pytest.mark.needs("torch")
 class TestTorch:
+    def test_golden_seed_of_a_generator(self):
+        import torch
+
+        from zetamix_core.sampling._torch import seed_from
+
+        words, like = RECIPE.WORDS_OF_GENERATORS["torch"], torch.zeros(1)
+        rng = torch.Generator().manual_seed(3)
+        seed = seed_from(rng)
+        assert (list(seed.entropy), seed.spawn_key) == (words, ())
+        for n, num_mix in ((16, 4), (9, 9)):
+            rng = torch.Generator().manual_seed(3)
+            plan = zeta_plan(n, num_mix=num_mix, rng=rng, like=like)
+            assert_indices_of_words(plan.indices, words, n, num_mix)
+            torch.manual_seed(3)
+            assert plan == zeta_plan(n, num_mix=num_mix, rng="device", like=like)
+        # It advances by these eight numbers, no more and no less.
+        other = torch.Generator().manual_seed(3)
+        torch.randint(2**32, (8,), generator=other)
+        assert torch.equal(rng.get_state(), other.get_state())
+
+    def test_golden_key_of_a_module_without_a_seed(self):
+        import torch
+        from zetamix.torch import ZetaMixup
+
+        word = 4003493888400498862  # it has all 62 bits
+        x, rng = torch.zeros(9, 1), torch.Generator().manual_seed(4)
+        plan = ZetaMixup(num_mix=4, generator=rng, rank=2).draw(x)
+        assert plan.indices.tolist() == RECIPE.orderings([word, 2], 9, 4, 9, anchored=True)
+        torch.manual_seed(4)
+        assert plan == ZetaMixup(num_mix=4, rank=2).draw(x)
+
     def test_generator_decides(self):
         import torch
 
@@ -135,6 +234,19 @@ class TestTorch:
             assert stats.kstest(weights[:, 1], law.cdf).pvalue > 1e-4
         uniform = stream.uniform((20_000,)).numpy()
         assert stats.kstest(uniform, "uniform").pvalue > 1e-4
+
+    def test_native_weights_are_of_the_right_shape_of_gamma_variates(self):
+        """A wrong one changes the law by too little for the test above."""
+        import torch
+        from scipy.special import polygamma
+
+        from zetamix_core.sampling._torch import TorchStream
+
+        stream = TorchStream(torch.Generator().manual_seed(1), torch.zeros(1, dtype=torch.float64))
+        for alpha in (1.0, 5.0):
+            logs = stream.dirichlet(alpha, (400_000, 2)).log()
+            variance = float((logs[:, 0] - logs[:, 1]).var())
+            assert variance == pytest.approx(2 * polygamma(1, alpha), rel=0.008)
 
     def test_weights_and_partners_are_independent(self):
         import torch

@@ -16,7 +16,7 @@ pytestmark = [
     pytest.mark.needs("torch"),
     # JAX, which other tests may have imported, warns of any fork.
     pytest.mark.filterwarnings("ignore:os.fork:RuntimeWarning"),
-    pytest.mark.filterwarnings("ignore:This DataLoader will create 4 worker:UserWarning"),
+    pytest.mark.filterwarnings("ignore:This DataLoader will create:UserWarning"),
 ]
 N, BATCH, T = 52, 8, 3
 
@@ -164,6 +164,59 @@ def test_the_same_epoch_again_goes_on_and_one_set_anew_begins():
     assert_equal(first, list(loader(mix)))
 
 
+WORKERS = [(0, False), (1, False), (3, False), (1, True), (3, True)]
+
+
+@pytest.mark.parametrize(("workers", "persistent"), WORKERS)
+@pytest.mark.parametrize("order", ["after", "before", "amid"])
+def test_loaders_with_a_collate_function_each_do_not_notice_each_other(workers, persistent, order):
+    draws = train_and_validate(workers, persistent, order, copy.copy)
+    for epoch, alone in zip(draws, alone_in(2), strict=True):
+        assert_equal(epoch, alone)
+
+
+@pytest.mark.parametrize(("workers", "persistent"), WORKERS)
+@pytest.mark.parametrize("order", ["after", "before"])
+def test_of_loaders_that_share_a_collate_function_the_first_draws_as_if_alone(
+    workers, persistent, order
+):
+    draws = train_and_validate(workers, persistent, order, lambda mix: mix)
+    for epoch, alone in zip(draws, alone_in(2), strict=True):
+        if order == "after":
+            assert_equal(epoch, alone)
+        else:  # which is why each is to have its own
+            assert not set(relative(epoch)) & set(relative(alone))
+
+
+def train_and_validate(workers, persistent, order, another):
+    """The batches of two epochs of training, beside a loader for validation."""
+    mix = collate()
+    mixes = (mix, another(mix))
+    options = {"persistent_workers": persistent}
+    training, validation = (loader(each, workers, **options) for each in mixes)
+    epochs = []
+    for number in range(2):
+        for each in mixes:
+            each.set_epoch(number)
+        if order == "before":
+            list(validation)
+        iterator = iter(training)
+        epoch = [next(iterator), next(iterator)]
+        if order == "amid":
+            list(validation)
+        epochs.append(epoch + list(iterator))
+        if order == "after":
+            list(validation)
+    return epochs
+
+
+def alone_in(count):
+    mix = collate()
+    for number in range(count):
+        mix.set_epoch(number)
+        yield list(loader(mix))
+
+
 def test_seeded_epochs_without_set_epoch_are_repeatable():
     def run():
         mix = collate()
@@ -244,7 +297,7 @@ def test_uint8_images_and_any_collate_function():
 
 def test_copies_and_pickles_have_shared_memory_of_their_own():
     mix = collate()
-    for other in (copy.deepcopy(mix), pickle.loads(pickle.dumps(mix))):
+    for other in (copy.copy(mix), copy.deepcopy(mix), pickle.loads(pickle.dumps(mix))):
         batches = loader(other, 1, persistent_workers=True)
         assert_equal(list(batches), list(loader(collate())))
         for epoch in (3, 4):

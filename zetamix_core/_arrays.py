@@ -135,8 +135,14 @@ def to_host(x: Array) -> np.ndarray:
         return np.asarray(x.get())
     if is_numpy(x) or is_jax(x) or is_dask(x):
         return np.asarray(x)
-    # Another array-API library: by DLPack, of a copy, because old NumPy refuses read-only memory.
-    return np.from_dlpack(namespace(x).asarray(x, copy=True))
+    try:
+        # Another array-API library: by DLPack, of a copy, as old NumPy refuses read-only memory.
+        return np.from_dlpack(namespace(x).asarray(x, copy=True))
+    except (AttributeError, BufferError) as error:
+        raise TypeError(
+            f"an array must be one that NumPy can read, got one of {library(x)} without export "
+            f"({error}); draw the plan with like=None, which applies to any library"
+        ) from error
 
 
 def is_on_cpu(x: Array) -> bool:
@@ -158,7 +164,7 @@ def host_values(x: Array) -> np.ndarray | None:
         return None
     try:
         return to_host(x)
-    except (RuntimeError, TypeError):  # fake and batched torch tensors; dtypes NumPy lacks
+    except (RuntimeError, TypeError):  # fake and batched torch tensors; what NumPy can't read
         return None
 
 
@@ -222,22 +228,13 @@ _KINDS = {
     "real floating": "floating",
     "complex floating": "complex",
 }
+_NUMPY_KINDS = {"b": "bool", "i": "integer", "u": "integer", "f": "floating", "c": "complex"}
 
 
 def kind(x: Array) -> str:
     """Return "bool", "integer", "floating" or "complex"."""
-    if is_torch(x):
-        if x.dtype.is_complex:
-            return "complex"
-        if x.dtype.is_floating_point:
-            return "floating"
-        return "bool" if x.dtype == sys.modules["torch"].bool else "integer"
-    if extension := _extension_kind(x.dtype):
-        return extension
-    xp = namespace(x)
-    for standard, name in _KINDS.items():
-        if xp.isdtype(x.dtype, standard):
-            return name
+    if found := kind_of(x):
+        return found
     raise TypeError(
         f"arrays must hold numbers, got dtype {x.dtype}; convert it to a numeric dtype first"
     )
@@ -246,6 +243,23 @@ def kind(x: Array) -> str:
 def is_extension(dtype: Any) -> bool:
     """Tell whether a package adds this dtype to NumPy, such as bfloat16 and int4."""
     return isinstance(dtype, np.dtype) and dtype.isbuiltin == 2
+
+
+def kind_of(x: Array) -> str | None:
+    """Return what `kind` does, None where an array does not hold numbers."""
+    dtype = x.dtype
+    if is_torch(x):
+        if dtype.is_complex:
+            return "complex"
+        if dtype.is_floating_point:
+            return "floating"
+        return "bool" if dtype == sys.modules["torch"].bool else "integer"
+    if isinstance(dtype, np.dtype):  # those of JAX, CuPy and Dask, too
+        return _NUMPY_KINDS.get(dtype.kind) or _extension_kind(dtype)
+    if is_jax(x):  # its own dtypes are those of keys
+        return None
+    xp = namespace(x)
+    return next((name for kind, name in _KINDS.items() if xp.isdtype(dtype, kind)), None)
 
 
 def _extension_kind(dtype: Any) -> str | None:

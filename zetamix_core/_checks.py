@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import functools
 import math
 import sys
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
@@ -20,9 +22,11 @@ from zetamix_core._arrays import (
     is_torch,
     is_whole_number,
     kind,
+    kind_of,
     library,
     share_memory,
 )
+from zetamix_core._inputs import Finding, foreign, shown, static_remedy, unfit
 
 MAX_ENTRIES = 2**26
 MIN_ALPHA = 1e-6
@@ -36,7 +40,7 @@ def check_count(name: str, value: Any, remedy: str = "pass a positive int") -> i
     if not is_whole_number(value):
         raise TypeError(
             f"{name} must be a whole number >= 1, got {value!r} of type {type(value).__name__}; "
-            f"pass an int"
+            + (static_remedy(name, value) or "pass an int")
         )
     if value < 1:
         raise ValueError(f"{name} must be >= 1, got {value}; {remedy}")
@@ -88,8 +92,8 @@ def check_gamma(gamma: Any) -> Any:
         return _check_gamma_array(gamma)
     if isinstance(gamma, bool) or not isinstance(gamma, _REAL):
         raise TypeError(
-            f"gamma must be a number >= 0 or a one-dimensional array of them, got {gamma!r} of "
-            f"type {type(gamma).__name__}; pass a float"
+            f"gamma must be a number >= 0 or a one-dimensional array of them, got {shown(gamma)} "
+            f"of type {type(gamma).__name__}; pass a float"
         )
     if not gamma >= 0:  # true for NaN too
         raise ValueError(f"gamma must be a number >= 0, got {gamma}; the paper uses 2.8")
@@ -99,6 +103,7 @@ def check_gamma(gamma: Any) -> Any:
 def _check_gamma_array(gamma: Array) -> Array:
     if is_dask(gamma):
         raise TypeError("gamma must not be lazy, got a Dask array; pass gamma.compute()")
+    check_fit("gamma", gamma)
     if gamma.ndim > 1 or kind(gamma) not in ("floating", "integer"):
         raise ValueError(
             f"gamma must be a number or a one-dimensional array of real numbers, one for each "
@@ -115,7 +120,7 @@ def check_alpha(alpha: Any) -> float:
     if isinstance(alpha, bool) or not isinstance(alpha, _REAL):
         raise TypeError(
             f"alpha must be a positive number, got {alpha!r} of type {type(alpha).__name__}; "
-            f"pass a float"
+            + (static_remedy("alpha", alpha) or "pass a float")
         )
     # The limits don't fit in half precision, and some integers not in a float.
     number = float(alpha) if isinstance(alpha, np.floating) else alpha
@@ -128,17 +133,48 @@ def check_alpha(alpha: Any) -> float:
 
 
 def check_is_array(name: str, x: Any) -> None:
+    """Check that `x` is an array that can be mixed, with an axis of samples."""
     if not is_array(x):
-        raise TypeError(
-            f"{name} must be an array of a supported library, got {type(x).__name__}; "
-            f"convert it, for instance with numpy.asarray"
-        )
-    if isinstance(x, np.ma.MaskedArray):
-        raise TypeError(f"{name} must have no mask, got a masked array; fill it with x.filled(...)")
+        raise TypeError(said_of(name, foreign(x, as_code(name))))
+    check_fit(name, x)
     if x.ndim < 1:
         raise ValueError(
             f"{name} must have samples along its first axis, got a 0-d array; add an axis"
         )
+
+
+def check_fit(name: str, x: Array, otherwise: str = "") -> None:
+    """Check that an array holds plain numbers: no text, mask, sparse or nested form."""
+    if found := unfit(x, as_code(name)):
+        raise TypeError(said_of(name, found, otherwise))
+
+
+def checked_blocks(name: str, x: Array) -> Array:
+    """Return a Dask array that checks its blocks when it is computed, anything else as it is.
+
+    What the blocks are, a Dask array can't tell for certain before.
+    """
+    if not is_dask(x):
+        return x
+    return x.map_blocks(functools.partial(_checked_block, name), dtype=x.dtype, meta=x._meta)
+
+
+def _checked_block(name: str, block: Array) -> Array:
+    if found := unfit(block, "block"):
+        raise TypeError(
+            f"the blocks of {name} {found.rule}, got {found.got}; in {name}.map_blocks(...) "
+            f"{found.remedy}"
+        )
+    return block
+
+
+def said_of(name: str, found: Finding, otherwise: str = "") -> str:
+    return f"{name} {found.rule}, got {found.got}; {found.remedy}{otherwise}"
+
+
+def as_code(name: str) -> str:
+    """Return how remedies write an argument, which may be named by words."""
+    return "array" if " " in name else name
 
 
 def check_samples(name: str, x: Any) -> int:
@@ -157,13 +193,51 @@ def check_like(like: Any) -> None:
     if like is not None and not is_array(like):
         raise TypeError(
             f"like must be an array, whose library and device are taken, or None for NumPy, got "
-            f"{like!r}; pass for instance the samples themselves"
+            f"{shown(like)}; pass for instance the samples themselves"
         )
+    if like is not None:
+        check_fit("like", like)
 
 
 def check_flag(name: str, value: Any) -> None:
     if not isinstance(value, (bool, np.bool)):
-        raise TypeError(f"{name} must be True or False, got {value!r}; pass a bool")
+        remedy = static_remedy(name, value) or "pass a bool"
+        raise TypeError(f"{name} must be True or False, got {value!r}; {remedy}")
+
+
+# Integers of images. Those of other widths and of fewer axes are ids or counts more often.
+_PIXELS = {"uint8": 2, "int8": 3, "int16": 3, "uint16": 3}
+
+
+def holds_pixels(x: Array) -> bool:
+    """Tell whether integers are those of images: bytes of two axes, 16 bits of three, or more."""
+    name = x.dtype.name if isinstance(x.dtype, np.dtype) else str(x.dtype).rpartition(".")[2]
+    return bool(x.ndim >= _PIXELS.get(name.lower(), math.inf))
+
+
+def check_no_ids(name: str, x: Array) -> None:
+    """Check that samples are no integers that may be ids, which have no mean."""
+    if kind(x) in ("integer", "bool") and not holds_pixels(x):
+        raise ValueError(
+            f"{name} must be floating or complex, or integers of images (uint8 of two or more "
+            f"axes, 8 or 16 bits of three or more), so that ids are never averaged, got shape "
+            f"{tuple(x.shape)} and dtype {x.dtype}; cast numbers that may be averaged to a "
+            f"floating dtype, or mix them as plan @ {as_code(name)} with a plan of zeta_plan"
+        )
+
+
+def check_lengths(names: Iterable[str], arrays: Iterable[Array], otherwise: str = "") -> None:
+    """Check that all arrays of a batch have as many samples as the first."""
+    first: Any = None
+    for name, array in zip(names, arrays, strict=True):
+        if first is None:
+            first = name, array.shape[0]
+        elif array.shape[0] != first[1]:
+            raise ValueError(
+                f"all arrays of a batch must have the same number of samples, got {first[1]} at "
+                f"{first[0]} and {array.shape[0]} at {name}; check that they come from the same "
+                f"batch{otherwise}"
+            )
 
 
 def check_same_samples(x: Array, y: Array) -> None:
@@ -244,7 +318,7 @@ def check_active(active: Any, beside: Array, num_outputs: int) -> None:
     """Check what tells whether to mix: a bool, or one for all or each of the outputs."""
     if isinstance(active, bool):
         return
-    if not is_array(active) or kind(active) != "bool":
+    if not is_array(active) or kind_of(active) != "bool":
         raise TypeError(
             f"active must be a bool or an array of bool, got {active!r}; compare, for instance "
             f"uniform < p"
@@ -260,6 +334,7 @@ def check_active(active: Any, beside: Array, num_outputs: int) -> None:
 def check_axes(axes: Any) -> tuple[int, ...]:
     if not isinstance(axes, (tuple, list)) or not all(map(is_whole_number, axes)):
         raise TypeError(
-            f"axes must be a tuple of whole numbers, got {axes!r}; pass for instance axes=(-2, -1)"
+            f"axes must be a tuple of whole numbers, got {axes!r}; "
+            + (static_remedy("axes", axes) or "pass for instance axes=(-2, -1)")
         )
     return tuple(axes)

@@ -14,6 +14,7 @@ from zetamix_core._checks import (
     check_count,
     check_flag,
     check_gamma,
+    check_no_ids,
     check_same_samples,
     check_samples,
 )
@@ -44,9 +45,11 @@ class Epoch:
     def __post_init__(self) -> None:
         self.num_samples = check_samples("x", self.x)
         self.x = _on_host("x", self.x)
+        check_no_ids("x", self.x)
         if self.y is not None:
-            check_same_samples(self.x, self.y)
+            check_samples("y", self.y)
             self.y = _on_host("y", self.y)
+            check_same_samples(self.x, self.y)
             check_labels(self.y, self.num_classes)
         self.batch_size = check_count("batch_size", self.batch_size)
         if self.num_mix is not None and check_count("num_mix", self.num_mix) > self.batch_size:

@@ -37,7 +37,8 @@ def batches(
     Parameters
     ----------
     x : numpy.ndarray, shape (N, ...)
-        Samples, or a memory map of them.
+        Samples, or a memory map of them: floating or complex, or images of integers, as in
+        `zeta_mixup`.
     y : numpy.ndarray, shape (N, ...), or None
         Labels in one of the forms of `MixPlan.mix_labels`.
     batch_size : int
@@ -70,7 +71,8 @@ def batches(
     Raises
     ------
     ValueError
-        If an argument is out of range, or `x` and `y` differ in length.
+        If an argument is out of range, `x` and `y` differ in length, or `x` holds integers that
+        may be ids, as in `zeta_mixup`.
     TypeError
         If an argument has the wrong type, or `x` or `y` is not of NumPy.
 

@@ -28,6 +28,7 @@ from zetamix_core._checks import (
     check_same_place,
     check_same_samples,
     check_samples,
+    checked_blocks,
 )
 from zetamix_core._pytrees import register_with_jax
 from zetamix_core._trees import mix_tree
@@ -282,7 +283,7 @@ class CutMixPlan:
         if lengths != self.lengths:
             raise ValueError(
                 f"the boxes were drawn for axes {self.axes} of lengths {self.lengths}, got x of "
-                f"shape {tuple(x.shape)}; draw a plan for that shape"
+                f"shape {tuple(x.shape)}; resize it, or draw boxes for these lengths"
             )
         lower, upper = self.lower, self.upper
         if volumes is not self.volumes:
@@ -509,6 +510,7 @@ def _volumes(indices: Array, lower: Array, upper: Array, lengths: tuple[int, ...
 
 
 def _paste(x: Array, indices: Array, lower: Array, upper: Array, axes: tuple[int, ...]) -> Array:
+    x = checked_blocks("x", x)
     xp, places_of = namespace(x), namespace(lower)
     # Taken along the order of the axes in memory, samples first, which keeps that order.
     order = memory_order(x)

@@ -16,7 +16,7 @@ from zetamix_core._arrays import (
     kind,
     namespace,
 )
-from zetamix_core._checks import MAX_ENTRIES, check_count
+from zetamix_core._checks import MAX_ENTRIES, check_count, checked_blocks
 from zetamix_core._products import scatter_rows
 from zetamix_core.mixing import weighted_sum, whole_samples
 from zetamix_core.rounding import lowered
@@ -36,6 +36,7 @@ def mix_labels(
     See `MixPlan.mix_labels` for the forms that `y` may take, `weighted_sum` for `distinct`.
     """
     num_classes, checked = check_labels(y, num_classes)
+    y = checked_blocks("y", y)
     if num_classes is None:
         return weighted_sum(indices, weights, y, distinct=distinct)
     # Rounded before they are added, not after: so each output sums to exactly one.
@@ -61,6 +62,7 @@ def sparse_labels(indices: Array, weights: Array, y: Array) -> tuple[Array, Arra
             f"sparse labels need integer classes of shape (N,), got shape {tuple(y.shape)} and "
             f"dtype {y.dtype}; use mix_labels for one-hot and soft labels"
         )
+    y = checked_blocks("y", y)
     xp = namespace(weights)
     take = functools.partial(_take_classes, indices, dtype=y.dtype)
     if is_dask(y):

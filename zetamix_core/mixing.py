@@ -32,6 +32,7 @@ from zetamix_core._arrays import (
     share_memory,
     working_dtype,
 )
+from zetamix_core._checks import checked_blocks
 from zetamix_core._products import (
     Product,
     dense_product,
@@ -286,7 +287,7 @@ def inverse(order: tuple[int, ...]) -> tuple[int, ...]:
 
 
 def _weighted_sum_of_dask(indices: Array, weights: Array, x: Array, exact: bool) -> Array:
-    whole = whole_samples(x)
+    whole = whole_samples(checked_blocks("x", x))
     dtype = output_dtype(x)
     mixed = whole.map_blocks(
         functools.partial(weighted_sum, indices, weights, exact=exact),

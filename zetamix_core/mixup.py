@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from zetamix_core._arrays import Array
-from zetamix_core._checks import check_same_samples, check_samples
+from zetamix_core._checks import check_no_ids, check_same_samples, check_samples
 from zetamix_core.drawing import mixup_plan, zeta_plan
 from zetamix_core.plans import MixPlan
 
@@ -31,7 +31,8 @@ def zeta_mixup(
     Parameters
     ----------
     x : array, shape (N, ...)
-        Samples: images, series, features, of any floating, complex, integer or bool dtype.
+        Samples: images, series, features, of any floating or complex dtype; or images of integers,
+        uint8 of two or more axes, 8 or 16 bits of three or more.
     y : array, shape (N, ...), optional
         Labels in one of the forms of `MixPlan.mix_labels`, of the library and device of `x`.
     gamma : float or array of shape (N,), default 2.8
@@ -48,15 +49,16 @@ def zeta_mixup(
     Returns
     -------
     x_mixed : array, shape (N, ...)
-        Mixed samples, of the library, device, dtype and memory order of `x`; integers and bool
-        give the library's default float.
+        Mixed samples, of the library, device, dtype and memory order of `x`; integers give the
+        library's default float.
     y_mixed : array or None
         Mixed labels, never in the precision of narrow floating samples.
 
     Raises
     ------
     ValueError
-        If an argument is out of range, or `x` and `y` differ in length or device.
+        If an argument is out of range, `x` and `y` differ in length or device, or `x` holds other
+        integers or bool, which may be ids: cast what may be averaged, or take ``plan @ x``.
     TypeError
         If an argument has the wrong type, or `x` and `y` are of different libraries.
 
@@ -126,7 +128,8 @@ def mixup(
     Raises
     ------
     ValueError
-        If an argument is out of range, or `x` and `y` differ in length or device.
+        If an argument is out of range, `x` and `y` differ in length or device, or `x` holds other
+        integers or bool, which may be ids: cast what may be averaged, or take ``plan @ x``.
     TypeError
         If an argument has the wrong type, or `x` and `y` are of different libraries.
 
@@ -155,6 +158,7 @@ def _check_batch(x: Array, y: Array | None) -> int:
     n = check_samples("x", x)
     if y is not None:
         check_same_samples(x, y)
+    check_no_ids("x", x)
     return n
 
 

@@ -545,7 +545,7 @@ class MixPlan:
         arrays = self.indices, self._weights_for(like)
         return self._with(*(from_host(array, like) for array in arrays))
 
-    def _weights_for(self, like: Array) -> np.ndarray:
+    def _weights_for(self, like: Array) -> Array:
         """Return the weights of this NumPy plan in a dtype that the library of `like` has."""
         # JAX without its 64-bit mode would narrow the weights, off their grid, by itself.
         if is_jax(like):

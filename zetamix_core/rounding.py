@@ -60,6 +60,8 @@ def on_grid(weights: Array, dtype: Any) -> Array:
 
 def lowered(weights: Array, dtype: Any) -> Array:
     """Return the weights of a plan in `dtype`, rounded to its grid if that has fewer digits."""
+    if weights.dtype == dtype:
+        return weights
     xp = namespace(weights)
     if is_extension(weights.dtype) or xp.finfo(weights.dtype).bits <= xp.finfo(dtype).bits:
         return cast(weights, dtype)

@@ -11,8 +11,8 @@ from jax import numpy as jnp
 from jax.tree_util import keystr, tree_flatten_with_path
 
 from zetamix_core import CutMixPlan, MixPlan
-from zetamix_core._arrays import is_array, is_jax, is_numpy, is_whole_number, kind, library
-from zetamix_core._checks import check_samples
+from zetamix_core._arrays import is_array, is_dask, is_jax, is_numpy, is_whole_number, kind, library
+from zetamix_core._checks import check_lengths, check_no_ids, check_samples
 from zetamix_core.sampling._jax import is_key
 
 
@@ -48,8 +48,12 @@ def checked_batch(
     batch = Batch(_leaves("x", x), _leaves("y", y))
     if not batch.samples.arrays:
         raise ValueError(f"x must hold one array or more, got {x!r}; pass the samples")
-    _check_lengths(batch)
-    if averages and not is_array(x):
+    check_lengths(
+        batch.samples.names + batch.labels.names, batch.samples.arrays + batch.labels.arrays
+    )
+    if averages and is_array(x):
+        check_no_ids("x", batch.first)
+    elif averages:
         _check_averageable(batch.samples)
     if axis_name is not None:
         key = jax.random.fold_in(key, _index_along(axis_name))
@@ -82,31 +86,22 @@ def _as_jax(name: str, leaf: Any) -> jax.Array:
     check_samples(name, leaf)
     if not (is_jax(leaf) or is_numpy(leaf)):
         raise TypeError(
-            f"{name} must be an array of JAX or NumPy, got one of {library(leaf)}; convert it, for "
-            f"instance with jax.numpy.from_dlpack"
+            f"{name} must be an array of JAX or NumPy, got one of {library(leaf)}; "
+            + (
+                f"pass {name}.compute()"
+                if is_dask(leaf)
+                else "convert it, for instance with jax.numpy.from_dlpack"
+            )
         )
-    _at(name, kind, leaf)  # refuses what holds no numbers
     return jnp.asarray(leaf)
-
-
-def _check_lengths(batch: Batch) -> None:
-    n = batch.first.shape[0]
-    for names, arrays, _ in batch:
-        for name, array in zip(names, arrays, strict=True):
-            if array.shape[0] != n:
-                raise ValueError(
-                    f"all arrays of x and y must have the same number of samples, got {n} in "
-                    f"{batch.samples.names[0]} and {array.shape[0]} in {name}; check that they "
-                    f"come from the same batch"
-                )
 
 
 def _check_averageable(samples: Leaves) -> None:
     for name, array in zip(samples.names, samples.arrays, strict=True):
         if kind(array) in ("integer", "bool"):
             raise ValueError(
-                f"a pytree x may hold floating arrays only, lest class numbers be "
-                f"averaged, got shape {array.shape} and dtype {array.dtype} at {name}; pass "
+                f"a pytree x must hold floating arrays only, so that ids are never averaged, got "
+                f"shape {array.shape} and dtype {array.dtype} at {name}; pass "
                 f"labels as y, or cast data to a floating dtype"
             )
 

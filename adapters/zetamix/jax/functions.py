@@ -36,8 +36,9 @@ def zeta_mixup(
     key : JAX key
         One key, typed or raw: `jax.random.key`, or what `jax.random.fold_in` makes of it.
     x : pytree of arrays, each of shape (N, ...)
-        Samples. NumPy arrays are taken as JAX arrays. An array by itself may be of any dtype; in
-        other pytrees none may hold integers or bool.
+        Samples. NumPy arrays are taken as JAX arrays. An array by itself may hold an image of
+        integers, uint8 of two or more axes, 8 or 16 bits of three or more; other pytrees may hold
+        floating arrays only.
     y : pytree of arrays, each of shape (N, ...), optional
         Labels, each array in one of the forms of `MixPlan.mix_labels`.
     gamma : float or array of shape () or (N,), default 2.8
@@ -57,17 +58,17 @@ def zeta_mixup(
     Returns
     -------
     x_mixed : pytree of arrays, each of shape (N, ...)
-        The structure of `x`, with mixed arrays of the same dtypes; a single array of integers or
-        bool gives the default float.
+        The structure of `x`, with mixed arrays of the same dtypes; an image of integers gives the
+        default float.
     y_mixed : pytree of arrays or None
         The structure of `y`, with mixed labels, never in the precision of narrow floating samples.
 
     Raises
     ------
     ValueError
-        If an argument is out of range, arrays differ in length, `x` is a pytree with integers, or
-        `num_classes` does not have the structure of `y`. While tracing, labels and γ out of range
-        give NaN.
+        If an argument is out of range, arrays differ in length, `x` holds integers that may be ids
+        (to average those, mix ``plan @ x`` with a plan of `zetamix.zeta_plan`), or `num_classes`
+        does not have the structure of `y`. While tracing, labels and γ out of range give NaN.
     TypeError
         If `key` is not one JAX key, or an argument has another wrong type.
 

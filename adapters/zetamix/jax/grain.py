@@ -11,8 +11,14 @@ import numpy as np
 
 from zetamix_core import zeta_plan
 from zetamix_core._arrays import is_whole_number
-from zetamix_core._checks import check_count, check_flag, check_gamma, check_samples
-from zetamix_core._trees import listed, map_leaves, paths_of_images
+from zetamix_core._checks import (
+    check_count,
+    check_flag,
+    check_gamma,
+    check_lengths,
+    check_samples,
+)
+from zetamix_core._trees import listed, map_leaves, paths_of_images, subject
 from zetamix_core.labels import check_num_classes
 
 __all__ = ["ZetaMixup"]
@@ -39,8 +45,9 @@ class ZetaMixup(grain.transforms.RandomMap):  # type: ignore[misc]  # Grain has 
         Number of classes of the integer labels y in batches ``(x, y)``; for nested batches the
         paths of labels with their number of classes, as in `MixPlan.apply`.
     as_data : str or collection of str, optional
-        Paths of integer arrays that hold data, such as uint8 images in a dict; those that come
-        first in a pair need not be named.
+        Paths of integer arrays that hold data, such as uint8 images in a dict; images that come
+        first in a pair (uint8 of two or more axes, 8 or 16 bits of three or more) need not be
+        named.
     keep : str or collection of str, optional
         Paths of what is to be left as it is, such as ids and text.
     anchored : bool, default True
@@ -130,7 +137,10 @@ class ZetaMixup(grain.transforms.RandomMap):  # type: ignore[misc]  # Grain has 
         map_leaves(arrays.setdefault, batch, keep=listed("keep", self.keep))
         if not arrays:
             raise ValueError(f"a batch must hold an array to mix, got {batch!r}; mix after batch()")
-        return check_samples(*next(iter(arrays.items())))
+        for path, array in arrays.items():
+            n = check_samples(subject(path), array)
+        check_lengths(map(repr, arrays), arrays.values(), ", or leave one with keep=")
+        return n
 
     def _paths_of_labels(self, batch: Any) -> Mapping[str, int] | None:
         if not is_whole_number(self.num_classes):

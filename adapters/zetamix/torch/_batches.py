@@ -7,7 +7,11 @@ from typing import Any
 
 from torch import Tensor
 
-from zetamix_core._trees import map_leaves
+from zetamix_core._checks import check_lengths
+from zetamix_core._inputs import foreign
+from zetamix_core._trees import at, check_leaf, leave, map_leaves
+
+_CONVERT = "torch.as_tensor"
 
 LabelsGetter = Callable[[Any], Any] | str | None
 
@@ -20,7 +24,10 @@ def as_batch(inputs: tuple[Any, ...]) -> Any:
 
 
 def leaves_of(batch: Any, keep: Collection[str]) -> dict[str, Tensor]:
-    """Return the tensors of a nested batch by their paths, in order; text and numbers may be by."""
+    """Return the tensors of a nested batch by their paths, in order; text and numbers may be by.
+
+    They have as many samples each, on one device.
+    """
     leaves: dict[str, Tensor] = {}
 
     def note(path: str, leaf: Tensor) -> Tensor:
@@ -29,7 +36,14 @@ def leaves_of(batch: Any, keep: Collection[str]) -> dict[str, Tensor]:
         leaves[path] = leaf
         return leaf
 
-    map_leaves(note, batch, keep=keep, strict=False)
+    map_leaves(note, batch, keep=keep, strict=False, convert=_CONVERT)
+    if not leaves:
+        raise TypeError(
+            f"a batch must hold torch tensors, got {describe(batch)}; convert samples with "
+            f"{_CONVERT}"
+        )
+    check_lengths(map(repr, leaves), leaves.values(), ", or leave one with keep=")
+    _check_devices(leaves)
     return leaves
 
 
@@ -48,6 +62,7 @@ def find_labels(batch: Any, getter: LabelsGetter) -> Any:
         place = batch[1] if len(batch) > 1 else None
     if place is None or isinstance(place, Tensor):
         return place
+    _check_no_text(place)
     if isinstance(place, Mapping):
         names = sorted((name for name in place if _sounds_like_labels(name)), key=_is_no_exact_name)
         if names:
@@ -64,6 +79,7 @@ def path_of(leaves: Mapping[str, Tensor], labels: Any) -> str:
     for path, leaf in leaves.items():
         if leaf is labels:
             return path
+    _check_no_text(labels)
     raise ValueError(
         f"labels_getter must return a tensor of the batch itself, got {describe(labels)} beside "
         f"{describe(leaves)}; return it without a copy or a cast"
@@ -82,17 +98,35 @@ def describe(batch: Any) -> str:
 
 
 def _check_tensor(path: str, leaf: Any) -> None:
+    check_leaf(path, leaf, "" if isinstance(leaf, Tensor) else _CONVERT)
     if not isinstance(leaf, Tensor):
         raise TypeError(
             f"a batch must hold torch tensors, got {type(leaf).__name__} of shape "
-            f"{tuple(leaf.shape)} and dtype {leaf.dtype} at {path!r}; convert it with "
-            f"torch.as_tensor, or leave it with keep=[{path!r}]"
+            f"{tuple(leaf.shape)} and dtype {leaf.dtype}{at(path)}; convert it with {_CONVERT}"
+            + (f", or {leave(path)}" if path else "")
         )
     if leaf.ndim < 1:
         raise ValueError(
             f"tensors of a batch must have samples along their first axis, got a 0-d one of dtype "
-            f"{leaf.dtype} at {path!r}; leave it with keep=[{path!r}]"
+            f"{leaf.dtype}{at(path)}; " + (leave(path) if path else "add an axis")
         )
+
+
+def _check_no_text(labels: Any) -> None:
+    if isinstance(labels, (list, tuple)) and labels and isinstance(labels[0], (str, bytes)):
+        found = foreign(labels, "labels")
+        raise TypeError(f"labels must be a tensor of numbers, got text; {found.remedy} as a tensor")
+
+
+def _check_devices(leaves: Mapping[str, Tensor]) -> None:
+    first, *others = leaves or [""]
+    for path in others:
+        places = leaves[first].device, leaves[path].device
+        if places[0] != places[1]:
+            raise ValueError(
+                f"all tensors of a batch must be on the same device, got {places[0]} at {first!r} "
+                f"and {places[1]} at {path!r}; move one of them"
+            )
 
 
 def _check_no_coordinates(leaf: Tensor) -> None:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import threading
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -11,7 +14,22 @@ from zetamix_core._arrays import is_whole_number
 
 _SEED_LIMIT = 2**63
 _WORD_LIMIT = 2**62
+_STEP_LIMIT = 2**32
 _UNKNOWN = -1
+
+# One lock for the counters of all modules, which hold it for microseconds: as an attribute it would
+# have to be left out of pickles and copies.
+_counting = threading.Lock()
+
+
+def _unlock() -> None:
+    global _counting
+    _counting = threading.Lock()
+
+
+if hasattr(os, "register_at_fork"):
+    # Another thread of the parent, which a forked child does not have, may hold the lock.
+    os.register_at_fork(after_in_child=_unlock)
 
 
 class Drawing(nn.Module):
@@ -19,6 +37,9 @@ class Drawing(nn.Module):
 
     Draws are portable ones of the key (seed, step, rank) or, without a seed, of (a number of the
     generator, rank). Keys are tensors, which ``torch.compile`` traces without a look at them.
+
+    Each copy of a module and each process counts for itself. Threads that share a module never get
+    the same step, except in graphs of ``torch.compile``, which can't lock.
     """
 
     def __init__(
@@ -29,11 +50,7 @@ class Drawing(nn.Module):
         check_rank(rank)
         _check_generator(generator, seed)
         self.generator = generator
-        # No buffers: they are read on the host, and must not follow the module to an accelerator.
-        with torch.inference_mode(False):
-            self.step = torch.zeros((), dtype=torch.int64, device="cpu")
-            self._seed = None if seed is None else on_host([seed])
-            self._rank = on_host([_UNKNOWN if rank is None else rank])
+        self._begin(0, seed, rank)
 
     @property
     def seed(self) -> int | None:
@@ -51,23 +68,63 @@ class Drawing(nn.Module):
 
     def set_extra_state(self, state: Tensor) -> None:
         """Go on from a number of batches, as `load_state_dict` does."""
-        self.step.copy_(state)
+        self.step.fill_(_checked_step(state))
+
+    def __getstate__(self) -> dict[str, Any]:
+        # Numbers: tensors would be shared with the copy, or moved to memory that processes share.
+        numbers = {"step": int(self.step), "_seed": self.seed, "_rank": self.rank}
+        return {**super().__getstate__(), **numbers}  # type: ignore[no-untyped-call]
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        super().__setstate__(state)  # type: ignore[no-untyped-call]
+        self._begin(state["step"], state["_seed"], state["_rank"])
+
+    def _begin(self, step: int, seed: int | None, rank: int | None) -> None:
+        # No buffers: they are read on the host, and must not follow the module to an accelerator.
+        with torch.inference_mode(False):
+            self.step = torch.tensor(step, dtype=torch.int64, device="cpu")
+            self._seed = None if seed is None else on_host([seed])
+            self._rank = on_host([_UNKNOWN if rank is None else rank])
+
+    def _counted(self, run: Callable[[Any, Tensor, Tensor], Any], batch: Any) -> Any:
+        """Return `run(batch, key, step)`, and count the batch unless it is refused."""
+        key, step = self._advance()
+        if torch.compiler.is_compiling():
+            return run(batch, key, step)
+        try:
+            return run(batch, key, step)
+        except BaseException:
+            self._take_back(step)
+            raise
 
     def _advance(self) -> tuple[Tensor, Tensor]:
         """Return the key and the number of this batch, and count it."""
+        if torch.compiler.is_compiling():
+            return self._next()
+        with _counting:
+            return self._next()
+
+    def _next(self) -> tuple[Tensor, Tensor]:
         step = self.step.clone()
-        self.step.add_(1)
         if self._seed is None:
             head = draw_word(self.generator)
         else:
             head = torch.cat([self._seed, step[None]])
         with_rank = _with_rank_in_graphs if torch.compiler.is_compiling() else _with_rank
         key: Tensor = with_rank(head, self._rank)
+        self.step.add_(1)
         return key, step
+
+    def _take_back(self, step: Tensor) -> None:
+        """Leave a batch uncounted, unless another thread has counted one after it."""
+        with _counting:
+            if int(self.step) == int(step) + 1:
+                self.step.copy_(step)
 
 
 def _with_rank(head: Tensor, rank: Tensor) -> Tensor:
-    """Append the rank to a key."""
+    """Append the rank to a key, whose step is checked."""
+    _check_step(*head.tolist()[1:])
     if int(rank) == _UNKNOWN:
         rank = on_host([process_rank() or 0])
     return torch.cat([head, rank])
@@ -127,6 +184,26 @@ def check_rank(rank: Any) -> None:
             f"rank must be an int from 0 to 2**32 - 1 or None, got {rank!r}; pass None for the "
             f"rank that torch.distributed tells"
         )
+
+
+def _check_step(step: int = 0) -> None:
+    if not 0 <= step < _STEP_LIMIT:
+        raise ValueError(
+            f"a module with a seed draws for steps from 0 to 2**32 - 1, got step {step}; make a "
+            f"new one with another seed, which begins at step 0"
+        )
+
+
+def _checked_step(state: Any) -> int:
+    """Return the step that a `state_dict` holds."""
+    if isinstance(state, Tensor) and not state.is_meta and state.ndim == 0:
+        state = state.item()
+    if not is_whole_number(state) or not 0 <= state < _SEED_LIMIT:
+        raise ValueError(
+            f"the state of a module must be its step, a 0-d tensor of an integer from 0 to "
+            f"2**63 - 1, got {state!r}; pass what get_extra_state or state_dict returned"
+        )
+    return int(state)
 
 
 def _check_generator(generator: Any, seed: int | None) -> None:

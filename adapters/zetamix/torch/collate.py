@@ -60,6 +60,12 @@ class ZetaMixupCollate:
     workers have begun to prepare batches, or if an epoch is left early with persistent workers,
     which finish what they were asked for, batches are numbered differently, but do not repeat.
 
+    Each loader needs a collate function of its own, since no collate function is told which loader
+    calls it. Of two loaders that share one, such as for training and validation, the loader that is
+    iterated over first after `set_epoch`, to its end, draws as if it were alone; the draws of the
+    other one depend on what the first did. ``copy.copy(collate)`` makes one for another loader,
+    whose `set_epoch` is to be called, too.
+
     Examples
     --------
     >>> import torch
@@ -155,6 +161,12 @@ class ZetaMixupCollate:
     def __repr__(self) -> str:
         name = getattr(self.collate_fn, "__name__", type(self.collate_fn).__name__)
         return f"{type(self).__name__}({name}, {self._mix.extra_repr()}, seed={self.seed})"
+
+    def __copy__(self) -> ZetaMixupCollate:
+        other = type(self).__new__(type(self))
+        other.__dict__.update(self.__dict__)
+        other._share(self._shared.clone())  # else both would count in one place
+        return other
 
     def __getstate__(self) -> dict[str, Any]:
         self._own()

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from zetamix.torch._batches import as_batch
 from zetamix.torch._draws import Drawing, on_host
@@ -97,18 +97,18 @@ class OneOf(Drawing):
         (torch.Size([32, 3, 8, 8]), torch.Size([32, 10]))
         """
         batch = as_batch(inputs)
-        if not self.training:
-            return batch
-        return self.transforms[self._choose()](*inputs)
+        return self._counted(self._apply_one, inputs) if self.training else batch
 
     def extra_repr(self) -> str:
         return f"p={self.p}" + ("" if self.seed is None else f", seed={self.seed}")
 
+    def _apply_one(self, inputs: tuple[Any, ...], key: Tensor, step: Tensor) -> Any:
+        return self.transforms[self._choose(key, step)](*inputs)
+
     @torch.compiler.disable(  # type: ignore[untyped-decorator,no-untyped-call]
         reason="OneOf chooses on the host, which can't be traced; compile its transforms instead"
     )
-    def _choose(self) -> int:
-        key, step = self._advance()
+    def _choose(self, key: Tensor, step: Tensor) -> int:
         # One entry more than in the keys of the transforms, which may have the same seed.
         uniform = stream_for(torch.cat([key, on_host([0])]), step.double()).uniform((1,))
         # Without the last end, which might round to less than one.

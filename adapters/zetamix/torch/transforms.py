@@ -103,7 +103,7 @@ class BatchMix(Drawing, ABC):
         torch.Size([8, 10])
         """
         batch = as_batch(inputs)
-        return self._mix(batch, *self._advance()) if self.training else batch
+        return self._counted(self._mix, batch) if self.training else batch
 
     def draw(self, x: Tensor) -> Any:
         """Draw the plan for the next batch, to apply it yourself, and count the batch.
@@ -137,7 +137,7 @@ class BatchMix(Drawing, ABC):
         if not isinstance(x, Tensor):
             raise TypeError(f"x must be a tensor, got {type(x).__name__}; use zeta_plan for others")
         check_samples("x", x)
-        return self._draw(x, *self._advance())
+        return self._counted(self._draw, x)
 
     def extra_repr(self) -> str:
         shown = {name: getattr(self, name) for name in self._shown()}
@@ -201,10 +201,10 @@ class ZetaMixup(BatchMix):
 
     Call it as ``mix(images, labels)``, or on one tuple, list, dict or nested batch of tensors that
     share the first axis. Floating tensors are mixed, each in its dtype; images that stand alone or
-    first in a pair may be of integers (three or more axes, or uint8 of two). Other integer tensors
-    are refused unless they are named, so that class numbers are never averaged by accident. Paths
-    name tensors: that of ``batch["target"]["mask"]`` is ``"target/mask"``, that of ``batch[1]`` is
-    ``"1"``.
+    first in a pair may be of integers (uint8 of two or more axes, 8 or 16 bits of three or more).
+    Other integer tensors are refused unless they are named, so that class ids are never averaged by
+    accident. Paths name tensors: that of ``batch["target"]["mask"]`` is ``"target/mask"``, that of
+    ``batch[1]`` is ``"1"``.
 
     Parameters
     ----------
@@ -243,12 +243,13 @@ class ZetaMixup(BatchMix):
     ----------
     step : tensor of int64, shape ()
         Number of batches mixed so far. It is part of `state_dict`, so that a resumed run goes on.
+        Copies and processes count for themselves. A batch that is refused is not counted.
 
     Raises
     ------
     ValueError
-        If an option is out of range; when called, if labels are out of range, lengths differ, or an
-        integer tensor is not named.
+        If an option is out of range; when called, if labels are out of range, lengths differ, an
+        integer tensor is not named, or a seeded module is at step 2**32.
     TypeError
         If an argument has the wrong type.
 
