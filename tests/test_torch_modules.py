@@ -712,7 +712,7 @@ ERRORS = [
     (ValueError, "got values from 0 to 3", lambda: ZetaMixup(num_classes=3)(X, Y)),
     (
         ValueError,
-        "the same number of samples, got 4 at '0' and 3 at '1'",
+        "the same number of samples, got 4 in '0' and 3 in '1'",
         lambda: ZetaMixup(num_classes=4)(X, Y[:3]),
     ),
     (
