@@ -127,3 +127,33 @@ def test_a_numpy_plan_gives_labels_in_the_default_float_of_another_library(backe
     else:  # the default float of the standard is left to the library
         assert host.dtype == np.float64
     np.testing.assert_allclose(host, plan.matrix(), rtol=1e-6)
+
+
+@pytest.mark.needs("torch")
+def test_labels_take_the_precision_of_the_first_of_the_tensors_with_most_axes():
+    import torch
+    from zetamix.torch import ZetaMixup
+
+    for first, second in (("float64", "float32"), ("float32", "float64")):
+        batch = {
+            "weight": torch.ones(4, dtype=getattr(torch, second)),
+            "image": torch.ones(4, 3, dtype=getattr(torch, first)),
+            "depth": torch.ones(4, 3, dtype=getattr(torch, second)),
+            "label": torch.arange(4),
+        }
+        assert ZetaMixup(num_classes=4)(batch)["label"].dtype == getattr(torch, first)
+
+
+@pytest.mark.needs("torch")
+def test_the_gammas_of_a_range_are_those_of_the_key():
+    import torch
+    from zetamix.torch import ZetaMixup
+
+    from zetamix_core.sampling import stream_for
+
+    x = torch.zeros(6, 1, dtype=torch.float64)
+    mix = ZetaMixup(gamma=(1.0, 3.0), num_mix=4, seed=5, rank=2)
+    for step in range(2):
+        gammas = 1 + 2 * stream_for((5, step, 2), None).uniform((6,))
+        expected = core.zeta_weights(4, gamma=gammas)
+        np.testing.assert_allclose(mix.draw(x).weights, expected, rtol=0, atol=1e-12)

@@ -75,3 +75,17 @@ def test_multi_hot_labels_are_zero_or_one(backend):
         y = backend.asarray(np.asarray([[0, 1], [bad, 0]]))
         with pytest.raises(ValueError, match=f"must be 0 or 1, got values from {min(bad, 0)} to"):
             plan.mix_labels(y, 2)
+
+
+@pytest.mark.needs("torch")
+def test_how_many_axes_make_integers_images():
+    import torch
+    from zetamix.torch import ZetaMixup
+
+    mix = ZetaMixup(num_mix=2)
+    for shape, dtype in (((4, 2), torch.uint8), ((4, 2, 2), torch.uint8), ((4, 2, 2), torch.int16)):
+        x = torch.ones(shape, dtype=dtype)
+        assert torch.equal(mix(x).to(dtype), x)
+    for shape, dtype in (((4,), torch.uint8), ((4, 2), torch.int16)):
+        with pytest.raises(ValueError, match="integer"):
+            mix(torch.ones(shape, dtype=dtype))

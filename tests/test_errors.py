@@ -140,7 +140,7 @@ SAMPLES = [
     (TypeError, "x must be an array of a supported library, got list", lambda: PLAN @ [1, 2, 3, 4]),
     (ValueError, "got a 0-d array", lambda: mixup(np.asarray(1.0))),
     (ValueError, "must be >= 1, got 0", lambda: zeta_mixup(np.ones((0, 3)))),
-    (TypeError, "arrays must hold numbers, got dtype", lambda: PLAN @ np.asarray(list("abcd"))),
+    (TypeError, "x must hold numbers, got text", lambda: PLAN @ np.asarray(list("abcd"))),
     (
         ValueError,
         "the plan was drawn for 4 samples, got x with 5",
@@ -221,7 +221,7 @@ TREES = [
         "leave them alone",
         lambda: PLAN.apply({"a": X, "b": [Y]}),
     ),
-    (ValueError, "dtype bool at ''", lambda: PLAN.apply(Y > 0)),
+    (ValueError, "got shape (4,) and dtype bool; pass", lambda: PLAN.apply(Y > 0)),
     (
         TypeError,
         "num_classes must name leaves by their paths, which are strings, got 10",

@@ -16,6 +16,7 @@ from zetamix_core import (
     batches,
     cutmix,
     cutmix_plan,
+    mixed_loss,
     mixup,
     zeta_mixup,
     zeta_plan,
@@ -461,6 +462,7 @@ def dask_calls(x, y):
         lambda: PLAN.mix_labels(y, 3).compute(),
         lambda: BOXES.mix_labels(y, 3).compute(),
         lambda: PLAN.sparse_labels(y)[0].compute(),
+        lambda: mixed_loss(lambda pred, y: y, None, y, PLAN).compute(),
     ]
 
 
@@ -585,8 +587,8 @@ def test_modules_speak_of_batches_not_of_plans():
     x, y = torch.from_numpy(X), torch.from_numpy(Y)
     for mix in (zt.ZetaMixup(num_classes=3), zt.Mixup(num_classes=3), zt.CutMix(num_classes=3)):
         for batch, places in (
-            ((x, y[:3]), "got 4 at '0' and 3 at '1'"),
-            ({"image": x, "depth": x[:2], "label": y}, "got 4 at 'image' and 2 at 'depth'"),
+            ((x, y[:3]), "got 4 in '0' and 3 in '1'"),
+            ({"image": x, "depth": x[:2], "label": y}, "got 4 in 'image' and 2 in 'depth'"),
             ((x, y.to("meta")), "got cpu at '0' and meta at '1'"),
         ):
             with pytest.raises(ValueError, match=re.escape(places)) as caught:

@@ -129,7 +129,7 @@ def test_counts_beyond_floats(name):
     for n in (HUGE, 2**1000 + 1, -HUGE):
         with pytest.raises(ValueError, match=r"at most 2\*\*1000, got one of 10.. bits"):
             COUNTS[name](n)
-    assert 0 < COUNTS[name](2**1000) < math.inf
+    assert 0 <= COUNTS[name](2**1000) < math.inf
 
 
 @pytest.mark.parametrize("name", COUNTS)
@@ -181,18 +181,6 @@ def test_options_of_modules(error, message, options):
     for make in (ZetaMixup, Mixup, CutMix, ZetaMixupCollate):
         with pytest.raises(error, match=message):
             make(**options)
-
-
-@pytest.mark.needs("jax")
-@pytest.mark.parametrize(("error", "message", "options"), OPTIONS)
-def test_options_of_grain(error, message, options):
-    pytest.importorskip("grain")
-    from zetamix.jax.grain import ZetaMixup
-
-    if "p" in options:
-        pytest.skip("Grain's transformation has no p")
-    with pytest.raises(error, match=message):
-        ZetaMixup(**options)
 
 
 @pytest.mark.needs("jax")

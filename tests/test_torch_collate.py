@@ -326,6 +326,14 @@ def test_workers_that_know_no_ranks_are_told(monkeypatch):
     )
 
 
+def test_ranks_that_share_memory_do_not_count_as_restarts_of_each_other(monkeypatch):
+    """As ranks that were started with one collate function do before an epoch is set."""
+    mix = collate()
+    for rank in (0, 1):
+        monkeypatch.setattr("zetamix.torch.collate.process_rank", lambda rank=rank: rank)
+        assert_equal(list(loader(mix, 1)), list(loader(collate(rank=rank))))
+
+
 def test_what_is_shown():
     text = repr(collate())
     assert text == "ZetaMixupCollate(default_collate, gamma=2.8, num_mix=3, num_classes=3, seed=5)"

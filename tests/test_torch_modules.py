@@ -713,7 +713,7 @@ ERRORS = [
     (ValueError, "got values from 0 to 3", lambda: ZetaMixup(num_classes=3)(X, Y)),
     (
         ValueError,
-        "the plan was drawn for 4 samples, got y with 3",
+        "the same number of samples, got 4 in '0' and 3 in '1'",
         lambda: ZetaMixup(num_classes=4)(X, Y[:3]),
     ),
     (
@@ -754,7 +754,7 @@ ERRORS = [
         "got shape (4, 7) and dtype torch.int64 at '0'; pass",
         lambda: ZetaMixup(num_classes=4)(torch.ones(4, 7, dtype=torch.int64), Y),
     ),
-    (ValueError, "got shape (4,) and dtype torch.int64 at ''; pass", lambda: ZetaMixup()(Y)),
+    (ValueError, "got shape (4,) and dtype torch.int64; pass", lambda: ZetaMixup()(Y)),
     (ValueError, "declared paths must lead to arrays", lambda: ZetaMixup(keep=["id"])(X)),
 ]
 

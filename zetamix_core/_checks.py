@@ -234,8 +234,8 @@ def check_lengths(names: Iterable[str], arrays: Iterable[Array], otherwise: str 
             first = name, array.shape[0]
         elif array.shape[0] != first[1]:
             raise ValueError(
-                f"all arrays of a batch must have the same number of samples, got {first[1]} at "
-                f"{first[0]} and {array.shape[0]} at {name}; check that they come from the same "
+                f"all arrays of a batch must have the same number of samples, got {first[1]} in "
+                f"{first[0]} and {array.shape[0]} in {name}; check that they come from the same "
                 f"batch{otherwise}"
             )
 

@@ -195,7 +195,7 @@ def _conversion(x: Any, it: str) -> str:
             return f"pass {it}.{method}()"
     if hasattr(x, "__array__") or isinstance(x, range | memoryview):
         return f"pass numpy.asarray({it})"
-    return "pass an array of NumPy, CuPy, PyTorch, JAX or Dask"
+    return "pass an array, for instance of NumPy"
 
 
 def _conversion_of_list(x: list | tuple, it: str) -> str:

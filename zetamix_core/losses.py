@@ -17,7 +17,13 @@ from zetamix_core._arrays import (
     namespace,
     working_dtype,
 )
-from zetamix_core._checks import check_count, check_is_array, check_same_place, check_samples
+from zetamix_core._checks import (
+    check_count,
+    check_is_array,
+    check_same_place,
+    check_samples,
+    checked_blocks,
+)
 from zetamix_core.cutmix import CutMixPlan
 from zetamix_core.labels import check_values
 from zetamix_core.mixing import output_dtype
@@ -96,6 +102,7 @@ def mixed_loss(
     if not isinstance(reduction, str) or reduction not in _REDUCTIONS:
         raise ValueError(f"reduction must be one of {_REDUCTIONS}, got {reduction!r}; pass 'mean'")
     indices, weights = _entries(plan, y)
+    y = checked_blocks("y", y)
     xp = namespace(y)
     # Torch takes from few unsigned dtypes, and its losses want these classes.
     y = cast(y, xp.int64) if is_torch(y) and kind(y) == "integer" else y

@@ -233,6 +233,9 @@ def test_a_sample_in_place_of_a_batch():
         ({"num_mix": 0}, ValueError, "num_mix must be >= 1, got 0"),
         ({"num_mix": 2.0}, TypeError, "num_mix must be a whole number"),
         ({"anchored": 1}, TypeError, "anchored must be True or False"),
+        ({"as_data": 5}, TypeError, "as_data must name leaves by their paths"),
+        ({"keep": [1]}, TypeError, "keep must name leaves by their paths"),
+        ({"num_classes": 2**70}, ValueError, "num_classes must be at most"),
     ],
 )
 def test_options_are_checked_before_any_worker_starts(options, error, message):
