@@ -6,7 +6,7 @@ import copy
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, MutableMapping
 from typing import Any
 
-from zetamix_core._arrays import is_array, kind, torch_is_compiling
+from zetamix_core._arrays import Array, is_array, kind, torch_is_compiling
 from zetamix_core._checks import as_code, check_fit, holds_pixels, said_of
 from zetamix_core._inputs import foreign, looks_like_an_array, name_of
 from zetamix_core.labels import smooth_labels
@@ -113,6 +113,14 @@ def paths_of_images(batch: Any) -> tuple[str, ...]:
     if pair and is_array(batch[0]) and holds_pixels(batch[0]):
         return (str(getattr(batch, "_fields", "0")[0]),)
     return ()
+
+
+def of_most_axes(samples: Iterable[Array]) -> Array:
+    """Return the array that boxes and the precision of labels go by, not weights of samples."""
+    first, *others = samples
+    for leaf in others:  # a loop, because graphs of torch know no max with a key
+        first = leaf if leaf.ndim > first.ndim else first
+    return first
 
 
 def map_leaves(

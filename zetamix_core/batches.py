@@ -33,8 +33,8 @@ def batches(
     .. math:: \hat{x}_i = \sum_{r=1}^{T} w_r \, x_{s_i(r)}, \quad
               w_r = r^{-\gamma} / \sum_{j=1}^{T} j^{-\gamma}
 
-    within each batch, unless another rule is given. Samples are read batch by batch, so that `x` may be a memory map of a file
-    larger than the memory.
+    within each batch, unless another rule is given. Samples are read batch by batch, so that `x`
+    may be a memory map of a file larger than the memory.
 
     Parameters
     ----------

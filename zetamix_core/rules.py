@@ -216,7 +216,9 @@ class Mixup:
     averages: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
-        _check_beta(self.alpha, self.per_sample, self.anchored)
+        object.__setattr__(self, "alpha", check_alpha(self.alpha))
+        check_flag("per_sample", self.per_sample)
+        check_flag("anchored", self.anchored)
 
     def plan(
         self,
@@ -279,7 +281,9 @@ class Dirichlet:
     averages: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
-        _check_beta(self.alpha, self.per_sample, self.anchored)
+        object.__setattr__(self, "alpha", check_alpha(self.alpha))
+        check_flag("per_sample", self.per_sample)
+        check_flag("anchored", self.anchored)
         _check_num_mix(self.num_mix)
 
     def plan(
@@ -349,7 +353,9 @@ class CutMix:
     averages: ClassVar[bool] = False
 
     def __post_init__(self) -> None:
-        _check_beta(self.alpha, self.per_sample, self.anchored)
+        object.__setattr__(self, "alpha", check_alpha(self.alpha))
+        check_flag("per_sample", self.per_sample)
+        check_flag("anchored", self.anchored)
         object.__setattr__(self, "axes", check_axes(self.axes))
 
     def plan(
@@ -425,7 +431,7 @@ class OneOf:
     ) -> Plan:
         """Draw the plan of a batch by one of the rules; see `Rule.plan`."""
         stream = stream_for(rng, like)
-        member = self.rules[self.choose(stream)]
+        member = self.rules[self.choose(stream.uniform((1,)))]
         return member.plan(shape, rng=stream, like=like, groups=groups, step=step)
 
     @property
@@ -433,9 +439,8 @@ class OneOf:
         """Whether a member averages samples, as all but CutMix do."""
         return any(map(averages, self.rules))
 
-    def choose(self, stream: Stream) -> int:
-        """Return the number of the rule that the next number of a stream chooses."""
-        number = stream.uniform((1,))
+    def choose(self, number: Array) -> int:
+        """Return which rule a uniform number of shape (1,) chooses."""
         if torch_is_compiling() or is_jax_tracer(number):
             raise TypeError(
                 "OneOf must choose a rule on the host, got a number that is traced; pass the rule "
@@ -504,12 +509,6 @@ def _at_most(num_mix: int | None, n: int) -> int:
 def _check_num_mix(num_mix: Any) -> None:
     if num_mix is not None:
         check_count("num_mix", num_mix)
-
-
-def _check_beta(alpha: Any, per_sample: Any, anchored: Any) -> None:
-    check_alpha(alpha)
-    check_flag("per_sample", per_sample)
-    check_flag("anchored", anchored)
 
 
 def _checked_gamma(gamma: Any) -> Any:

@@ -42,6 +42,11 @@ class JaxStream(ArrangingStream):
     def arrangements(self, rows: int, n: int, length: int) -> Array:
         return _arrangements(self._next(), rows, n, length)
 
+    @property
+    def key(self) -> Array:
+        """The key that a stream for all numbers to come would begin with."""
+        return self._key
+
     def _next(self) -> Array:
         self._key, key = jax.random.split(self._key)
         return key
@@ -90,7 +95,7 @@ def is_key(value: object) -> bool:
     return value.shape in ((2,), (4,)) and value.dtype == jnp.uint32
 
 
-def is_tracing(like: Array) -> bool:
+def is_tracing(*arrays: Array) -> bool:
     """Tell whether host numbers drawn now would be frozen into a traced function.
 
     Inside ``jit`` even an addition of constants is staged. Under eager ``vmap`` it is not, but the
@@ -98,4 +103,4 @@ def is_tracing(like: Array) -> bool:
     """
     if isinstance(jnp.add(0, 0), jax.core.Tracer):
         return True
-    return is_jax_tracer(like) and like.to_concrete_value() is None
+    return any(is_jax_tracer(array) and array.to_concrete_value() is None for array in arrays)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -13,7 +14,8 @@ from jax.tree_util import keystr, tree_flatten_with_path
 from zetamix_core import CutMixPlan, MixPlan
 from zetamix_core._arrays import is_array, is_dask, is_jax, is_numpy, is_whole_number, kind, library
 from zetamix_core._checks import check_lengths, check_no_ids, check_samples
-from zetamix_core.sampling._jax import is_key
+from zetamix_core.rules import OneOf, Rule
+from zetamix_core.sampling._jax import JaxStream, is_key, is_tracing
 
 
 class Leaves(NamedTuple):
@@ -104,6 +106,21 @@ def _check_averageable(samples: Leaves) -> None:
                 f"shape {array.shape} and dtype {array.dtype} at {name}; pass "
                 f"labels as y, or cast data to a floating dtype"
             )
+
+
+def mixed_by(rule: Rule, key: jax.Array, batch: Batch, num_classes: Any) -> tuple[Any, Any]:
+    """Mix a batch by the plan that a rule draws from a key."""
+    first = batch.first
+    if not isinstance(rule, OneOf) or not is_tracing(first, key):
+        plan = rule.plan(first.shape, rng=key, like=first)
+        return mixed_batch(plan, batch, num_classes)
+    # What `OneOf.plan` does on the host: a number chooses the rule, which draws from what follows.
+    stream = JaxStream(key, first)
+    number = stream.uniform((1,))[0]
+    chosen = jnp.searchsorted(jnp.asarray(rule.ends(), number.dtype), number, side="right")
+    ways = [functools.partial(mixed_by, member) for member in rule.rules]
+    branches = [lambda key, way=way: way(key, batch, num_classes) for way in ways]
+    return jax.lax.switch(chosen, branches, stream.key)  # type: ignore[no-any-return]
 
 
 def mixed_batch(plan: MixPlan | CutMixPlan, batch: Batch, num_classes: Any) -> tuple[Any, Any]:

@@ -5,11 +5,74 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from zetamix.jax._batches import checked_batch, mixed_batch
-from zetamix_core import cutmix_plan, mixup_plan, zeta_plan
-from zetamix_core._arrays import is_whole_number
+from zetamix.jax._batches import checked_batch, mixed_by
+from zetamix_core.rules import CutMix, Mixup, Rule, Zeta, averages, check_rule
 
-__all__ = ["cutmix", "mixup", "zeta_mixup"]
+__all__ = ["cutmix", "mix", "mixup", "zeta_mixup"]
+
+
+def mix(
+    key: Any,
+    x: Any,
+    y: Any = None,
+    rule: Rule = Zeta(),  # noqa: B008 - a frozen value
+    *,
+    num_classes: Any = None,
+    axis_name: str | tuple[str, ...] | None = None,
+) -> tuple[Any, Any]:
+    """Mix a batch and its labels by any rule, in one traceable call.
+
+    Parameters
+    ----------
+    key : JAX key
+        One key, typed or raw.
+    x : pytree of arrays, each of shape (N, ...)
+        Samples, as in `zeta_mixup`; a rule that averages nothing, such as CutMix, takes any dtypes.
+        Plans are drawn for the shape of the first array.
+    y : pytree of arrays, each of shape (N, ...), optional
+        Labels, as in `zeta_mixup`.
+    rule : Rule, default Zeta()
+        How the plan is drawn: one of `zetamix.rules`, or an object of your own with such a method.
+        Inside of a transformation `zetamix.rules.OneOf` becomes a ``lax.switch`` over its rules,
+        all of which must give arrays of the same shapes and dtypes.
+    num_classes : int or pytree, optional
+        Number of classes, as in `zeta_mixup`; required for integer labels.
+    axis_name : str or tuple of str, optional
+        Named axes whose index is folded into the key, as in `zeta_mixup`.
+
+    Returns
+    -------
+    x_mixed : pytree of arrays, each of shape (N, ...)
+        Mixed samples, as from `zeta_mixup`.
+    y_mixed : pytree of arrays or None
+        Mixed labels.
+
+    Raises
+    ------
+    ValueError
+        As `zeta_mixup`.
+    TypeError
+        As `zeta_mixup`; also if `rule` is no rule.
+
+    See Also
+    --------
+    zetamix.rules : The rules.
+
+    Examples
+    --------
+    >>> import jax
+    >>> from jax import numpy as jnp
+    >>> from zetamix.jax import mix
+    >>> from zetamix.rules import CutMix, OneOf, Zeta
+    >>> rule = OneOf([Zeta(num_mix=8), CutMix()])
+    >>> step = jax.jit(lambda key, x, y: mix(key, x, y, rule, num_classes=3))
+    >>> mixed, soft = step(jax.random.key(0), jnp.ones((4, 8, 8)), jnp.asarray([0, 2, 1, 2]))
+    >>> mixed.shape, soft.shape
+    ((4, 8, 8), (4, 3))
+    """
+    check_rule(rule)
+    key, batch = checked_batch(key, x, y, axis_name, averages=averages(rule))
+    return mixed_by(rule, key, batch, num_classes)
 
 
 def zeta_mixup(
@@ -91,12 +154,8 @@ def zeta_mixup(
     >>> mixed["image"].shape, mixed["age"].shape, soft.argmax(axis=1).tolist()
     ((4, 8, 8), (4,), [0, 2, 1, 2])
     """
-    key, batch = checked_batch(key, x, y, axis_name)
-    n = batch.first.shape[0]
-    if is_whole_number(num_mix):
-        num_mix = min(num_mix, n)  # type: ignore[type-var]  # a short last batch
-    plan = zeta_plan(n, gamma=gamma, num_mix=num_mix, anchored=anchored, rng=key, like=batch.first)
-    return mixed_batch(plan, batch, num_classes)
+    rule = Zeta(gamma=gamma, num_mix=num_mix, anchored=anchored)
+    return mix(key, x, y, rule, num_classes=num_classes, axis_name=axis_name)
 
 
 def mixup(
@@ -166,16 +225,8 @@ def mixup(
     >>> bool(jnp.array_equal(mixed, soft)), soft.sum(axis=1).round(3).tolist()
     (True, [1.0, 1.0, 1.0, 1.0])
     """
-    key, batch = checked_batch(key, x, y, axis_name)
-    plan = mixup_plan(
-        batch.first.shape[0],
-        alpha=alpha,
-        per_sample=per_sample,
-        anchored=anchored,
-        rng=key,
-        like=batch.first,
-    )
-    return mixed_batch(plan, batch, num_classes)
+    rule = Mixup(alpha=alpha, per_sample=per_sample, anchored=anchored)
+    return mix(key, x, y, rule, num_classes=num_classes, axis_name=axis_name)
 
 
 def cutmix(
@@ -252,14 +303,5 @@ def cutmix(
     >>> bool(jnp.allclose(mixed.mean(axis=(1, 2)), soft[:, 1]))
     True
     """
-    key, batch = checked_batch(key, x, y, axis_name, averages=False)
-    plan = cutmix_plan(
-        batch.first.shape,
-        alpha=alpha,
-        axes=axes,
-        per_sample=per_sample,
-        anchored=anchored,
-        rng=key,
-        like=batch.first,
-    )
-    return mixed_batch(plan, batch, num_classes)
+    rule = CutMix(alpha=alpha, axes=axes, per_sample=per_sample, anchored=anchored)
+    return mix(key, x, y, rule, num_classes=num_classes, axis_name=axis_name)

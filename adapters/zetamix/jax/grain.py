@@ -1,31 +1,143 @@
-"""ζ-mixup of NumPy batches in Grain's pipelines; the one module here that imports Grain."""
+"""Mixing of NumPy batches in Grain's pipelines; the one module here that imports Grain."""
 
 from __future__ import annotations
 
 import dataclasses
+from abc import abstractmethod
 from collections.abc import Collection, Mapping
 from typing import Any
 
 import grain
 import numpy as np
 
-from zetamix_core import zeta_plan
 from zetamix_core._arrays import is_whole_number
-from zetamix_core._checks import (
-    check_count,
-    check_flag,
-    check_gamma,
-    check_lengths,
-    check_samples,
-)
-from zetamix_core._trees import listed, map_leaves, paths_of_images, subject
+from zetamix_core._checks import check_lengths, check_samples
+from zetamix_core._trees import listed, map_leaves, of_most_axes, paths_of_images, subject
 from zetamix_core.labels import check_num_classes
+from zetamix_core.rules import Rule, Zeta, check_rule
 
-__all__ = ["ZetaMixup"]
+__all__ = ["Mix", "ZetaMixup"]
+
+
+class _BatchMix(grain.transforms.RandomMap):  # type: ignore[misc]  # Grain has no types
+    """What the transformations share: labels, declared leaves and draws."""
+
+    num_classes: int | Mapping[str, int] | None
+    as_data: str | Collection[str]
+    keep: str | Collection[str]
+
+    @abstractmethod
+    def _rule(self) -> Rule:
+        """Return the rule that draws the plans."""
+
+    def __post_init__(self) -> None:
+        # Here, because errors in workers come late and from another process.
+        self._rule()
+        counts = self.num_classes
+        for count in counts.values() if isinstance(counts, Mapping) else [counts]:
+            if count is not None:
+                check_num_classes(count)
+        listed("as_data", self.as_data)
+        listed("keep", self.keep)
+
+    def random_map(self, element: Any, rng: np.random.Generator) -> Any:
+        """Mix one batch.
+
+        Parameters
+        ----------
+        element : tree of NumPy arrays
+            A batch, whose arrays have the samples along their first axis.
+        rng : numpy.random.Generator
+            The generator that Grain makes for this batch.
+
+        Returns
+        -------
+        tree of NumPy arrays
+            The structure of `element`, with mixed arrays.
+        """
+        classes = self._paths_of_labels(element)
+        shape = self._shape(element, classes or {})
+        plan = self._rule().plan(shape, rng=rng)
+        return plan.apply(
+            element,
+            num_classes=classes,
+            as_data=[*listed("as_data", self.as_data), *paths_of_images(element)],
+            keep=self.keep,
+        )
+
+    def _shape(self, batch: Any, labels: Mapping[str, int]) -> tuple[int, ...]:
+        """Return the shape of the samples, of which boxes are cut."""
+        arrays: dict[str, Any] = {}
+        map_leaves(arrays.setdefault, batch, keep=listed("keep", self.keep))
+        if not arrays:
+            raise ValueError(f"a batch must hold an array to mix, got {batch!r}; mix after batch()")
+        for path, array in arrays.items():
+            check_samples(subject(path), array)
+        check_lengths(map(repr, arrays), arrays.values(), ", or leave one with keep=")
+        samples = [array for path, array in arrays.items() if path not in labels]
+        return tuple(of_most_axes(samples or arrays.values()).shape)
+
+    def _paths_of_labels(self, batch: Any) -> Mapping[str, int] | None:
+        if not is_whole_number(self.num_classes):
+            return self.num_classes  # type: ignore[return-value]
+        if not isinstance(batch, tuple | list) or len(batch) != 2 or hasattr(batch, "_fields"):
+            raise ValueError(
+                f"a number as num_classes goes with batches (x, y), got {self.num_classes} for a "
+                f"batch of type {type(batch).__name__}; name the labels by their paths, for "
+                f"instance num_classes={{'label': {self.num_classes}}}"
+            )
+        return {"1": self.num_classes}  # type: ignore[dict-item]
+
+
+@dataclasses.dataclass(frozen=True)
+class Mix(_BatchMix):
+    """Mix each batch of a Grain pipeline by any rule.
+
+    Put it after the batches: ``ds.batch(32).random_map(Mix(CutMix(), num_classes=10))``.
+
+    Parameters
+    ----------
+    rule : Rule
+        How plans are drawn: one of `zetamix.rules`, or an object of your own with such a method.
+    num_classes, as_data, keep : optional
+        What the arrays of a batch are, as in `ZetaMixup`.
+
+    Raises
+    ------
+    ValueError
+        As from `ZetaMixup`.
+    TypeError
+        As from `ZetaMixup`; also if `rule` is no rule.
+
+    See Also
+    --------
+    ZetaMixup : The short form for ζ-mixup.
+
+    Examples
+    --------
+    >>> import grain
+    >>> import numpy as np
+    >>> from zetamix.jax.grain import Mix
+    >>> from zetamix.rules import CutMix
+    >>> source = [(np.full((4, 4), float(i)), i % 3) for i in range(8)]
+    >>> ds = grain.MapDataset.source(source).seed(0).shuffle().batch(4)
+    >>> mixed, soft = ds.random_map(Mix(CutMix(), num_classes=3))[0]
+    >>> mixed.shape, soft.shape
+    ((4, 4, 4), (4, 3))
+    """
+
+    rule: Rule
+    _: dataclasses.KW_ONLY
+    num_classes: int | Mapping[str, int] | None = None
+    as_data: str | Collection[str] = ()
+    keep: str | Collection[str] = ()
+
+    def _rule(self) -> Rule:
+        return check_rule(self.rule)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class ZetaMixup(grain.transforms.RandomMap):  # type: ignore[misc]  # Grain has no types
+class ZetaMixup(_BatchMix):
     r"""Mix each batch of a Grain pipeline by ζ-mixup.
 
     .. math:: \hat{x}_i = \sum_{r=1}^{T} w_r \, x_{s_i(r)}, \quad
@@ -94,61 +206,5 @@ class ZetaMixup(grain.transforms.RandomMap):  # type: ignore[misc]  # Grain has 
     keep: str | Collection[str] = ()
     anchored: bool = True
 
-    def __post_init__(self) -> None:
-        # Here, because errors in workers come late and from another process.
-        check_gamma(self.gamma)
-        if self.num_mix is not None:
-            check_count("num_mix", self.num_mix)
-        check_flag("anchored", self.anchored)
-        counts = self.num_classes
-        for count in counts.values() if isinstance(counts, Mapping) else [counts]:
-            if count is not None:
-                check_num_classes(count)
-        listed("as_data", self.as_data)
-        listed("keep", self.keep)
-
-    def random_map(self, element: Any, rng: np.random.Generator) -> Any:
-        """Mix one batch.
-
-        Parameters
-        ----------
-        element : tree of NumPy arrays
-            A batch, whose arrays have the samples along their first axis.
-        rng : numpy.random.Generator
-            The generator that Grain makes for this batch.
-
-        Returns
-        -------
-        tree of NumPy arrays
-            The structure of `element`, with mixed arrays.
-        """
-        n = self._num_samples(element)
-        num_mix = None if self.num_mix is None else min(self.num_mix, n)
-        plan = zeta_plan(n, gamma=self.gamma, num_mix=num_mix, anchored=self.anchored, rng=rng)
-        return plan.apply(
-            element,
-            num_classes=self._paths_of_labels(element),
-            as_data=[*listed("as_data", self.as_data), *paths_of_images(element)],
-            keep=self.keep,
-        )
-
-    def _num_samples(self, batch: Any) -> int:
-        arrays: dict[str, Any] = {}
-        map_leaves(arrays.setdefault, batch, keep=listed("keep", self.keep))
-        if not arrays:
-            raise ValueError(f"a batch must hold an array to mix, got {batch!r}; mix after batch()")
-        for path, array in arrays.items():
-            n = check_samples(subject(path), array)
-        check_lengths(map(repr, arrays), arrays.values(), ", or leave one with keep=")
-        return n
-
-    def _paths_of_labels(self, batch: Any) -> Mapping[str, int] | None:
-        if not is_whole_number(self.num_classes):
-            return self.num_classes  # type: ignore[return-value]
-        if not isinstance(batch, tuple | list) or len(batch) != 2 or hasattr(batch, "_fields"):
-            raise ValueError(
-                f"a number as num_classes goes with batches (x, y), got {self.num_classes} for a "
-                f"batch of type {type(batch).__name__}; name the labels by their paths, for "
-                f"instance num_classes={{'label': {self.num_classes}}}"
-            )
-        return {"1": self.num_classes}  # type: ignore[dict-item]
+    def _rule(self) -> Rule:
+        return Zeta(gamma=self.gamma, num_mix=self.num_mix, anchored=self.anchored)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import torch
@@ -11,8 +11,9 @@ from torch import Tensor
 from torch.utils.data import default_collate, get_worker_info
 
 from zetamix.torch._draws import check_rank, check_seed, draw_word, on_host, process_rank
-from zetamix.torch.transforms import ZetaMixup
+from zetamix.torch.transforms import BatchMix, Mix, ZetaMixup
 from zetamix_core._arrays import is_whole_number
+from zetamix_core.rules import Rule, check_rule
 
 # Places in shared memory: what the loader's process tells its workers; then how often processes
 # have begun with the epoch, for each rank and number of a worker.
@@ -20,8 +21,8 @@ _EPOCH, _VERSION, _RANK, _STARTS = range(4)
 _PLACES = 4096
 
 
-class ZetaMixupCollate:
-    """Collate samples to a batch and mix it by ζ-mixup, in the workers of a DataLoader.
+class Collate:
+    """Collate samples to a batch and mix it by any rule, in the workers of a DataLoader.
 
     Draws differ between batches, workers, epochs and ranks, whatever the state of torch's
     generators. With a seed and `set_epoch` before each epoch, map-style loaders that keep the order
@@ -29,6 +30,10 @@ class ZetaMixupCollate:
 
     Parameters
     ----------
+    rule : Rule
+        How plans are drawn: one of `zetamix.rules`, or an object of your own with such a method.
+        The step that a callable `gamma` is given, and that `stop_at` is compared with, is the
+        epoch.
     collate_fn : callable, optional
         Makes a batch of a list of samples; by default that of torch. The images of a pair may be of
         integers, such as uint8: mixed ones are of the default float.
@@ -38,9 +43,8 @@ class ZetaMixupCollate:
     rank : int, optional
         Number of the process; by default that of ``torch.distributed``.
     **options
-        Options of `ZetaMixup`: `gamma`, `num_mix`, `num_classes`, `p`, `label_smoothing`,
-        `stop_at`, `labels_getter`, `as_data`, `keep`. Here the step that a callable `gamma` is
-        given, and that `stop_at` is compared with, is the epoch.
+        Options of `Mix`: `num_classes`, `p`, `label_smoothing`, `stop_at`, `labels_getter`,
+        `as_data`, `keep`.
 
     Raises
     ------
@@ -49,7 +53,8 @@ class ZetaMixupCollate:
 
     See Also
     --------
-    ZetaMixup : Mixing of whole batches on the device, after the loader.
+    Mix : Mixing of whole batches on the device, after the loader.
+    ZetaMixupCollate : The same for ζ-mixup.
 
     Notes
     -----
@@ -70,9 +75,10 @@ class ZetaMixupCollate:
     --------
     >>> import torch
     >>> from torch.utils.data import DataLoader, TensorDataset
-    >>> from zetamix.torch import ZetaMixupCollate
+    >>> from zetamix.rules import CutMix
+    >>> from zetamix.torch import Collate
     >>> data = TensorDataset(torch.rand(100, 3, 8, 8), torch.arange(100) % 10)
-    >>> collate = ZetaMixupCollate(num_mix=8, num_classes=10, seed=0)
+    >>> collate = Collate(CutMix(), num_classes=10, seed=0)
     >>> loader = DataLoader(data, batch_size=32, collate_fn=collate)
     >>> for epoch in range(2):
     ...     collate.set_epoch(epoch)
@@ -83,11 +89,23 @@ class ZetaMixupCollate:
 
     def __init__(
         self,
+        rule: Rule,
         collate_fn: Callable[[list[Any]], Any] | None = None,
         *,
         seed: int | None = None,
         rank: int | None = None,
         **options: Any,
+    ) -> None:
+        check_rule(rule)
+        self._set_up(lambda: Mix(rule, **options), collate_fn, seed, rank, options)
+
+    def _set_up(
+        self,
+        make: Callable[[], BatchMix],
+        collate_fn: Callable[[list[Any]], Any] | None,
+        seed: int | None,
+        rank: int | None,
+        options: Mapping[str, Any],
     ) -> None:
         check_seed(seed)
         check_rank(rank)
@@ -104,7 +122,7 @@ class ZetaMixupCollate:
         self.collate_fn = default_collate if collate_fn is None else collate_fn
         self.seed = seed
         self.rank = rank
-        self._mix = ZetaMixup(**options)
+        self._mix = make()
         self._joined: tuple[int, int] | None = None
         self._share(torch.zeros(_STARTS + _PLACES, dtype=torch.int64, device="cpu"))
 
@@ -125,8 +143,9 @@ class ZetaMixupCollate:
 
         Examples
         --------
-        >>> from zetamix.torch import ZetaMixupCollate
-        >>> collate = ZetaMixupCollate(num_mix=8, num_classes=10, seed=0)
+        >>> from zetamix.rules import Zeta
+        >>> from zetamix.torch import Collate
+        >>> collate = Collate(Zeta(num_mix=8), num_classes=10, seed=0)
         >>> for epoch in range(2):
         ...     collate.set_epoch(epoch)  # then iterate over the loader
         """
@@ -162,7 +181,7 @@ class ZetaMixupCollate:
         name = getattr(self.collate_fn, "__name__", type(self.collate_fn).__name__)
         return f"{type(self).__name__}({name}, {self._mix.extra_repr()}, seed={self.seed})"
 
-    def __copy__(self) -> ZetaMixupCollate:
+    def __copy__(self) -> Collate:
         other = type(self).__new__(type(self))
         other.__dict__.update(self.__dict__)
         other._share(self._shared.clone())  # else both would count in one place
@@ -215,3 +234,54 @@ class ZetaMixupCollate:
             # A worker that was not forked knows no ranks but what it was told.
             return 0 if get_worker_info() is None else int(self._shared[_RANK])
         return rank
+
+
+class ZetaMixupCollate(Collate):
+    """Collate samples to a batch and mix it by ζ-mixup, in the workers of a DataLoader.
+
+    It is `Collate` with the rule `zetamix.rules.Zeta`.
+
+    Parameters
+    ----------
+    collate_fn : callable, optional
+        Makes a batch of a list of samples, as in `Collate`.
+    seed, rank : int, optional
+        What draws are keyed by, as in `Collate`.
+    **options
+        Options of `ZetaMixup`: `gamma`, `num_mix`, `num_classes`, `p`, `label_smoothing`,
+        `stop_at`, `labels_getter`, `as_data`, `keep`. Here the step that a callable `gamma` is
+        given, and that `stop_at` is compared with, is the epoch.
+
+    Raises
+    ------
+    ValueError, TypeError
+        As from `ZetaMixup`.
+
+    See Also
+    --------
+    Collate : Any rule; how draws are numbered.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from torch.utils.data import DataLoader, TensorDataset
+    >>> from zetamix.torch import ZetaMixupCollate
+    >>> data = TensorDataset(torch.rand(100, 3, 8, 8), torch.arange(100) % 10)
+    >>> collate = ZetaMixupCollate(num_mix=8, num_classes=10, seed=0)
+    >>> loader = DataLoader(data, batch_size=32, collate_fn=collate)
+    >>> for epoch in range(2):
+    ...     collate.set_epoch(epoch)
+    ...     shapes = [tuple(soft.shape) for mixed, soft in loader]
+    >>> shapes
+    [(32, 10), (32, 10), (32, 10), (4, 10)]
+    """
+
+    def __init__(
+        self,
+        collate_fn: Callable[[list[Any]], Any] | None = None,
+        *,
+        seed: int | None = None,
+        rank: int | None = None,
+        **options: Any,
+    ) -> None:
+        self._set_up(lambda: ZetaMixup(**options), collate_fn, seed, rank, options)

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from zetamix.torch._batches import as_batch
 from zetamix.torch._draws import Drawing, on_host
+from zetamix_core.rules import shares
 from zetamix_core.sampling import stream_for
 
 
@@ -67,7 +68,7 @@ class OneOf(Drawing):
         super().__init__(seed=seed, generator=generator, rank=rank)
         _check_transforms(transforms)
         self.transforms = nn.ModuleList(transforms)
-        self.p = _shares(p, len(transforms))
+        self.p = list(shares(p, len(transforms), "transforms"))
 
     def forward(self, *inputs: Any) -> Any:
         """Apply one of the transforms in training mode; in evaluation mode return the batch.
@@ -128,13 +129,3 @@ def _check_transforms(transforms: Any) -> None:
                 f"each transform must be a torch.nn.Module, got {type(transform).__name__}; wrap "
                 f"functions in a module"
             )
-
-
-def _shares(p: Sequence[float] | None, count: int) -> list[float]:
-    p = [1.0] * count if p is None else [float(share) for share in p]
-    if len(p) != count or not all(share >= 0 for share in p) or not 0 < sum(p) < float("inf"):
-        raise ValueError(
-            f"p must hold one number >= 0 for each of {count} transforms, not all zero, got {p}; "
-            f"leave it out for equal ones"
-        )
-    return [share / sum(p) for share in p]

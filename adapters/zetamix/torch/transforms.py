@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
@@ -13,18 +12,14 @@ from torch import Tensor, nn
 
 from zetamix.torch._batches import LabelsGetter, as_batch, describe, find_labels, leaves_of, path_of
 from zetamix.torch._draws import Drawing
-from zetamix_core import CutMixPlan, MixPlan, cutmix_plan, mixup_plan, zeta_plan
+from zetamix_core import rules
 from zetamix_core._arrays import is_whole_number
 from zetamix_core._checks import (
-    check_alpha,
-    check_axes,
-    check_count,
-    check_flag,
-    check_gamma,
     check_samples,
 )
-from zetamix_core._trees import listed, map_leaves, mix_tree, paths_of_images
+from zetamix_core._trees import listed, map_leaves, mix_tree, of_most_axes, paths_of_images
 from zetamix_core.labels import check_num_classes
+from zetamix_core.rules import Plan
 from zetamix_core.sampling import Stream, stream_for
 
 Gamma = float | Tensor | tuple[float, float] | Callable[[Tensor], Any]
@@ -158,7 +153,7 @@ class BatchMix(Drawing, ABC):
                 f"a batch must have samples besides labels, got {describe(batch)}; pass the images "
                 f"first"
             )
-        plan = self._draw(_of_most_axes(samples), key, step)
+        plan = self._draw(of_most_axes(samples), key, step)
         mixed = mix_tree(
             plan,
             batch,
@@ -179,7 +174,7 @@ class BatchMix(Drawing, ABC):
 
     def _draw(self, x: Tensor, key: Tensor, step: Tensor) -> Any:
         stream = stream_for(key, x)
-        plan = self._plan(x, stream, step)
+        plan = self._plan(x, stream, key, step)
         # No branch on whether to mix: graphs have none, and need not wait for the answer.
         if self.p < 1:
             plan = plan.where(stream.uniform((1,))[0] < self.p)
@@ -187,9 +182,78 @@ class BatchMix(Drawing, ABC):
             plan = plan.where((step < self.stop_at).to(x.device, non_blocking=True))
         return plan
 
+    def _plan(self, x: Tensor, stream: Stream, key: Tensor, step: Tensor) -> Plan:
+        rule: Any = self.rule
+        if isinstance(rule, rules.OneOf):
+            host = stream_for(key, torch.empty((), dtype=torch.float64, device="cpu"))
+            while isinstance(rule, rules.OneOf):
+                # Chosen by a number on the host, which the stream of the device steps over.
+                stream.uniform((1,))
+                rule = rule.rules[_chosen(rule, host.uniform((1,)))]
+        plan: Plan = rule.plan(tuple(x.shape), rng=stream, like=x, step=step)
+        return plan
+
+    @property
     @abstractmethod
-    def _plan(self, x: Tensor, stream: Stream, step: Tensor) -> MixPlan | CutMixPlan:
-        """Draw the plan of a batch of which `x` are the samples."""
+    def rule(self) -> rules.Rule:
+        """How plans are drawn."""
+
+
+@torch.compiler.disable(  # type: ignore[untyped-decorator,no-untyped-call]
+    reason="OneOf chooses on the host, which can't be traced; each of its rules is a graph"
+)
+def _chosen(rule: rules.OneOf, number: Tensor) -> int:
+    return rule.choose(number)
+
+
+class Mix(BatchMix):
+    """Mix the samples and labels of a batch by any rule, in training mode.
+
+    Parameters
+    ----------
+    rule : Rule
+        How plans are drawn: one of `zetamix.rules`, or an object of your own with such a method. A
+        callable `gamma` is given the step, a 0-d tensor of int64.
+    **options
+        The options of `ZetaMixup` from `num_classes` on.
+
+    Raises
+    ------
+    ValueError, TypeError
+        As from `ZetaMixup`.
+
+    See Also
+    --------
+    ZetaMixup : How to call it.
+    OneOf : The same for modules, also those of other packages.
+
+    Notes
+    -----
+    With `zetamix.rules.OneOf` a graph of ``torch.compile`` ends at the choice of the rule, which is
+    made on the host.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from zetamix.rules import CutMix, OneOf, Zeta
+    >>> from zetamix.torch import Mix
+    >>> mix = Mix(OneOf([Zeta(num_mix=8), CutMix()]), num_classes=10, seed=0)
+    >>> mixed, soft = mix(torch.rand(16, 3, 8, 8), torch.arange(16) % 10)
+    >>> mixed.shape, soft.shape
+    (torch.Size([16, 3, 8, 8]), torch.Size([16, 10]))
+    """
+
+    def __init__(self, rule: rules.Rule, **options: Any) -> None:
+        super().__init__(**options)
+        self._rule = rules.check_rule(rule)
+
+    @property
+    def rule(self) -> rules.Rule:
+        """How plans are drawn."""
+        return self._rule
+
+    def _shown(self) -> list[str]:
+        return ["rule", *super()._shown()]
 
 
 class ZetaMixup(BatchMix):
@@ -312,25 +376,21 @@ class ZetaMixup(BatchMix):
             generator=generator,
             rank=rank,
         )
-        _check_gamma(gamma)
-        self.gamma = tuple(gamma) if isinstance(gamma, list) else gamma
-        self.num_mix = None if num_mix is None else check_count("num_mix", num_mix)
+        checked = rules.Zeta(gamma=gamma, num_mix=num_mix)
+        self.gamma, self.num_mix = checked.gamma, checked.num_mix
+        if isinstance(gamma, Tensor) and gamma.ndim > 0:
+            raise ValueError(
+                f"gamma must be a number or a 0-d tensor, got shape {tuple(gamma.shape)} and dtype "
+                f"{gamma.dtype}; pass (low, high) to draw one for each output"
+            )
 
     def _shown(self) -> list[str]:
         return ["gamma", "num_mix", *super()._shown()]
 
-    def _plan(self, x: Tensor, stream: Stream, step: Tensor) -> MixPlan:
-        n = x.shape[0]
-        num_mix = n if self.num_mix is None else min(self.num_mix, n)
-        return zeta_plan(n, gamma=self._gamma(x, stream, step), num_mix=num_mix, rng=stream, like=x)
-
-    def _gamma(self, x: Tensor, stream: Stream, step: Tensor) -> Any:
-        gamma: Any = self.gamma
-        if isinstance(gamma, tuple):
-            low, high = gamma
-            return low + (high - low) * stream.uniform((x.shape[0],))
-        gamma = gamma(step) if callable(gamma) else gamma
-        return gamma.to(x.device, non_blocking=True) if isinstance(gamma, Tensor) else gamma
+    @property
+    def rule(self) -> rules.Zeta:
+        """How plans are drawn."""
+        return rules.Zeta(gamma=self.gamma, num_mix=self.num_mix)
 
 
 class Mixup(BatchMix):
@@ -379,17 +439,16 @@ class Mixup(BatchMix):
         **options: Any,
     ) -> None:
         super().__init__(**options)
-        self.alpha = check_alpha(alpha)
-        check_flag("per_sample", per_sample)
-        self.per_sample = per_sample
+        rule = rules.Mixup(alpha=alpha, per_sample=per_sample)
+        self.alpha, self.per_sample = rule.alpha, rule.per_sample
 
     def _shown(self) -> list[str]:
         return ["alpha", *super()._shown()]
 
-    def _plan(self, x: Tensor, stream: Stream, step: Tensor) -> MixPlan:
-        return mixup_plan(
-            x.shape[0], alpha=self.alpha, per_sample=self.per_sample, rng=stream, like=x
-        )
+    @property
+    def rule(self) -> rules.Mixup:
+        """How plans are drawn."""
+        return rules.Mixup(alpha=self.alpha, per_sample=self.per_sample)
 
 
 class CutMix(BatchMix):
@@ -444,31 +503,16 @@ class CutMix(BatchMix):
         **options: Any,
     ) -> None:
         super().__init__(**options)
-        self.alpha = check_alpha(alpha)
-        self.axes = check_axes(axes)
-        check_flag("per_sample", per_sample)
-        self.per_sample = per_sample
+        rule = rules.CutMix(alpha=alpha, axes=axes, per_sample=per_sample)
+        self.alpha, self.axes, self.per_sample = rule.alpha, rule.axes, rule.per_sample
 
     def _shown(self) -> list[str]:
         return ["alpha", "axes", *super()._shown()]
 
-    def _plan(self, x: Tensor, stream: Stream, step: Tensor) -> CutMixPlan:
-        return cutmix_plan(
-            tuple(x.shape),
-            alpha=self.alpha,
-            axes=self.axes,
-            per_sample=self.per_sample,
-            rng=stream,
-            like=x,
-        )
-
-
-def _of_most_axes(samples: list[Tensor]) -> Tensor:
-    """Return the tensor that boxes and the precision of labels go by, not weights of samples."""
-    found = samples[0]
-    for leaf in samples:
-        found = leaf if leaf.ndim > found.ndim else found
-    return found
+    @property
+    def rule(self) -> rules.CutMix:
+        """How plans are drawn."""
+        return rules.CutMix(alpha=self.alpha, axes=self.axes, per_sample=self.per_sample)
 
 
 def _as_given(mixed: Any, leaves: dict[str, Tensor], other: Collection[str]) -> Any:
@@ -492,25 +536,6 @@ def _check_num_classes(num_classes: Any) -> None:
     for count in counts:
         if count is not None:
             check_num_classes(count)
-
-
-def _check_gamma(gamma: Any) -> None:
-    if callable(gamma):
-        return
-    if isinstance(gamma, (tuple, list)):
-        numbers = all(isinstance(end, (int, float, np.number)) for end in gamma)
-        if len(gamma) != 2 or not numbers or not 0 <= gamma[0] <= gamma[1] < math.inf:
-            raise ValueError(
-                f"a range of gamma must be two finite numbers 0 <= low <= high, got {gamma!r}; "
-                f"pass for instance gamma=(1.8, 4.0)"
-            )
-    elif isinstance(gamma, Tensor) and gamma.ndim > 0:
-        raise ValueError(
-            f"gamma must be a number or a 0-d tensor, got shape {tuple(gamma.shape)} and dtype "
-            f"{gamma.dtype}; pass (low, high) to draw one for each output"
-        )
-    else:
-        check_gamma(gamma)
 
 
 def _check_share(name: str, value: Any) -> None:
