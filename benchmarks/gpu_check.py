@@ -25,8 +25,6 @@ from throughput import DEVICES, QUICK_SHAPES, SHAPES, Shape, load, measure, repo
 TESTS = Path(__file__).parents[1] / "tests"
 PARITY_SHAPE = (48, 5, 7)
 PARITY_DTYPES = ("float32", "bfloat16", "uint8")
-# Units in the last place of the output that sums made in another order may differ by.
-TOLERANCE = 8
 _WAITS = (
     *("cudaDeviceSynchronize", "cudaStreamSynchronize", "cudaEventSynchronize", "cudaMemcpy"),
     *("cuCtxSynchronize", "cuStreamSynchronize", "cuEventSynchronize"),
@@ -41,7 +39,7 @@ _LAUNCHES = (
 @click.option("--official", metavar="PATH", help="Checkout of the authors' code, to compare with.")
 @click.option("--device", default="cuda", type=click.Choice(list(DEVICES)))
 @click.option("--seconds", default=5.0, type=click.FloatRange(0), help="Time for each batch.")
-@click.option("--quick", is_flag=True, help="Tiny batches and three rounds, without the tests.")
+@click.option("--quick", is_flag=True, help="One tiny batch, three rounds, no tests.")
 @click.option(
     "-o",
     "--output",
@@ -74,7 +72,8 @@ def main(official: str | None, device: str, seconds: float, quick: bool, output:
         results["waits_of_torch"] = strictly_without_waiting(with_torch[0])
     rounds = {"least": 3, "most": 3} if quick else {"least": 7, "most": 200}
     shapes: Sequence[Shape] = QUICK_SHAPES[:1] if quick else SHAPES
-    cases = measure(libraries, shapes, PARITY_DTYPES, seconds=seconds, **rounds)
+    dtypes = PARITY_DTYPES[-1:] if quick else PARITY_DTYPES
+    cases = measure(libraries, shapes, dtypes, seconds=seconds, **rounds)
     results["missing"] |= {each.name: each.missing for each in libraries if each.missing}
     results |= {"cases": cases, "bandwidth": [row for case in cases for row in bandwidths(case)]}
     write_json(results, output)
@@ -117,7 +116,8 @@ def check_parity(library: Library) -> Iterator[dict[str, Any]]:
                 "T": "N" if num_mix is None else num_mix,
                 "units_of_samples": errors[0],
                 "units_of_labels": errors[1],
-                "ok": max(errors) <= TOLERANCE,
+                # The bound of docs/numerics.md, whose u is half of such a unit.
+                "ok": max(errors) <= ((num_mix or len(x)) + 2) / 2,
             }
 
 
