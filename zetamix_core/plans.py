@@ -492,7 +492,11 @@ class MixPlan:
                 f"they come from the same batch, or draw a plan for n={n}"
             )
         if not is_numpy(self.indices):
-            self._check_leaves()
+            if not is_array(self.indices):
+                raise TypeError(
+                    f"a plan must hold arrays to be applied, got {self!r}; apply the plan from "
+                    f"before its leaves were replaced, as by jax.tree.map"
+                )
             remedy = "draw the plan with like= this array, or with like=None for any library"
             check_same_place(self.indices, x, f"the plan and {name}", remedy)
             return self
@@ -501,13 +505,6 @@ class MixPlan:
     def _holds_arrays(self) -> bool:
         """Tell whether leaves are arrays still; transformations of JAX replace them by anything."""
         return is_array(self.indices) and is_array(self.weights) and self.indices.ndim > 1
-
-    def _check_leaves(self) -> None:
-        if not self._holds_arrays():
-            raise TypeError(
-                f"a plan must hold arrays to be applied, got {self!r}; apply the plan from before "
-                f"its leaves were replaced, as by jax.tree.map"
-            )
 
     def _moved_to(self, like: Array) -> MixPlan:
         """Return this NumPy plan in the library and on the device of `like`."""
