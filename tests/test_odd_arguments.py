@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from zetamix_core import (
+    MixPlan,
     cutmix,
     cutmix_plan,
     dirichlet_plan,
@@ -106,6 +107,18 @@ def test_a_gamma_beyond_floats_is_infinite():
             zeta_weights(3, gamma=gamma)
         with pytest.raises(ValueError, match="gamma must be a number >= 0"):
             theory.truncated_zeta(gamma, 4)
+
+
+def test_masked_numbers():
+    masked = np.ma.masked_array([0.5, 0.5, 0.5], [False, True, False])
+    for call in (
+        lambda: zeta_weights(4, gamma=masked),
+        lambda: zeta_plan(3, gamma=masked),
+        lambda: MixPlan(np.ma.masked_array([[0, 1]], [[True, False]]), np.ones(2) / 2, 2),
+        lambda: MixPlan(np.zeros((3, 3), dtype=int), masked, 3),
+    ):
+        with pytest.raises(TypeError, match=r"must have no mask, got a masked array .*filled"):
+            call()
 
 
 COUNTS = {

@@ -387,7 +387,8 @@ def run(rank, mix, done, results):
     module.process_rank = lambda: rank
     mix.set_epoch(0)
     data = TensorDataset(torch.eye(40))
-    batches = iter(DataLoader(data, 8, collate_fn=mix, num_workers=1, prefetch_factor=1))
+    options = {"num_workers": 1, "prefetch_factor": 1, "multiprocessing_context": "fork"}
+    batches = iter(DataLoader(data, 8, collate_fn=mix, **options))
     seen = [next(batches)]
     if rank == 0:
         assert done.wait(60)

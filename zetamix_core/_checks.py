@@ -217,7 +217,7 @@ def holds_pixels(x: Array) -> bool:
 
 def check_no_ids(name: str, x: Array) -> None:
     """Check that samples are no integers that may be ids, which have no mean."""
-    if kind(x) in ("integer", "bool") and not holds_pixels(x):
+    if kind_of(x) in ("integer", "bool") and not holds_pixels(x):
         raise ValueError(
             f"{name} must be floating or complex, or integers of images (uint8 of two or more "
             f"axes, 8 or 16 bits of three or more), so that ids are never averaged, got shape "

@@ -23,7 +23,6 @@ from zetamix_core._arrays import (
     is_torch,
     kind_of,
     library,
-    torch_is_compiling,
 )
 
 
@@ -41,7 +40,7 @@ def unfit(x: Array, it: str) -> Finding | None:
     `it` is how code names the array, for remedies.
     """
     if is_torch(x):
-        return None if torch_is_compiling() else _unfit_tensor(x, it)
+        return _unfit_tensor(x, it)
     if type(x) is np.ndarray and x.dtype.kind in "biufc":  # most often
         return None
     if is_dask(x):

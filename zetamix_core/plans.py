@@ -34,6 +34,7 @@ from zetamix_core._arrays import (
 from zetamix_core._checks import (
     MAX_ENTRIES,
     check_active,
+    check_fit,
     check_like,
     check_num_samples,
     check_out,
@@ -614,6 +615,8 @@ def _check_arrays(indices: Array, weights: Array, num_samples: int) -> None:
             f"indices and weights of a plan must be arrays, got {type(indices).__name__} and "
             f"{type(weights).__name__}; convert them, for instance with numpy.asarray"
         )
+    check_fit("indices", indices)
+    check_fit("weights", weights)
     if kind(indices) != "integer" or kind(weights) != "floating":
         raise TypeError(
             f"a plan has integer indices and floating weights, got dtypes {indices.dtype} and "
