@@ -128,7 +128,7 @@ def _units(result: Any, expected: Any, unit: float) -> float:
     return float(np.abs(to_numpy(result) - expected).max() / (unit * np.abs(expected).max()))
 
 
-def _most_units(num_mix: int, x: np.ndarray, expected: np.ndarray) -> float:
+def _most_units(num_mix: int, x: np.ndarray, expected: Any) -> float:
     """Return the bound of docs/numerics.md in such units, which are two of the u there.
 
     T u of what is mixed, and for the weights, lowered to float32, u of each sample.
