@@ -68,7 +68,8 @@ class MixPlan:
     indices : array of int, shape (M, T)
         The orderings: row i names the samples :math:`s_i(1), \dots, s_i(T)` that output i mixes.
     weights : array of float, shape (T,) or (M, T)
-        Weights of the ranks, shared by all rows or one row for each output.
+        Weights of the ranks, shared by all rows or one row for each output; of the library of
+        `indices` or of NumPy, from which they are copied there.
     num_samples : int
         N, the number of samples that the plan applies to.
 
@@ -121,6 +122,9 @@ class MixPlan:
         # Where torch.compile meets `plan @ x` it rebuilds the plan from symbols, without values.
         if is_torch_symbol(self.indices):
             return
+        if is_array(self.indices) and not is_numpy(self.indices) and is_numpy(self.weights):
+            moved = from_host(_weights_for(self.weights, self.indices), self.indices)
+            object.__setattr__(self, "weights", moved)
         _check_arrays(self.indices, self.weights, self.num_samples)
         self._settle()
         _check_indices(self.indices, self.num_samples)
@@ -543,17 +547,8 @@ class MixPlan:
         """Return this NumPy plan in the library and on the device of `like`."""
         if is_numpy(like) or is_dask(like):
             return self
-        arrays = self.indices, self._weights_for(like)
+        arrays = self.indices, _weights_for(self.weights, like)
         return self._with(*(from_host(array, like) for array in arrays))
-
-    def _weights_for(self, like: Array) -> Array:
-        """Return the weights of this NumPy plan in a dtype that the library of `like` has."""
-        # JAX without its 64-bit mode would narrow the weights, off their grid, by itself.
-        if is_jax(like):
-            return lowered(self.weights, default_float(like))
-        if torch_is_compiling():  # graphs know no dtypes of NumPy
-            return self.weights
-        return lowered(self.weights, portable_float(self.weights.dtype))
 
     def _with(self, indices: Array, weights: Array) -> MixPlan:
         """Return a plan with the samples of this one in each row, from arrays that are right."""
@@ -587,6 +582,16 @@ class MixPlan:
     def _stack(self) -> tuple[int, ...]:
         """Return the shape of a stack of plans, as vmap makes it; that of one plan is empty."""
         return tuple(self.indices.shape[:-2]) or tuple(self.weights.shape[:-2])
+
+
+def _weights_for(weights: np.ndarray, like: Array) -> Array:
+    """Return weights of NumPy in a dtype that the library of `like` has."""
+    # JAX without its 64-bit mode would narrow the weights, off their grid, by itself.
+    if is_jax(like):
+        return lowered(weights, default_float(like))
+    if torch_is_compiling():  # graphs know no dtypes of NumPy
+        return weights
+    return lowered(weights, portable_float(weights.dtype))
 
 
 def _stored(handle: IO[bytes]) -> tuple[Array, Array, Any]:

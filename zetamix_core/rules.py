@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from typing import Any, ClassVar, Protocol, TypeAlias, runtime_checkable
 
@@ -23,6 +24,7 @@ from zetamix_core._checks import (
     check_count,
     check_flag,
     check_gamma,
+    check_like,
     check_num_samples,
 )
 from zetamix_core.cutmix import CutMixPlan, cutmix_plan
@@ -42,6 +44,11 @@ class Rule(Protocol):
 
     `Zeta`, `Mixup`, `Dirichlet`, `CutMix` and `OneOf` are rules, and so is any object with such a
     method.
+
+    Raises
+    ------
+    TypeError
+        If it is made an instance of: it is a protocol.
 
     Examples
     --------
@@ -78,6 +85,14 @@ class Rule(Protocol):
         -------
         MixPlan or CutMixPlan
 
+        Raises
+        ------
+        ValueError
+            If the rule does not fit to `shape`, or `groups` come without need.
+        TypeError
+            If an argument has the wrong type, or a portable `rng` is used inside a JAX
+            transformation.
+
         Examples
         --------
         >>> from zetamix.rules import Zeta
@@ -87,8 +102,69 @@ class Rule(Protocol):
         ...
 
 
+class _Drawing(ABC):
+    """What the rules of the package share: they draw from one stream, for a known batch."""
+
+    # Whether samples are averaged, which must not happen to ids, or only moved.
+    averages: ClassVar[bool] = True
+
+    def plan(
+        self,
+        shape: tuple[int, ...],
+        *,
+        rng: Any = None,
+        like: Array | None = None,
+        groups: Array | None = None,
+        step: Any = None,
+    ) -> Plan:
+        """Draw the plan of a batch.
+
+        Parameters
+        ----------
+        shape : tuple of int
+            Shape (N, ...) of the samples, whose number may be less than what the rule mixes.
+        rng : optional
+            Source of randomness, to be handed on to a function such as `zeta_plan`.
+        like : array, optional
+            Array whose library and device the plan takes.
+        groups : array of int, shape (N,), optional
+            The group of each sample, for rules that ask who may be mixed with whom.
+        step : int or 0-d array, optional
+            Number of the batch or of the epoch, as the entry point counts.
+
+        Returns
+        -------
+        MixPlan or CutMixPlan
+
+        Raises
+        ------
+        ValueError
+            If the rule does not fit to `shape`, or `groups` come without need.
+        TypeError
+            If an argument has the wrong type, or a portable `rng` is used inside a JAX
+            transformation.
+
+        Examples
+        --------
+        >>> from zetamix.rules import Zeta
+        >>> Zeta(num_mix=8).plan((5, 3, 32, 32), rng=0).num_mix
+        5
+        """
+        if groups is not None:
+            raise ValueError(
+                f"groups must come with a rule that asks for them, got them for {self}; leave them "
+                f"out"
+            )
+        check_like(like)
+        return self._draw(_checked_shape(shape), stream_for(rng, like), like, step)
+
+    @abstractmethod
+    def _draw(self, shape: tuple[int, ...], stream: Stream, like: Array | None, step: Any) -> Plan:
+        """Draw the plan of a batch of this shape from a stream."""
+
+
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class Zeta:
+class Zeta(_Drawing):
     r"""ζ-mixup: p-series weights over random orderings.
 
     .. math:: w_r = r^{-\gamma} / \sum_{j=1}^{T} j^{-\gamma}
@@ -130,25 +206,16 @@ class Zeta:
     gamma: Any = 2.8
     num_mix: int | None = None
     anchored: bool = True
-    averages: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "gamma", _checked_gamma(self.gamma))
         _check_num_mix(self.num_mix)
         check_flag("anchored", self.anchored)
 
-    def plan(
-        self,
-        shape: tuple[int, ...],
-        *,
-        rng: Any = None,
-        like: Array | None = None,
-        groups: Array | None = None,
-        step: Any = None,
+    def _draw(
+        self, shape: tuple[int, ...], stream: Stream, like: Array | None, step: Any
     ) -> MixPlan:
-        """Draw the plan of a batch; see `Rule.plan`."""
-        n = _num_samples(shape)
-        stream = stream_for(rng, like)
+        n = shape[0]
         return zeta_plan(
             n,
             gamma=self._gamma_at(n, stream, like, step),
@@ -176,7 +243,7 @@ class Zeta:
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class Mixup:
+class Mixup(_Drawing):
     r"""mixup: two samples, with a Beta-distributed weight :math:`\lambda`.
 
     Parameters
@@ -213,35 +280,27 @@ class Mixup:
     alpha: float = 1.0
     per_sample: bool = True
     anchored: bool = True
-    averages: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "alpha", check_alpha(self.alpha))
         check_flag("per_sample", self.per_sample)
         check_flag("anchored", self.anchored)
 
-    def plan(
-        self,
-        shape: tuple[int, ...],
-        *,
-        rng: Any = None,
-        like: Array | None = None,
-        groups: Array | None = None,
-        step: Any = None,
+    def _draw(
+        self, shape: tuple[int, ...], stream: Stream, like: Array | None, step: Any
     ) -> MixPlan:
-        """Draw the plan of a batch; see `Rule.plan`."""
         return mixup_plan(
-            _num_samples(shape),
+            shape[0],
             alpha=self.alpha,
             per_sample=self.per_sample,
             anchored=self.anchored,
-            rng=rng,
+            rng=stream,
             like=like,
         )
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class Dirichlet:
+class Dirichlet(_Drawing):
     r"""Symmetric Dirichlet weights over T samples.
 
     Parameters
@@ -278,7 +337,6 @@ class Dirichlet:
     num_mix: int | None = None
     per_sample: bool = True
     anchored: bool = True
-    averages: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "alpha", check_alpha(self.alpha))
@@ -286,30 +344,23 @@ class Dirichlet:
         check_flag("anchored", self.anchored)
         _check_num_mix(self.num_mix)
 
-    def plan(
-        self,
-        shape: tuple[int, ...],
-        *,
-        rng: Any = None,
-        like: Array | None = None,
-        groups: Array | None = None,
-        step: Any = None,
+    def _draw(
+        self, shape: tuple[int, ...], stream: Stream, like: Array | None, step: Any
     ) -> MixPlan:
-        """Draw the plan of a batch; see `Rule.plan`."""
-        n = _num_samples(shape)
+        n = shape[0]
         return dirichlet_plan(
             n,
             alpha=self.alpha,
             num_mix=_at_most(self.num_mix, n),
             per_sample=self.per_sample,
             anchored=self.anchored,
-            rng=rng,
+            rng=stream,
             like=like,
         )
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class CutMix:
+class CutMix(_Drawing):
     r"""CutMix: a box of one sample pasted into another, labels by volume.
 
     Parameters
@@ -358,29 +409,22 @@ class CutMix:
         check_flag("anchored", self.anchored)
         object.__setattr__(self, "axes", check_axes(self.axes))
 
-    def plan(
-        self,
-        shape: tuple[int, ...],
-        *,
-        rng: Any = None,
-        like: Array | None = None,
-        groups: Array | None = None,
-        step: Any = None,
+    def _draw(
+        self, shape: tuple[int, ...], stream: Stream, like: Array | None, step: Any
     ) -> CutMixPlan:
-        """Draw the plan of a batch; see `Rule.plan`."""
         return cutmix_plan(
             shape,
             alpha=self.alpha,
             axes=self.axes,
             per_sample=self.per_sample,
             anchored=self.anchored,
-            rng=rng,
+            rng=stream,
             like=like,
         )
 
 
 @dataclasses.dataclass(frozen=True)
-class OneOf:
+class OneOf(_Drawing):
     """One of several rules for each batch.
 
     With `Zeta` and `CutMix` this is the combination of the ζ-mixup paper.
@@ -420,38 +464,24 @@ class OneOf:
         object.__setattr__(self, "rules", tuple(self.rules))
         object.__setattr__(self, "p", shares(self.p, len(self.rules), "rules"))
 
-    def plan(
-        self,
-        shape: tuple[int, ...],
-        *,
-        rng: Any = None,
-        like: Array | None = None,
-        groups: Array | None = None,
-        step: Any = None,
-    ) -> Plan:
-        """Draw the plan of a batch by one of the rules; see `Rule.plan`."""
-        stream = stream_for(rng, like)
-        member = self.rules[self.choose(stream.uniform((1,)))]
-        return member.plan(shape, rng=stream, like=like, groups=groups, step=step)
+    def _draw(self, shape: tuple[int, ...], stream: Stream, like: Array | None, step: Any) -> Plan:
+        member = self.rules[chosen(self, stream.uniform((1,)))]
+        return member.plan(shape, rng=stream, like=like, step=step)
 
-    @property
-    def averages(self) -> bool:
-        """Whether a member averages samples, as all but CutMix do."""
-        return any(map(averages, self.rules))
 
-    def choose(self, number: Array) -> int:
-        """Return which rule a uniform number of shape (1,) chooses."""
-        if torch_is_compiling() or is_jax_tracer(number):
-            raise TypeError(
-                "OneOf must choose a rule on the host, got a number that is traced; pass the rule "
-                "to zetamix.jax.mix or zetamix.torch.Mix, which choose around the trace, or choose "
-                "before"
-            )
-        return int(np.searchsorted(self.ends(), to_host(number)[0], side="right"))
+def chosen(rule: OneOf, number: Array) -> int:
+    """Return which of its rules a uniform number of shape (1,) chooses, read on the host."""
+    if torch_is_compiling() or is_jax_tracer(number):
+        raise TypeError(
+            "OneOf must choose a rule on the host, got a number that is traced; pass the rule to "
+            "zetamix.jax.mix or zetamix.torch.Mix, which choose around the trace, or choose before"
+        )
+    return int(np.searchsorted(ends(rule), to_host(number)[0], side="right"))
 
-    def ends(self) -> np.ndarray:
-        """Return where on [0, 1) the members end, but for the last, which may round below one."""
-        return np.cumsum(np.asarray(self.p)[:-1])
+
+def ends(rule: OneOf) -> np.ndarray:
+    """Return where on [0, 1) its rules end, but for the last, whose end may round below one."""
+    return np.cumsum(np.asarray(rule.p)[:-1])
 
 
 def shares(p: Any, count: int, members: str) -> tuple[float, ...]:
@@ -470,6 +500,8 @@ def averages(rule: Rule) -> bool:
 
     A rule that does not say so in an attribute `averages` does.
     """
+    if isinstance(rule, OneOf):
+        return any(map(averages, rule.rules))
     return bool(getattr(rule, "averages", True))
 
 
@@ -494,12 +526,12 @@ def _check_members(rules: Any) -> None:
         check_rule(rule)
 
 
-def _num_samples(shape: Any) -> int:
+def _checked_shape(shape: Any) -> tuple[int, ...]:
     if not isinstance(shape, (tuple, list)) or not shape:
         raise TypeError(
             f"shape must be a tuple of whole numbers, samples first, got {shape!r}; pass x.shape"
         )
-    return check_num_samples(shape[0])
+    return (check_num_samples(shape[0]), *shape[1:])
 
 
 def _at_most(num_mix: int | None, n: int) -> int:

@@ -14,7 +14,7 @@ from jax.tree_util import keystr, tree_flatten_with_path
 from zetamix_core import CutMixPlan, MixPlan
 from zetamix_core._arrays import is_array, is_dask, is_jax, is_numpy, is_whole_number, kind, library
 from zetamix_core._checks import check_lengths, check_no_ids, check_samples
-from zetamix_core.rules import OneOf, Rule
+from zetamix_core.rules import OneOf, Rule, ends
 from zetamix_core.sampling._jax import JaxStream, is_key, is_tracing
 
 
@@ -117,7 +117,7 @@ def mixed_by(rule: Rule, key: jax.Array, batch: Batch, num_classes: Any) -> tupl
     # What `OneOf.plan` does on the host: a number chooses the rule, which draws from what follows.
     stream = JaxStream(key, first)
     number = stream.uniform((1,))[0]
-    chosen = jnp.searchsorted(jnp.asarray(rule.ends(), number.dtype), number, side="right")
+    chosen = jnp.searchsorted(jnp.asarray(ends(rule), number.dtype), number, side="right")
     ways = [functools.partial(mixed_by, member) for member in rule.rules]
     branches = [lambda key, way=way: way(key, batch, num_classes) for way in ways]
     return jax.lax.switch(chosen, branches, stream.key)  # type: ignore[no-any-return]

@@ -203,7 +203,7 @@ class BatchMix(Drawing, ABC):
     reason="OneOf chooses on the host, which can't be traced; each of its rules is a graph"
 )
 def _chosen(rule: rules.OneOf, number: Tensor) -> int:
-    return rule.choose(number)
+    return rules.chosen(rule, number)
 
 
 class Mix(BatchMix):
