@@ -18,7 +18,7 @@ from zetamix_core._checks import (
     check_lengths,
     check_samples,
 )
-from zetamix_core._trees import listed, map_leaves, paths_of_images, subject
+from zetamix_core._trees import check_leaf, listed, map_leaves, paths_of_images, subject
 from zetamix_core.labels import check_num_classes
 
 __all__ = ["ZetaMixup"]
@@ -122,24 +122,30 @@ class ZetaMixup(grain.transforms.RandomMap):  # type: ignore[misc]  # Grain has 
         tree of NumPy arrays
             The structure of `element`, with mixed arrays.
         """
+        labels = self._paths_of_labels(element)
         n = self._num_samples(element)
         num_mix = None if self.num_mix is None else min(self.num_mix, n)
         plan = zeta_plan(n, gamma=self.gamma, num_mix=num_mix, anchored=self.anchored, rng=rng)
         return plan.apply(
             element,
-            num_classes=self._paths_of_labels(element),
+            num_classes=labels,
             as_data=[*listed("as_data", self.as_data), *paths_of_images(element)],
             keep=self.keep,
         )
 
     def _num_samples(self, batch: Any) -> int:
         arrays: dict[str, Any] = {}
-        map_leaves(arrays.setdefault, batch, keep=listed("keep", self.keep))
+
+        def note(path: str, leaf: Any) -> None:
+            check_leaf(path, leaf)
+            check_samples(subject(path), leaf)
+            arrays[path] = leaf
+
+        map_leaves(note, batch, keep=listed("keep", self.keep))
         if not arrays:
             raise ValueError(f"a batch must hold an array to mix, got {batch!r}; mix after batch()")
-        for path, array in arrays.items():
-            n = check_samples(subject(path), array)
         check_lengths(map(repr, arrays), arrays.values(), ", or leave one with keep=")
+        n: int = next(iter(arrays.values())).shape[0]
         return n
 
     def _paths_of_labels(self, batch: Any) -> Mapping[str, int] | None:
