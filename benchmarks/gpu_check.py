@@ -112,7 +112,10 @@ def check_parity(library: Library) -> Iterator[dict[str, Any]]:
                 _units(soft, labels, 2.0**-23),
             ]
             count = num_mix or len(x)
-            bounds = [_most_units(count, x, expected), _most_units(count, np.ones(1), labels)]
+            bounds = [
+                _most_units(count, x, expected),
+                _most_units(count, np.ones(1), np.asarray(labels)),
+            ]
             yield {
                 "library": library.name,
                 "dtype": dtype,

@@ -203,7 +203,11 @@ def test_pairs_take_a_number_of_classes():
             ValueError,
             r"goes with batches \(x, y\), got 3 .*dict; name.*'label'",
         ),
-        ({"num_classes": {"label": 3}}, TypeError, r"numbers, got dtype <U"),
+        (
+            {"num_classes": {"label": 3}},
+            TypeError,
+            r"at 'id' must hold numbers, got text .* keep=\['id'\]",
+        ),
         ({"num_classes": {"lable": 3}, "keep": "id"}, ValueError, "'label'|'lable'"),
         ({"num_classes": {"label": 2}, "keep": "id"}, ValueError, "classes from 0 to .* = 1"),
     ],
@@ -220,8 +224,21 @@ def test_a_batch_without_arrays(batch):
         ZetaMixup().random_map(batch, np.random.default_rng(0))
 
 
+def test_words_that_users_of_a_pipeline_know():
+    batch = {"image": np.ones((4, 2)), "label": np.arange(3)}
+    with pytest.raises(ValueError, match="got 4 in 'image' and 3 in 'label'") as caught:
+        ZetaMixup(num_classes={"label": 3}).random_map(batch, np.random.default_rng(0))
+    assert "plan" not in str(caught.value)
+    ids = np.ones((4, 3, 2), np.int64), np.arange(4)
+    with pytest.raises(ValueError, match=r"got shape \(4, 3, 2\) and dtype int64 at '0'; pass"):
+        ZetaMixup(num_classes=4).random_map(ids, np.random.default_rng(0))
+    pixels = ids[0].astype(np.uint16), ids[1]
+    mixed, _ = ZetaMixup(num_classes=4).random_map(pixels, np.random.default_rng(0))
+    np.testing.assert_allclose(mixed, 1.0, rtol=1e-12)
+
+
 def test_a_sample_in_place_of_a_batch():
-    with pytest.raises(ValueError, match=r"label must have samples .* 0-d array"):
+    with pytest.raises(ValueError, match=r"'label' must have samples .* 0-d array"):
         ZetaMixup().random_map({"label": np.asarray(3)}, np.random.default_rng(0))
 
 

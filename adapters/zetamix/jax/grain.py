@@ -12,7 +12,14 @@ import numpy as np
 
 from zetamix_core._arrays import is_whole_number
 from zetamix_core._checks import check_lengths, check_samples
-from zetamix_core._trees import listed, map_leaves, of_most_axes, paths_of_images, subject
+from zetamix_core._trees import (
+    check_leaf,
+    listed,
+    map_leaves,
+    of_most_axes,
+    paths_of_images,
+    subject,
+)
 from zetamix_core.labels import check_num_classes
 from zetamix_core.rules import Rule, Zeta, check_rule
 
@@ -68,11 +75,15 @@ class _BatchMix(grain.transforms.RandomMap):  # type: ignore[misc]  # Grain has 
     def _shape(self, batch: Any, labels: Mapping[str, int]) -> tuple[int, ...]:
         """Return the shape of the samples, of which boxes are cut."""
         arrays: dict[str, Any] = {}
-        map_leaves(arrays.setdefault, batch, keep=listed("keep", self.keep))
+
+        def note(path: str, leaf: Any) -> None:
+            check_leaf(path, leaf)
+            check_samples(subject(path), leaf)
+            arrays[path] = leaf
+
+        map_leaves(note, batch, keep=listed("keep", self.keep))
         if not arrays:
             raise ValueError(f"a batch must hold an array to mix, got {batch!r}; mix after batch()")
-        for path, array in arrays.items():
-            check_samples(subject(path), array)
         check_lengths(map(repr, arrays), arrays.values(), ", or leave one with keep=")
         samples = [array for path, array in arrays.items() if path not in labels]
         return tuple(of_most_axes(samples or arrays.values()).shape)
