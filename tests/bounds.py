@@ -44,8 +44,13 @@ def error_bound(plan: Any, x: Any, dtype: Any) -> np.ndarray:
 def assert_mixtures_agree(first: Any, second: Any, plan: Any, x: Any) -> None:
     """Check that two mixtures of `x` by `plan` may both be within their bounds of the exact one."""
     first, second = np.asarray(first), np.asarray(second)
-    assert first.shape == second.shape
     bound = error_bound(plan, x, first.dtype) + error_bound(plan, x, second.dtype)
+    assert_within(first, second, bound)
+
+
+def assert_within(first: np.ndarray, second: np.ndarray, bound: np.ndarray) -> None:
+    """Check that no two numbers are farther apart than their bound."""
+    assert first.shape == second.shape
     # The bound is itself a sum of products, and its terms of second order are left out.
     excess = np.abs(_wide(first) - _wide(second)) - 1.001 * bound
     assert np.all(excess <= 0), f"the bound is exceeded by up to {excess.max():.3g}"

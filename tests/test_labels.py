@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from bounds import assert_mixtures_agree
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -41,8 +42,9 @@ def test_classes(backend, n, num_classes, data, dtype):
 def test_more_classes_than_the_dtype_counts(backend):
     """A batch of uint8 classes may have num_classes = 1000."""
     y = np.asarray([0, 255, 3], dtype=np.uint8)
-    soft = backend.to_numpy(zeta_plan(3, rng=0).mix_labels(backend.asarray(y), 1000))
-    np.testing.assert_allclose(soft, zeta_plan(3, rng=0).matrix() @ one_hot(y, 1000), rtol=1e-6)
+    plan = zeta_plan(3, rng=0)
+    soft = backend.to_numpy(plan.mix_labels(backend.asarray(y), 1000))
+    assert_mixtures_agree(soft, plan.matrix() @ one_hot(y, 1000), plan, one_hot(y, 1000))
     masks = np.asarray([[[0]], [[255]], [[3]]], dtype=np.uint8)
     soft = backend.to_numpy(zeta_plan(3, rng=0).mix_labels(backend.asarray(masks), 1000))
     assert soft.shape == (3, 1, 1, 1000)
@@ -62,7 +64,8 @@ def test_binary_classes_as_bool(backend):
     y = np.asarray([True, False, True])
     plan = zeta_plan(3, rng=0)
     soft = backend.to_numpy(plan.mix_labels(backend.asarray(y), 2))
-    np.testing.assert_allclose(soft, plan.matrix() @ one_hot(y.astype(int), 2), rtol=1e-6)
+    rows = one_hot(y.astype(int), 2)
+    assert_mixtures_agree(soft, plan.matrix() @ rows, plan, rows)
 
 
 @pytest.mark.parametrize("shape", [(), (1,), (4,), (4, 3), (2, 3, 4)])
@@ -77,7 +80,7 @@ def test_soft_labels_and_targets_keep_their_dtype(backend, shape, dtype):
     mixed = backend.to_numpy(plan.mix_labels(backend.asarray(y)))
     assert mixed.dtype == dtype
     expected = np.tensordot(plan.matrix(), y.astype(np.float64), axes=1)
-    np.testing.assert_allclose(mixed, expected, atol=4 * np.finfo(dtype).eps)
+    assert_mixtures_agree(mixed, expected, plan, y)
 
 
 @pytest.mark.parametrize("shape", [(4, 6), (4, 5, 6), (2, 3, 4, 5)])
@@ -88,7 +91,7 @@ def test_masks(backend, shape):
         soft = backend.to_numpy(plan.mix_labels(backend.asarray(y), 3))
         assert soft.shape == (*shape, 3)
         expected = np.tensordot(plan.matrix(), one_hot(y, 3), axes=1)
-        np.testing.assert_allclose(soft, expected, rtol=1e-6, atol=1e-7)
+        assert_mixtures_agree(soft, expected, plan, one_hot(y, 3))
 
 
 def test_soft_rows_still_sum_to_one(backend):
@@ -128,9 +131,9 @@ def test_sparse_labels_are_the_dense_ones(backend):
         ids, weights = backend.to_numpy(ids), backend.to_numpy(weights)
         assert ids.shape == weights.shape == plan.indices.shape
         assert ids.dtype == y.dtype
-        dense = np.zeros((10, 4))
+        dense = np.zeros((10, 4), dtype=weights.dtype)
         np.add.at(dense, (np.arange(10)[:, None], ids), weights)
-        np.testing.assert_allclose(dense, plan.mix_labels(y, 4), rtol=1e-6, atol=1e-7)
+        assert_mixtures_agree(dense, plan.mix_labels(y, 4), plan, one_hot(y, 4))
 
 
 def test_sparse_labels_do_not_hand_out_the_weights_of_the_plan(backend):
@@ -150,7 +153,7 @@ def test_unsigned_classes_of_torch(dtype):
     y = np.asarray([3, 0, 2, 3], dtype=dtype)
     plan = zeta_plan(4, rng=0)
     soft = plan.mix_labels(torch.from_numpy(y), 4)
-    np.testing.assert_allclose(soft, plan.mix_labels(y, 4), rtol=1e-6)
+    assert_mixtures_agree(soft, plan.mix_labels(y, 4), plan, one_hot(y, 4))
     ids, _ = plan.sparse_labels(torch.from_numpy(y))
     assert ids.dtype == getattr(torch, dtype)
     assert np.array_equal(ids.numpy(), plan.sparse_labels(y)[0])

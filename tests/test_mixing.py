@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from bounds import assert_mixtures_agree, assert_within, error_bound
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
@@ -33,15 +34,8 @@ def supported(backend, dtype):
     return backend.name != "jax" or dtype not in ("float64", "complex128")
 
 
-def tolerance(dtype):
-    """A few units in the last place of the output; float32 is the least that sums are made in."""
-    return 4 * float(np.finfo(dtype).eps)
-
-
-def assert_close(mixed, expected, dtype, scale=None):
-    scale = np.abs(expected).max(initial=0) if scale is None else scale
-    eps = tolerance(dtype)
-    np.testing.assert_allclose(mixed, expected, rtol=eps, atol=eps * scale)
+def assert_mixture(mixed, plan, x):
+    assert_mixtures_agree(mixed, oracle(plan, x), plan, x)
 
 
 @st.composite
@@ -80,7 +74,7 @@ def test_oracle(backend, problem):
     mixed = plan @ array
     assert mixed.dtype == array.dtype
     assert type(mixed) is type(array)
-    assert_close(backend.to_numpy(mixed), oracle(plan, x), x.dtype)
+    assert_mixture(backend.to_numpy(mixed), plan, x)
     assert np.array_equal(backend.to_numpy(array), x), "the input was modified"
 
 
@@ -93,7 +87,7 @@ def test_a_plan_on_the_device_does_as_the_portable_one(backend, problem):
         backend.asarray(plan.weights.astype(np.float32)) if not backend.lazy else plan.weights,
         plan.num_samples,
     )
-    assert_close(backend.to_numpy(native @ array), oracle(plan, x), "float32")
+    assert_mixture(backend.to_numpy(native @ array), plan, x)
 
 
 @given(problem=problems(dtypes=["float64"]))
@@ -212,7 +206,7 @@ def test_blocks_of_columns(backend, monkeypatch, dtype, num_mix):
         monkeypatch.setattr(mixing, "_BLOCK_ENTRIES", entries)
         monkeypatch.setattr(mixing, "_SPARSE_BYTES", {"numpy": 0, "torch": 0})
         mixed = backend.to_numpy(plan @ backend.asarray(x))
-        assert_close(mixed, oracle(plan, x), mixed.dtype)
+        assert_mixture(mixed, plan, x)
 
 
 @pytest.mark.parametrize("name", ["numpy", "torch"])
@@ -263,7 +257,7 @@ def test_other_byte_order():
     for num_mix in (3, 16):
         plan = zeta_plan(16, num_mix=num_mix, rng=0)
         mixed = plan @ x.astype(">f8")
-        assert_close(mixed, oracle(plan, x), "float64")
+        assert_mixture(mixed, plan, x)
 
 
 # --- out ------------------------------------------------------------------------------------------
@@ -288,7 +282,7 @@ def test_mix_into_an_array(backend, problem, kept):
         out = out.permute(axes) if backend.name == "torch" else out.transpose(axes)
     mixed = plan.mix(backend.asarray(x), out=out)
     assert mixed is out
-    assert_close(backend.to_numpy(mixed), oracle(plan, x), x.dtype)
+    assert_mixture(backend.to_numpy(mixed), plan, x)
 
 
 @pytest.mark.parametrize("dtype", ["float16", "float32", "float64"])
@@ -299,7 +293,7 @@ def test_out_decides_the_precision(backend, dtype, num_mix):
     x = np.random.default_rng(0).integers(0, 255, size=(6, 4), dtype=np.uint8)
     plan = zeta_plan(6, num_mix=num_mix, rng=0)
     out = backend.asarray(np.empty((6, 4), dtype=dtype))
-    assert_close(backend.to_numpy(plan.mix(backend.asarray(x), out=out)), oracle(plan, x), dtype)
+    assert_mixture(backend.to_numpy(plan.mix(backend.asarray(x), out=out)), plan, x)
 
 
 def test_what_can_not_be_written_to(backend):
@@ -367,7 +361,7 @@ def test_convexity(backend, problem):
     if not supported(backend, x.dtype.name) or x.size == 0:
         return
     mixed = backend.to_numpy(plan @ backend.asarray(x))
-    slack = tolerance(x.dtype) * np.abs(x).max()
+    slack = error_bound(plan, x, x.dtype)
     for part in (np.real, np.imag):
         assert np.all(part(mixed) >= part(x).min(axis=0) - slack)
         assert np.all(part(mixed) <= part(x).max(axis=0) + slack)
@@ -382,8 +376,9 @@ def test_linearity(backend, problem, factor):
     together = (x + factor * other).astype(x.dtype)
     parts = (backend.to_numpy(plan @ backend.asarray(part)) for part in (together, x, other))
     mixed, a, b = parts
-    scale = 16 * np.abs(x).max(initial=0)
-    assert_close(mixed, a + factor * b, x.dtype, scale)
+    # The sums of samples and of mixtures are rounded, too, for which the bounds are taken larger.
+    of_parts = error_bound(plan, x, x.dtype) + abs(factor) * error_bound(plan, other, x.dtype)
+    assert_within(mixed, a + factor * b, error_bound(plan, together, x.dtype) + 5 * of_parts)
 
 
 @given(problem=problems(), seed=st.integers(0, 2**32))
@@ -397,7 +392,7 @@ def test_permutation_equivariance(backend, problem, seed):
     other = MixPlan(inverse[plan.indices], plan.weights, plan.num_samples)
     a = backend.to_numpy(plan @ backend.asarray(x))
     b = backend.to_numpy(other @ backend.asarray(x[renamed]))
-    assert_close(a, b, x.dtype, np.abs(x).max(initial=0))
+    assert_mixtures_agree(a, b, plan, x)
 
 
 @given(problem=problems())
@@ -405,8 +400,9 @@ def test_constants_stay(backend, problem):
     plan, x = problem
     if not supported(backend, x.dtype.name):
         return
-    mixed = backend.to_numpy(plan @ backend.asarray(np.full_like(x, 3.0)))
-    np.testing.assert_allclose(mixed, 3.0, rtol=tolerance(x.dtype))
+    threes = np.full_like(x, 3.0)
+    mixed = backend.to_numpy(plan @ backend.asarray(threes))
+    assert_within(mixed, np.full_like(mixed, 3.0), error_bound(plan, threes, x.dtype))
 
 
 @given(n=st.integers(1, 12), seed=st.integers(0, 2**32))
@@ -423,8 +419,10 @@ def test_identity_and_mean(backend, n, seed):
         bad[-1] = np.nan
         mixed = backend.to_numpy(plan @ backend.asarray(bad))
         assert np.array_equal(mixed, bad, equal_nan=True)
-    mean = zeta_plan(n, gamma=0, rng=seed, like=array) @ array
-    assert_close(backend.to_numpy(mean), np.broadcast_to(x.mean(axis=0), x.shape), "float32", 2)
+    plan = zeta_plan(n, gamma=0, rng=seed)
+    mixed = backend.to_numpy(zeta_plan(n, gamma=0, rng=seed, like=array) @ array)
+    mean = np.broadcast_to(x.mean(axis=0, dtype=np.float64), x.shape)
+    assert_mixtures_agree(mixed, mean, plan, x)
 
 
 @pytest.mark.parametrize("bad", [np.inf, -np.inf, np.nan])
@@ -477,7 +475,7 @@ def test_layouts_of_memory(backend):
         x = np.array(backend.to_numpy(array))
         for num_mix in (2, len(x)):
             plan = zeta_plan(len(x), num_mix=num_mix, rng=1)
-            assert_close(backend.to_numpy(plan @ array), oracle(plan, x), "float32")
+            assert_mixture(backend.to_numpy(plan @ array), plan, x)
             checked += 1
     assert checked >= 2
 
@@ -499,7 +497,7 @@ def test_integers_give_the_default_float(backend, dtype):
     for p in (plan, zeta_plan(7, rng=0)):
         mixed = backend.to_numpy(p @ backend.asarray(x))
         assert mixed.dtype == (np.float32 if backend.name in ("torch", "jax") else np.float64)
-        assert_close(mixed, oracle(p, x), mixed.dtype)
+        assert_mixture(mixed, p, x)
 
 
 @pytest.mark.parametrize("num_mix", [2, 4])
