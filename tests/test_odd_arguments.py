@@ -196,6 +196,14 @@ def test_options_of_modules(error, message, options):
             make(**options)
 
 
+@pytest.mark.needs("torch")
+def test_probabilities_of_one_of():
+    from zetamix.torch import Mixup, OneOf
+
+    with pytest.raises(TypeError, match=r"p must be a list of one number >= 0 .* got 5; leave it"):
+        OneOf([Mixup()], p=5)
+
+
 @pytest.mark.needs("jax")
 def test_named_axes_of_jax():
     import jax

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import torch
@@ -131,6 +131,11 @@ def _check_transforms(transforms: Any) -> None:
 
 
 def _shares(p: Sequence[float] | None, count: int) -> list[float]:
+    if p is not None and not isinstance(p, Iterable):
+        raise TypeError(
+            f"p must be a list of one number >= 0 for each of {count} transforms, got {p!r}; leave "
+            f"it out for equal ones"
+        )
     p = [1.0] * count if p is None else [float(share) for share in p]
     if len(p) != count or not all(share >= 0 for share in p) or not 0 < sum(p) < float("inf"):
         raise ValueError(
