@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import io
 from collections.abc import Iterable, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from os import PathLike
@@ -479,8 +480,11 @@ class MixPlan:
             "weights": to_host(self.weights),
             "num_samples": np.asarray(self.num_samples),
         }
+        # In memory first: NumPy seeks in what it writes to, and after an error leaves it half done.
+        archive = io.BytesIO()
+        np.savez(archive, allow_pickle=False, **arrays)
         with _opened(file, "wb") as handle:
-            np.savez(handle, allow_pickle=False, **arrays)
+            handle.write(archive.getbuffer())
 
     @classmethod
     def load(cls, file: str | PathLike[str] | IO[bytes], like: Array | None = None) -> MixPlan:
