@@ -1,7 +1,7 @@
 """Make products by NumPy and SciPy, and say which kernels of OpenBLAS they ran.
 
-Which these are, the processor decides, or OPENBLAS_CORETYPE. At instructions that it lacks, the
-processor ends the program by the signal SIGILL.
+The processor chooses them, or OPENBLAS_CORETYPE does. At instructions that it lacks, the processor
+ends the program by the signal SIGILL.
 """
 
 import numpy as np

@@ -119,7 +119,7 @@ def test_properties_are_documented_by_their_class(name):
     documented = get_doc_object(resolved(name), config={"show_class_members": False})
     listed = {each.name for each in documented["Attributes"] + documented["Parameters"]}
     # These are keywords of all modules, and documented by those that do not pass them on.
-    shared = {"seed", "rank"} if name.startswith("torch.") else set()
+    shared = {"seed", "rank", "rule"} if name.startswith("torch.") else set()
     properties = {name for name in defined_in(resolved(name), property) if name[0] != "_"}
     assert properties - shared <= listed
 

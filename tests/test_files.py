@@ -318,6 +318,7 @@ def test_pipes_and_open_files_are_written_to(tmp_path):
     PLAN.save(pipe)
     reader.join(timeout=60)
     assert MixPlan.load(io.BytesIO(read[0])) == PLAN
+    PLAN.save(os.devnull)  # which takes all, and is at 0 whatever it took
     with tempfile.TemporaryFile(dir=tmp_path) as unnamed:
         PLAN.save(f"/dev/fd/{unnamed.fileno()}")
         unnamed.seek(0)
@@ -343,23 +344,37 @@ def test_names_that_open_refuses(tmp_path, monkeypatch, name):
 
 
 @contextlib.contextmanager
-def folder_without_permission(mode):
-    """A directory that belongs to somebody else, if we are root, with a protected file."""
+def somebody_else():
+    """Give up what root may do, where we are root."""
+    is_root = os.geteuid() == 0
+    if is_root:
+        os.seteuid(65534)
+    try:
+        yield
+    finally:
+        if is_root:
+            os.seteuid(0)
+
+
+@contextlib.contextmanager
+def folder_of_others(mode):
+    """A directory with a protected file, which belongs to root if that is who we are."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         (folder / "protected").write_bytes(b"old")
         (folder / "protected").chmod(0o444)
         folder.chmod(mode)
-        is_root = os.geteuid() == 0
-        if is_root:
-            os.seteuid(65534)
         try:
             yield folder
         finally:
-            if is_root:
-                os.seteuid(0)
             folder.chmod(0o700)
             assert contents(folder) == {"protected": b"old"}
+
+
+@contextlib.contextmanager
+def folder_without_permission(mode):
+    with folder_of_others(mode) as folder, somebody_else():
+        yield folder
 
 
 @posix
@@ -375,7 +390,15 @@ def test_a_directory_that_is_not_writable():
 @posix
 def test_the_command_in_a_directory_that_is_not_writable(capsys, monkeypatch):
     monkeypatch.setattr("zetamix.cli.theory_picture.theory_picture", lambda summary: Figure())
-    with folder_without_permission(0o555) as folder:
+
+    # Only while the file is written: somebody else may not be let to the packages of root.
+    @contextlib.contextmanager
+    def written_by_somebody_else(file):
+        with somebody_else(), replacing(file) as stream:
+            yield stream
+
+    monkeypatch.setattr("zetamix.cli.outputs.replacing", written_by_somebody_else)
+    with folder_of_others(0o555) as folder:
         assert main(["theory", "--plot", str(folder / "a.png")]) == 2
     captured = capsys.readouterr()
     assert captured.out == ""

@@ -509,9 +509,9 @@ def test_traced_labels_and_gamma_out_of_range_give_nan():
 
 
 def test_public_names():
-    assert set(zj.__all__) == {*FUNCTIONS, "MixPlan", "mixed_accuracy", "mixed_loss"}
+    assert set(zj.__all__) == {*FUNCTIONS, "mix", "MixPlan", "mixed_accuracy", "mixed_loss"}
     assert zj.mixed_loss is zetamix_core.mixed_loss
-    assert importlib.import_module("zetamix.jax.functions").__all__ == sorted(FUNCTIONS)
+    assert importlib.import_module("zetamix.jax.functions").__all__ == sorted([*FUNCTIONS, "mix"])
 
 
 def test_importing_imports_no_grain():

@@ -168,6 +168,34 @@ def test_values_beyond_floats():
         theory.mixup_gamma(-HUGE)
 
 
+LONG = 10**5000  # more digits than Python writes out
+LONG_INTEGERS = {
+    "mixup_gamma": lambda: theory.mixup_gamma(LONG),
+    "truncated_zeta": lambda: theory.truncated_zeta(-LONG, 3),
+    "displacement": lambda: theory.displacement(-LONG, 3),
+    "gamma_for_displacement": lambda: theory.gamma_for_displacement(LONG, 3),
+    "num_mix_for_tail": lambda: theory.num_mix_for_tail(LONG, 3),
+    "n": lambda: zeta_plan(LONG),
+    "negative n": lambda: zeta_plan(-LONG),
+    "gamma": lambda: zeta_plan(4, gamma=-LONG),
+    "num_mix": lambda: zeta_plan(4, num_mix=LONG),
+    "num_outputs": lambda: zeta_plan(4, num_outputs=LONG),
+    "seed": lambda: zeta_plan(4, rng=LONG),
+    "key": lambda: zeta_plan(4, rng=(1, LONG)),
+    "alpha": lambda: dirichlet_plan(4, alpha=LONG),
+    "axes": lambda: cutmix_plan((4, 3), axes=(LONG,)),
+    "shape": lambda: cutmix_plan((4, -LONG), axes=(1,)),
+    "num_classes": lambda: PLAN.mix_labels(np.arange(3), LONG),
+    "num_samples": lambda: MixPlan(np.zeros((2, 1), dtype=int), np.ones(1), LONG),
+}
+
+
+@pytest.mark.parametrize("name", LONG_INTEGERS)
+def test_integers_too_long_to_be_written_out(name):
+    with pytest.raises(ValueError, match=r"(an int|got one) of 166[01][0-9] bits"):
+        LONG_INTEGERS[name]()
+
+
 @pytest.mark.parametrize("n", [2**26 + 1, 2**70])
 def test_numbers_of_orderings_that_are_too_long(n):
     with pytest.raises(ValueError, match=r"at most 2\*\*26 samples .*; take log_num_orderings"):
@@ -194,6 +222,14 @@ def test_options_of_modules(error, message, options):
     for make in (ZetaMixup, Mixup, CutMix, ZetaMixupCollate):
         with pytest.raises(error, match=message):
             make(**options)
+
+
+@pytest.mark.needs("torch")
+def test_probabilities_of_one_of():
+    from zetamix.torch import Mixup, OneOf
+
+    with pytest.raises(TypeError, match=r"p must be a list of one number >= 0 .* got 5; leave it"):
+        OneOf([Mixup()], p=5)
 
 
 @pytest.mark.needs("jax")

@@ -57,6 +57,11 @@ def test_weights_of_narrow_floats_sum_to_about_one(backend):
                 MixPlan(backend.asarray(rows), narrow * 2, 1)
 
 
+def test_an_index_beyond_int64_is_shown_as_it_was_given():
+    with pytest.raises(ValueError, match="got values from 0 to 9223372036854775809;"):
+        MixPlan(np.asarray([[0], [2**63 + 1]], dtype=np.uint64), np.ones(1), 3)
+
+
 @pytest.mark.needs("torch")
 def test_tensors_without_values_are_not_checked():
     import torch
@@ -177,7 +182,25 @@ def test_weights_of_another_package(backend):
     ml_dtypes = pytest.importorskip("ml_dtypes")
     weights = np.asarray([0.75, 0.25], dtype=ml_dtypes.bfloat16)
     x = backend.asarray(np.asarray([[0.0], [4.0]], dtype=np.float32))
-    assert backend.to_numpy(MixPlan(np.asarray(ROWS), weights, 2) @ x).tolist() == [[1], [3]]
+    plan, file = MixPlan(np.asarray(ROWS), weights, 2), io.BytesIO()
+    assert backend.to_numpy(plan @ x).tolist() == [[1], [3]]
+    plan.save(file)
+    file.seek(0)
+    loaded = MixPlan.load(file)
+    assert loaded == plan
+    assert loaded.weights.dtype == np.float32  # which NumPy alone can read
+
+
+@pytest.mark.needs("torch")
+def test_plans_of_bfloat16_compare_and_are_saved():
+    import torch
+
+    weights = torch.tensor([0.75, 0.25], dtype=torch.bfloat16)
+    plan, file = MixPlan(torch.tensor(ROWS), weights, 2), io.BytesIO()
+    plan.save(file)
+    file.seek(0)
+    assert MixPlan.load(file) == plan == MixPlan(torch.tensor(ROWS), weights.float(), 2)
+    assert plan != MixPlan(torch.tensor(ROWS), weights.flip(0), 2)
 
 
 # --- stacks of plans ------------------------------------------------------------------------------
@@ -277,11 +300,45 @@ def test_unflattening_checks_nothing(stacks):
     outline = jax.eval_shape(lambda: plan)
     assert (outline.shape, outline.num_mix) == ((2, 2), 2)
     for replaced in (shapes, outline):
-        with pytest.raises(TypeError, match="a plan must hold arrays to be applied, got MixPlan"):
+        with pytest.raises(TypeError, match="a plan must hold integer indices and weights"):
             _ = replaced @ x
     part = jax.tree.unflatten(jax.tree.structure(plan), [plan.indices, jnp.ones((5, 2)) / 2])
     with pytest.raises(ValueError, match=r"got \(2, 2\) and \(5, 2\)"):
         _ = part @ x
+
+
+@pytest.mark.needs("jax")
+def test_a_plan_whose_indices_were_computed_with_is_refused(backend):
+    import jax
+
+    if backend.lazy or backend.name.startswith("array_api_strict"):
+        pytest.skip("JAX maps over leaves that it, NumPy or torch made")
+    plan = zeta_plan(3, rng=0, like=backend.like)
+    doubled = jax.tree.map(lambda leaf: leaf * 2.0, plan)
+    for use in (lambda: doubled @ backend.like, lambda: doubled.matrix(), lambda: doubled.save("")):
+        with pytest.raises(TypeError, match="from before its leaves were replaced"):
+            use()
+
+
+def test_weights_are_rounded_to_single_precision_once(backend, monkeypatch):
+    plan, calls = zeta_plan(4, rng=0), []
+    x, y = np.eye(4, dtype=np.float32), np.arange(4)
+    rows = backend.to_numpy(plan @ backend.asarray(x))
+
+    def count(*args):
+        calls.append(args)
+        raise AssertionError
+
+    monkeypatch.setattr("zetamix_core.plans.on_grid", count)
+    assert np.array_equal(backend.to_numpy(plan @ backend.asarray(x)), rows)
+    assert np.array_equal(rows.sum(axis=1), np.ones(4))
+    soft = backend.to_numpy(plan.mix_labels(backend.asarray(y), 4))
+    assert np.all(np.abs(soft - rows) <= 2.0**-23)  # NumPy's are doubles
+    assert not calls
+    # What is remembered is no part of the plan's value.
+    again = pickle.loads(pickle.dumps(plan))
+    assert again == plan == zeta_plan(4, rng=0)
+    assert again.weights.dtype == np.float64
 
 
 # --- files ----------------------------------------------------------------------------------------
@@ -412,6 +469,19 @@ def test_a_cutmix_plan_of_odd_arguments():
         CutMixPlan(1, 2, 3, 4, 5)
     again = dataclasses.replace(BOXES, lower=BOXES.lower[:1], upper=BOXES.upper[:1])
     assert (again @ np.ones((3, 4, 4))).shape == (3, 4, 4)
+
+
+@pytest.mark.parametrize("dtype", [">f4", ">f8", "g", "<f2"])
+def test_ends_of_boxes_that_other_libraries_lack(backend, dtype):
+    volumes = MixPlan(np.asarray(ROWS), np.asarray([0.25, 0.75]), 2)
+    ends = np.asarray([[1.0]], dtype=dtype), np.asarray([[3.0]], dtype=dtype)
+    plan = CutMixPlan(volumes, *ends, (1,), (4,))
+    x = np.asarray([[0, 0, 0, 0], [1, 1, 1, 1]])
+    mixed = backend.to_numpy(plan @ backend.asarray(x))
+    assert mixed.tolist() == [[0, 1, 1, 0], [1, 0, 0, 1]]
+    with pytest.raises(ValueError, match="read-only"):
+        plan.lower[0] = 99
+    assert ends[0].flags.writeable
 
 
 @pytest.mark.needs("torch")

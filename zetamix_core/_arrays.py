@@ -6,6 +6,7 @@ import sys
 from typing import Any
 
 import array_api_compat as compat
+import array_api_compat.numpy
 import numpy as np
 
 # The standard has no static type that NumPy, torch, JAX, Dask and CuPy arrays share.
@@ -81,9 +82,11 @@ def torch_is_compiling() -> bool:
 def namespace(x: Array) -> Namespace:
     """Return the array-API namespace of `x`."""
     if is_torch(x):
-        import array_api_compat.torch
+        import array_api_compat.torch as compat_torch
 
-        return array_api_compat.torch
+        return compat_torch
+    if isinstance(x, np.ndarray):  # asked for most often
+        return array_api_compat.numpy
     return compat.array_namespace(x)
 
 
@@ -130,7 +133,9 @@ def from_host(host: np.ndarray, like: Array | None) -> Array:
 def to_host(x: Array) -> np.ndarray:
     """Copy any concrete array to NumPy."""
     if is_torch(x):
-        return np.asarray(x.detach().cpu().numpy())
+        x = x.detach().cpu()
+        # NumPy has no bfloat16; single precision holds its numbers exactly.
+        return np.asarray((x.float() if x.dtype == sys.modules["torch"].bfloat16 else x).numpy())
     if is_cupy(x):
         return np.asarray(x.get())
     if is_numpy(x) or is_jax(x) or is_dask(x):

@@ -39,11 +39,11 @@ def check_count(name: str, value: Any, remedy: str = "pass a positive int") -> i
     """Return `value` as an int that is at least 1."""
     if not is_whole_number(value):
         raise TypeError(
-            f"{name} must be a whole number >= 1, got {value!r} of type {type(value).__name__}; "
-            + (static_remedy(name, value) or "pass an int")
+            f"{name} must be a whole number >= 1, got {shown(value)} of type "
+            f"{type(value).__name__}; " + (static_remedy(name, value) or "pass an int")
         )
     if value < 1:
-        raise ValueError(f"{name} must be >= 1, got {value}; {remedy}")
+        raise ValueError(f"{name} must be >= 1, got {shown(value, str)}; {remedy}")
     count: int = int(value) if isinstance(value, np.integer) else value
     return count
 
@@ -56,7 +56,9 @@ def check_num_samples(n: Any) -> int:
         )
     count = check_count("n (the number of samples)", n, remedy="skip empty batches")
     if count > MAX_SAMPLES:
-        raise ValueError(f"n must be at most 2**31 - 1, got {n}; draw plans for parts of the data")
+        raise ValueError(
+            f"n must be at most 2**31 - 1, got {shown(n, str)}; draw plans for parts of the data"
+        )
     return count
 
 
@@ -67,8 +69,9 @@ def check_num_mix(num_mix: Any, n: int) -> int:
     count = check_count("num_mix", num_mix)
     if count > n:
         raise ValueError(
-            f"num_mix must be between 1 and the number of samples, got num_mix={num_mix} for "
-            f"{n} samples; pass min(num_mix, n), or None for all of them"
+            f"num_mix must be between 1 and the number of samples, got "
+            f"num_mix={shown(num_mix, str)} for {n} samples; pass min(num_mix, n), or None for all "
+            f"of them"
         )
     return count
 
@@ -81,8 +84,9 @@ def check_num_outputs(num_outputs: Any, n: int) -> int:
 def check_size(num_outputs: int, num_mix: int) -> None:
     if num_outputs * num_mix > MAX_ENTRIES:
         raise ValueError(
-            f"a plan holds at most 2**26 entries (num_outputs * num_mix), got {num_outputs} * "
-            f"{num_mix}; pass a smaller num_mix, whose tail is small: see theory.num_mix_for_tail"
+            f"a plan holds at most 2**26 entries (num_outputs * num_mix), got "
+            f"{shown(num_outputs, str)} * {shown(num_mix, str)}; pass a smaller num_mix, "
+            f"whose tail is small: see theory.num_mix_for_tail"
         )
 
 
@@ -96,7 +100,9 @@ def check_gamma(gamma: Any) -> Any:
             f"of type {type(gamma).__name__}; pass a float"
         )
     if not gamma >= 0:  # true for NaN too
-        raise ValueError(f"gamma must be a number >= 0, got {gamma}; the paper uses 2.8")
+        raise ValueError(
+            f"gamma must be a number >= 0, got {shown(gamma, str)}; the paper uses 2.8"
+        )
     return float(gamma) if gamma <= sys.float_info.max else math.inf  # some integers fit in none
 
 
@@ -119,15 +125,15 @@ def _check_gamma_array(gamma: Array) -> Array:
 def check_alpha(alpha: Any) -> float:
     if isinstance(alpha, bool) or not isinstance(alpha, _REAL):
         raise TypeError(
-            f"alpha must be a positive number, got {alpha!r} of type {type(alpha).__name__}; "
+            f"alpha must be a positive number, got {shown(alpha)} of type {type(alpha).__name__}; "
             + (static_remedy("alpha", alpha) or "pass a float")
         )
     # The limits don't fit in half precision, and some integers not in a float.
     number = float(alpha) if isinstance(alpha, np.floating) else alpha
     if not MIN_ALPHA <= number <= 1 / MIN_ALPHA:
         raise ValueError(
-            f"alpha must be a positive number from 1e-6 to 1e6, got {alpha}; alpha=1 draws weights "
-            f"uniformly, and beyond these limits they are as good as constant"
+            f"alpha must be a positive number from 1e-6 to 1e6, got {shown(alpha, str)}; "
+            f"alpha=1 draws weights uniformly, and beyond these limits they are as good as constant"
         )
     return float(number)
 
@@ -202,7 +208,7 @@ def check_like(like: Any) -> None:
 def check_flag(name: str, value: Any) -> None:
     if not isinstance(value, (bool, np.bool)):
         remedy = static_remedy(name, value) or "pass a bool"
-        raise TypeError(f"{name} must be True or False, got {value!r}; {remedy}")
+        raise TypeError(f"{name} must be True or False, got {shown(value)}; {remedy}")
 
 
 # Integers of images. Those of other widths and of fewer axes are ids or counts more often.
@@ -334,7 +340,7 @@ def check_active(active: Any, beside: Array, num_outputs: int) -> None:
 def check_axes(axes: Any) -> tuple[int, ...]:
     if not isinstance(axes, (tuple, list)) or not all(map(is_whole_number, axes)):
         raise TypeError(
-            f"axes must be a tuple of whole numbers, got {axes!r}; "
+            f"axes must be a tuple of whole numbers, got {shown(axes)}; "
             + (static_remedy("axes", axes) or "pass for instance axes=(-2, -1)")
         )
     return tuple(axes)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import numbers
 import sys
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -24,6 +24,8 @@ from zetamix_core._arrays import (
     kind_of,
     library,
 )
+
+_MAX_BITS = 1000  # Python refuses to write out the integers of some thousand digits
 
 
 class Finding(NamedTuple):
@@ -71,9 +73,13 @@ def name_of(x: Any) -> str:
     return name if package in ("builtins", "__main__") else f"{package}.{name}"
 
 
-def shown(x: Any) -> str:
+def shown(x: Any, form: Callable[[Any], str] = repr) -> str:
     """Return what an error message shows of an argument, of tables and files their type alone."""
-    return name_of(x) if looks_like_an_array(x) and not is_array(x) else repr(x)
+    if isinstance(x, int) and x.bit_length() > _MAX_BITS:
+        return f"an int of {x.bit_length()} bits"
+    if type(x) is tuple and any(isinstance(item, int) for item in x):
+        return f"({', '.join(map(shown, x))}{',' * (len(x) == 1)})"
+    return name_of(x) if looks_like_an_array(x) and not is_array(x) else form(x)
 
 
 def static_remedy(name: str, value: Any) -> str | None:

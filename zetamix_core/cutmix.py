@@ -13,10 +13,12 @@ from zetamix_core._arrays import (
     from_host,
     is_array,
     is_dask,
+    is_numpy,
     is_torch_symbol,
     is_whole_number,
     kind,
     namespace,
+    portable_float,
 )
 from zetamix_core._checks import (
     check_alpha,
@@ -28,10 +30,11 @@ from zetamix_core._checks import (
     check_same_place,
     checked_blocks,
 )
+from zetamix_core._inputs import shown, static_remedy
 from zetamix_core._pytrees import register_with_jax
 from zetamix_core._trees import mix_tree
 from zetamix_core.mixing import inverse, memory_order
-from zetamix_core.plans import MixPlan
+from zetamix_core.plans import MixPlan, frozen
 from zetamix_core.rounding import on_grid
 from zetamix_core.sampling import Stream, stream_for
 
@@ -161,6 +164,11 @@ class CutMixPlan:
         if is_torch_symbol(self.lower):  # see MixPlan
             return
         _check_fields(self.volumes, self.lower, self.upper, self.axes, self.lengths)
+        if is_numpy(self.lower):
+            for name in ("lower", "upper"):
+                ends = getattr(self, name)
+                dtype = portable_float(ends.dtype.newbyteorder("="))
+                object.__setattr__(self, name, frozen(ends, dtype))
         register_with_jax(CutMixPlan, ("volumes", "lower", "upper"))
 
     def __matmul__(self, x: Array) -> Array:
@@ -193,7 +201,8 @@ class CutMixPlan:
         >>> np.unique(mixed)  # nothing is averaged
         array([0., 1.])
         """
-        volumes = self.volumes._beside(x)
+        self.volumes._check_applies(x)
+        volumes = self.volumes._placed(x)
         axes = _from_front(self.axes, x.ndim)
         lengths = tuple(x.shape[axis] for axis in axes)
         if lengths != self.lengths:
@@ -336,7 +345,7 @@ def _check_fields(volumes: Any, lower: Any, upper: Any, axes: Any, lengths: Any)
     for name, numbers in (("axes", axes), ("lengths", lengths)):
         if not isinstance(numbers, tuple) or not all(map(is_whole_number, numbers)):
             raise TypeError(
-                f"{name} must be a tuple of whole numbers, got {numbers!r}; pass for instance "
+                f"{name} must be a tuple of whole numbers, got {shown(numbers)}; pass for instance "
                 f"axes=(-2, -1) with lengths=(32, 32)"
             )
     if not axes or len(lengths) != len(axes) or any(length < 1 for length in lengths):
@@ -364,7 +373,8 @@ def _check_ends(name: str, ends: Any, volumes: MixPlan, num_axes: int) -> None:
 def _check_shape(shape: Any) -> tuple[int, ...]:
     if not isinstance(shape, (tuple, list)) or not all(map(is_whole_number, shape)) or not shape:
         raise TypeError(
-            f"shape must be a tuple of whole numbers, samples first, got {shape!r}; pass x.shape"
+            f"shape must be a tuple of whole numbers, samples first, got {shown(shape)}; "
+            + (static_remedy("shape", shape) or "pass x.shape")
         )
     return (check_num_samples(shape[0]), *shape[1:])
 
@@ -377,7 +387,8 @@ def _from_front(axes: Sequence[int], ndim: int) -> tuple[int, ...]:
     if not distinct or not all(1 <= axis < ndim for axis in positive):
         raise ValueError(
             f"axes must be one or more different axes of x besides the first, got "
-            f"{tuple(axes)} for an array of {ndim} axes; pass for instance axes=(-1,) for series"
+            f"{shown(tuple(axes))} for an array of {ndim} axes; pass for instance axes=(-1,) for "
+            f"series"
         )
     return positive
 
@@ -395,8 +406,10 @@ def _boxes(
 ) -> tuple[Array, Array]:
     """Return the lower and upper ends of the boxes, each of shape (rows, k)."""
     if any(length < 1 for length in lengths):
-        raise ValueError(f"the axes of a box must not be empty, got lengths {lengths}; drop them")
-    kept = stream.dirichlet(alpha, (rows, 2))
+        raise ValueError(
+            f"the axes of a box must not be empty, got lengths {shown(lengths)}; drop them"
+        )
+    kept = stream.dirichlet(alpha, (rows, 2), rounded=False)
     xp = namespace(kept)
     centres = stream.uniform((rows, len(lengths)))
     share = kept[:, 1] ** (1 / len(lengths))

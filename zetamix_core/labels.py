@@ -17,6 +17,7 @@ from zetamix_core._arrays import (
     namespace,
 )
 from zetamix_core._checks import MAX_ENTRIES, check_count, checked_blocks
+from zetamix_core._inputs import shown
 from zetamix_core._products import scatter_rows
 from zetamix_core.mixing import weighted_sum, whole_samples
 from zetamix_core.rounding import lowered
@@ -102,7 +103,7 @@ def check_num_classes(value: Any) -> int:
     if count > MAX_ENTRIES:
         raise ValueError(
             f"num_classes must be at most 2**26 where labels become rows of all classes, got "
-            f"{count}; take plan.sparse_labels or mixed_loss, which make no such rows"
+            f"{shown(count)}; take plan.sparse_labels or mixed_loss, which make no such rows"
         )
     return count
 

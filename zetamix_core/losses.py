@@ -221,7 +221,9 @@ def _pick(xp: Namespace, rows: Array, columns: Array) -> Array:
 
 def _entries(plan: Any, y: Array) -> tuple[Array, Array]:
     """Return indices and weights, both (M, T), beside the labels `y`."""
-    plan = _label_plan(plan)._beside(y, "y")
+    plan = _label_plan(plan)
+    plan._check_applies(y, "y")
+    plan = plan._placed(y)
     xp = namespace(plan.weights)
     return plan.indices, xp.broadcast_to(plan.weights, plan.indices.shape)
 

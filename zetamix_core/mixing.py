@@ -85,8 +85,7 @@ def weighted_sum(
     """
     if is_dask(x):
         return _weighted_sum_of_dask(indices, weights, x, exact)
-    dtype = output_dtype(x) if out is None else out.dtype
-    work = working_dtype(namespace(x), dtype)
+    dtype, work = _dtypes(x, out)
     weights = lowered(weights, real_dtype(namespace(x), work))
     # Ranks may have no weight (gamma = infinity, or an underflow). None: not to be known here.
     all_positive = _all(weights)
@@ -94,6 +93,17 @@ def weighted_sum(
         compiled = _compiled_mix()
         return compiled(indices, weights, x, out, dtype, work, all_positive, exact, distinct)
     return _mix(indices, weights, x, out, dtype, work, all_positive, exact, distinct)
+
+
+def mixing_float(x: Array, out: Array | None = None) -> Any:
+    """Return the real dtype of the weights that `x` is mixed with."""
+    return real_dtype(namespace(x), _dtypes(x, out)[1])
+
+
+def _dtypes(x: Array, out: Array | None) -> tuple[Any, Any]:
+    """Return the dtypes of mixed samples, and of the sums that make them."""
+    dtype = output_dtype(x) if out is None else out.dtype
+    return dtype, working_dtype(namespace(x), dtype)
 
 
 def output_dtype(x: Array) -> Any:

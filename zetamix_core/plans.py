@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import io
 from collections.abc import Iterable, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from os import PathLike
@@ -18,10 +19,12 @@ from zetamix_core._arrays import (
     from_host,
     is_array,
     is_dask,
+    is_extension,
     is_jax,
     is_numpy,
     is_torch_symbol,
     kind,
+    kind_of,
     library,
     namespace,
     portable_float,
@@ -47,8 +50,8 @@ from zetamix_core._products import scatter_rows
 from zetamix_core._pytrees import register_with_jax
 from zetamix_core._trees import mix_tree
 from zetamix_core.labels import mix_labels, sparse_labels
-from zetamix_core.mixing import weighted_sum
-from zetamix_core.rounding import lowered
+from zetamix_core.mixing import mixing_float, weighted_sum
+from zetamix_core.rounding import lowered, on_grid
 
 __all__ = ["MixPlan"]
 
@@ -117,6 +120,8 @@ class MixPlan:
 
     # Whether no row repeats a sample. It is known of drawn plans, and of no others looked for.
     _distinct: ClassVar[bool] = False
+    # A plan of NumPy's doubles as single precision takes it: rounded once, not at each use.
+    _single: ClassVar[MixPlan | None] = None
 
     def __post_init__(self) -> None:
         # Where torch.compile meets `plan @ x` it rebuilds the plan from symbols, without values.
@@ -125,9 +130,10 @@ class MixPlan:
         if is_array(self.indices) and not is_numpy(self.indices) and is_numpy(self.weights):
             moved = from_host(_weights_for(self.weights, self.indices), self.indices)
             object.__setattr__(self, "weights", moved)
-        _check_arrays(self.indices, self.weights, self.num_samples)
+        given = self.indices
+        _check_arrays(given, self.weights, self.num_samples)
         self._settle()
-        _check_indices(self.indices, self.num_samples)
+        _check_indices(self.indices, self.num_samples, given)
         _check_weights(self.weights)
 
     @classmethod
@@ -148,8 +154,8 @@ class MixPlan:
         """Give the arrays the form that every use relies on."""
         indices, weights = self.indices, self.weights
         if is_numpy(indices):
-            object.__setattr__(self, "indices", _frozen(indices, np.int64))
-            object.__setattr__(self, "weights", _frozen(weights, weights.dtype.newbyteorder("=")))
+            object.__setattr__(self, "indices", frozen(indices, np.int64))
+            object.__setattr__(self, "weights", frozen(weights, weights.dtype.newbyteorder("=")))
             object.__setattr__(self, "num_samples", int(self.num_samples))
         else:
             # Classes are counted in the dtype of the indices, which a narrow one would cut off.
@@ -263,9 +269,10 @@ class MixPlan:
         >>> mixed is out, float(out[0, 0].round(6))
         (True, 1.0)
         """
-        plan = self._beside(x)
+        self._check_applies(x)
         if out is not None:
             check_out(out, x, self.shape[0])
+        plan = self._placed(x, mixing_float(x, out))
         return weighted_sum(plan.indices, plan.weights, x, out, distinct=plan._distinct)
 
     def apply(
@@ -359,9 +366,10 @@ class MixPlan:
         array([[0.333, 0.   , 0.667],
                [0.667, 0.   , 0.333]])
         """
-        plan = self._beside(y, "y")
+        self._check_applies(y, "y")
         foreign = is_numpy(self.indices) and not (is_numpy(y) or is_dask(y))
-        dtype = default_float(y) if foreign else plan.weights.dtype
+        dtype = working_dtype(namespace(y), default_float(y)) if foreign else self.weights.dtype
+        plan = self._placed(y, dtype if kind(y) in ("integer", "bool") else mixing_float(y))
         arrays = plan.indices, plan.weights
         return mix_labels(*arrays, y, num_classes, dtype, distinct=plan._distinct)
 
@@ -394,7 +402,8 @@ class MixPlan:
         array([[  907, 20999],
                [20999,   907]])
         """
-        plan = self._beside(y, "y")
+        self._check_applies(y, "y")
+        plan = self._placed(y)
         return sparse_labels(plan.indices, plan.weights, y)
 
     def where(self, active: Array | bool) -> MixPlan:
@@ -480,11 +489,14 @@ class MixPlan:
         self._check_single()
         arrays = {
             "indices": to_host(self.indices),
-            "weights": to_host(self.weights),
+            "weights": _storable(to_host(self.weights)),
             "num_samples": np.asarray(self.num_samples),
         }
+        # In memory first: NumPy seeks in what it writes to, and after an error leaves it half done.
+        archive = io.BytesIO()
+        np.savez(archive, allow_pickle=False, **arrays)
         with _opened(file, "wb") as handle:
-            np.savez(handle, allow_pickle=False, **arrays)
+            handle.write(archive.getbuffer())
 
     @classmethod
     def load(cls, file: str | PathLike[str] | IO[bytes], like: Array | None = None) -> MixPlan:
@@ -527,8 +539,8 @@ class MixPlan:
                 ) from error
         return plan if like is None else plan._moved_to(like)
 
-    def _beside(self, x: Array, name: str = "x") -> MixPlan:
-        """Check that the plan applies to `x`, and return it where `x` is."""
+    def _check_applies(self, x: Array, name: str = "x") -> None:
+        """Check that the plan applies to `x`."""
         self._check_single()
         n = check_samples(name, x)
         if n != self.num_samples:
@@ -540,8 +552,24 @@ class MixPlan:
         if not is_numpy(self.indices):
             remedy = "draw the plan with like= this array, or with like=None for any library"
             check_same_place(self.indices, x, f"the plan and {name}", remedy)
+
+    def _placed(self, x: Array, dtype: Any = None) -> MixPlan:
+        """Return this plan where `x` is, with weights for a precision if one is given."""
+        if not is_numpy(self.indices):
             return self
-        return self._moved_to(x)
+        plan = self if dtype is None else self._lowered(dtype)
+        return plan._moved_to(x)
+
+    def _lowered(self, dtype: Any) -> MixPlan:
+        """Return this NumPy plan with weights of no more digits than `dtype` of any library has."""
+        narrows = self.weights.dtype == np.float64 and "float32" in str(dtype)
+        if torch_is_compiling() or not narrows:
+            return self
+        single = self._single
+        if single is None:
+            single = self._with(self.indices, on_grid(self.weights, np.float32))
+            object.__setattr__(self, "_single", single)
+        return single
 
     def _moved_to(self, like: Array) -> MixPlan:
         """Return this NumPy plan in the library and on the device of `like`."""
@@ -564,8 +592,8 @@ class MixPlan:
             return
         if not whole:
             raise TypeError(
-                f"a plan must hold arrays to be applied, got {self!r}; apply the plan from before "
-                f"its leaves were replaced, as by jax.tree.map"
+                f"a plan must hold integer indices and weights to be applied, got {self!r}; apply "
+                f"the plan from before its leaves were replaced, as by jax.tree.map"
             )
         if stack := self._stack():
             raise ValueError(
@@ -576,8 +604,9 @@ class MixPlan:
         raise ValueError(_misfit(*shapes))
 
     def _holds_arrays(self) -> bool:
-        """Tell whether the leaves are arrays, as those of a plan or of a stack of plans."""
-        return is_array(self.indices) and is_array(self.weights) and self.indices.ndim > 1
+        """Tell whether the leaves are such arrays as those of a plan or of a stack of plans."""
+        arrays = is_array(self.indices) and is_array(self.weights)
+        return arrays and self.indices.ndim > 1 and kind_of(self.indices) == "integer"
 
     def _stack(self) -> tuple[int, ...]:
         """Return the shape of a stack of plans, as vmap makes it; that of one plan is empty."""
@@ -600,6 +629,11 @@ def _stored(handle: IO[bytes]) -> tuple[Array, Array, Any]:
     return indices, weights, num_samples[()]
 
 
+def _storable(weights: np.ndarray) -> np.ndarray:
+    """Return weights that NumPy alone can read: files don't tell dtypes of other packages."""
+    return weights.astype(np.float32) if is_extension(weights.dtype) else weights
+
+
 def _opened(file: str | PathLike[str] | IO[bytes], mode: str) -> AbstractContextManager[Any]:
     """Open a path as it is: NumPy adds an ending to names, and leaves broken files open."""
     if not isinstance(file, str | PathLike):
@@ -607,7 +641,7 @@ def _opened(file: str | PathLike[str] | IO[bytes], mode: str) -> AbstractContext
     return replacing(file) if mode == "wb" else open(file, mode)
 
 
-def _frozen(array: np.ndarray, dtype: Any) -> np.ndarray:
+def frozen(array: np.ndarray, dtype: Any) -> np.ndarray:
     """Return an array that nobody writes to: a copy, unless it was handed over read-only."""
     array = array.astype(dtype, copy=array.flags.writeable)
     array.flags.writeable = False
@@ -646,16 +680,17 @@ def _misfit(indices: tuple[int, ...], weights: tuple[int, ...]) -> str:
     )
 
 
-def _check_indices(indices: Array, num_samples: int) -> None:
+def _check_indices(indices: Array, num_samples: int, given: Array) -> None:
     """Check indices whose values can be read at no cost."""
     values = ready_values(indices)
     if values is None or values.size == 0:
         return
     # Seen as unsigned, negative numbers are large: one pass instead of two.
     if values.view(f"u{values.dtype.itemsize}").max() >= num_samples:
+        read = to_host(given)
         raise ValueError(
             f"indices must be from 0 to num_samples - 1 = {num_samples - 1}, got values from "
-            f"{values.min()} to {values.max()}; check num_samples"
+            f"{read.min()} to {read.max()}; check num_samples"
         )
 
 

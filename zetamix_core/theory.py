@@ -12,6 +12,8 @@ from collections.abc import Callable
 from numbers import Real
 from typing import Any, SupportsIndex, TypeAlias
 
+from zetamix_core._inputs import shown
+
 __all__ = [
     "displacement",
     "dominance_threshold",
@@ -750,7 +752,7 @@ def _number(
         if bounds[0] <= number <= bounds[1]:
             return number
         error = ValueError
-    raise error(f"{name} must be a number {rule}, got {value!r}; {remedy}")
+    raise error(f"{name} must be a number {rule}, got {shown(value)}; {remedy}")
 
 
 def _gamma(gamma: object) -> float:
@@ -773,7 +775,7 @@ def _integer(name: str, value: object, rule: str = "an integer >= 1") -> int:
             if count >= 1:
                 return count
             error = ValueError
-    raise error(f"{name} must be {rule}, got {value!r}; pass the number of samples")
+    raise error(f"{name} must be {rule}, got {shown(value)}; pass the number of samples")
 
 
 def _count(name: str, value: object) -> float:

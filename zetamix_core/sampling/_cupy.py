@@ -27,12 +27,14 @@ class CupyStream(ArrangingStream):
         with self._device:
             return super().orderings(num_outputs, n, num_mix, anchored=anchored)
 
-    def dirichlet(self, alpha: float, shape: tuple[int, int]) -> Array:
+    def dirichlet(self, alpha: float, shape: tuple[int, int], *, rounded: bool = True) -> Array:
         # As for torch: the logarithm of a gamma variate of small shape, without underflow.
         with self._device:
             boosted = self._generator.standard_gamma(alpha + 1.0, size=shape, dtype="float64")
             logs = cupy.log(boosted) + cupy.log1p(-self._doubles(shape)) / alpha
-            return on_grid(cupy.exp(logs - logs.max(axis=-1, keepdims=True)), self._dtype)
+            weights = cupy.exp(logs - logs.max(axis=-1, keepdims=True))
+            weights /= weights.sum(axis=-1, keepdims=True)
+            return on_grid(weights, self._dtype) if rounded else weights.astype(self._dtype)
 
     def uniform(self, shape: tuple[int, ...]) -> Array:
         with self._device:

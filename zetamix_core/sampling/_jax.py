@@ -27,11 +27,11 @@ class JaxStream(ArrangingStream):
         self._key = key if device is None else jax.device_put(key, device)
         self._dtype = weights_dtype(like)
 
-    def dirichlet(self, alpha: float, shape: tuple[int, int]) -> Array:
+    def dirichlet(self, alpha: float, shape: tuple[int, int], *, rounded: bool = True) -> Array:
         rows, columns = shape
         concentration = jnp.full((columns,), alpha, dtype=self._dtype)
         weights = jax.random.dirichlet(self._next(), concentration, (rows,), dtype=self._dtype)
-        return on_grid(weights, self._dtype)
+        return on_grid(weights, self._dtype) if rounded else weights
 
     def uniform(self, shape: tuple[int, ...]) -> Array:
         return jax.random.uniform(self._next(), shape, dtype=self._dtype)

@@ -47,10 +47,12 @@ class PortableStream(Stream):
             indices.flags.writeable = False  # so that a plan takes them over without a copy
         return moved
 
-    def dirichlet(self, alpha: float, shape: tuple[int, int]) -> Array:
+    def dirichlet(self, alpha: float, shape: tuple[int, int], *, rounded: bool = True) -> Array:
         rows, columns = shape
         weights = self._generator().dirichlet(np.full(columns, alpha), rows)
-        return on_grid_beside(weights, self._like)
+        if rounded:
+            return on_grid_beside(weights, self._like)
+        return cast(from_host(weights, self._like), weights_dtype(self._like))
 
     def uniform(self, shape: tuple[int, ...]) -> Array:
         values = from_host(self._generator().random(shape), self._like)

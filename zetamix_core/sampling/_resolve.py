@@ -21,7 +21,7 @@ from zetamix_core.sampling._stream import Stream
 
 def stream_for(rng: Any, like: Array | None) -> Stream:
     """Return the stream that `rng` stands for, drawing for the library and device of `like`."""
-    if isinstance(rng, Stream):
+    if isinstance(rng, Stream):  # one of a rule, which draws several things of it
         return rng
     if is_torch(like):
         return _torch_stream(rng, like)

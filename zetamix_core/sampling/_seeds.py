@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from zetamix_core._arrays import is_whole_number
+from zetamix_core._inputs import shown
 
 ACCEPTED = (
     "rng must be None, an int, a tuple (seed, *key), a numpy SeedSequence or Generator, "
@@ -27,7 +28,7 @@ def seed_sequence(rng: Any) -> np.random.SeedSequence:
     if isinstance(rng, tuple) and rng and all(map(is_whole_number, rng)):
         return np.random.SeedSequence(_seed(rng[0]), spawn_key=tuple(map(_key_entry, rng[1:])))
     kind = type(rng)
-    received = repr(rng) if kind.__module__ == "builtins" else f"{kind.__module__}.{kind.__name__}"
+    received = shown(rng) if kind.__module__ == "builtins" else f"{kind.__module__}.{kind.__name__}"
     raise TypeError(
         f"{ACCEPTED}, got {received}; seeds and entries of a key are whole numbers, and a "
         f"generator or one key of another library goes with arrays of that library, like=x"
@@ -44,14 +45,16 @@ def _seed_from(generator: np.random.Generator) -> np.random.SeedSequence:
 def _seed(value: Any) -> int:
     # A longer seed would spill over into the words of the key, where it could equal another one.
     if not 0 <= value < 2**128:
-        raise ValueError(f"a seed must be from 0 to 2**128 - 1, got {value}; take it modulo 2**128")
+        raise ValueError(
+            f"a seed must be from 0 to 2**128 - 1, got {shown(value, str)}; take it modulo 2**128"
+        )
     return int(value)
 
 
 def _key_entry(value: Any) -> int:
     if not 0 <= value < 2**32:
         raise ValueError(
-            f"each entry of the key in rng=(seed, *key) must be from 0 to 2**32 - 1, got {value}; "
-            f"take it modulo 2**32, or split it into two entries"
+            f"each entry of the key in rng=(seed, *key) must be from 0 to 2**32 - 1, got "
+            f"{shown(value, str)}; take it modulo 2**32, or split it into two entries"
         )
     return int(value)

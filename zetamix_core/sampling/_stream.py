@@ -19,8 +19,8 @@ class Stream(ABC):
         """
 
     @abstractmethod
-    def dirichlet(self, alpha: float, shape: tuple[int, int]) -> Array:
-        """Return rows of a symmetric Dirichlet distribution, on the grid of weights."""
+    def dirichlet(self, alpha: float, shape: tuple[int, int], *, rounded: bool = True) -> Array:
+        """Return rows of a symmetric Dirichlet distribution, `rounded` to the grid of weights."""
 
     @abstractmethod
     def uniform(self, shape: tuple[int, ...]) -> Array:

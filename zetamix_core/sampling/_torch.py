@@ -29,13 +29,14 @@ class TorchStream(ArrangingStream):
         self._device = like.device
         self._dtype = weights_dtype(like)
 
-    def dirichlet(self, alpha: float, shape: tuple[int, int]) -> Array:
+    def dirichlet(self, alpha: float, shape: tuple[int, int], *, rounded: bool = True) -> Array:
         # A gamma variate of shape alpha is one of shape alpha + 1 times U^(1/alpha); its logarithm
         # does not underflow where alpha is small.
         concentration = torch.full(shape, alpha + 1.0, device=self._device, dtype=self._dtype)
         boosted = torch._standard_gamma(concentration, **self._source)
         exponents = torch.log1p(-self.uniform(shape)) / alpha
-        return on_grid(torch.softmax(torch.log(boosted) + exponents, dim=-1), self._dtype)
+        weights = torch.softmax(torch.log(boosted) + exponents, dim=-1)
+        return on_grid(weights, self._dtype) if rounded else weights
 
     def uniform(self, shape: tuple[int, ...]) -> Array:
         return torch.rand(shape, **self._source, device=self._device, dtype=self._dtype)
@@ -71,9 +72,9 @@ class KeyStream(Stream):
     def orderings(self, num_outputs: int, n: int, num_mix: int, *, anchored: bool) -> Array:
         return _orderings(self._key, num_outputs, n, num_mix, anchored, self._place)
 
-    def dirichlet(self, alpha: float, shape: tuple[int, int]) -> Array:
+    def dirichlet(self, alpha: float, shape: tuple[int, int], *, rounded: bool = True) -> Array:
         place = (self._dtype, self._place)
-        numbers: Array = _dirichlet(self._key, self._calls, alpha, list(shape), *place)
+        numbers: Array = _dirichlet(self._key, self._calls, alpha, list(shape), rounded, *place)
         self._calls += 1
         return numbers
 
@@ -110,11 +111,13 @@ def _dirichlet(
     calls: int,
     alpha: float,
     shape: list[int],
+    rounded: bool,
     dtype: torch.dtype,
     device: torch.device,
 ) -> torch.Tensor:
     rows, columns = shape
-    numbers: torch.Tensor = _portable(key, device, dtype, calls).dirichlet(alpha, (rows, columns))
+    stream = _portable(key, device, dtype, calls)
+    numbers: torch.Tensor = stream.dirichlet(alpha, (rows, columns), rounded=rounded)
     return numbers
 
 
@@ -144,6 +147,7 @@ def _(
     calls: int,
     alpha: float,
     shape: list[int],
+    rounded: bool,
     dtype: torch.dtype,
     device: torch.device,
 ) -> torch.Tensor:
@@ -171,7 +175,7 @@ _outside_graphs = torch.compiler.disable(  # type: ignore[no-untyped-call]
 )
 
 
-class UncompiledStream:
+class UncompiledStream(Stream):
     """A stream as torch.compile meets it: run eagerly, with a reason that tells why."""
 
     @_outside_graphs  # type: ignore[untyped-decorator]
@@ -183,8 +187,8 @@ class UncompiledStream:
         return self._stream.orderings(num_outputs, n, num_mix, anchored=anchored)
 
     @_outside_graphs  # type: ignore[untyped-decorator]
-    def dirichlet(self, alpha: float, shape: tuple[int, int]) -> Array:
-        return self._stream.dirichlet(alpha, shape)
+    def dirichlet(self, alpha: float, shape: tuple[int, int], *, rounded: bool = True) -> Array:
+        return self._stream.dirichlet(alpha, shape, rounded=rounded)
 
     @_outside_graphs  # type: ignore[untyped-decorator]
     def uniform(self, shape: tuple[int, ...]) -> Array:
