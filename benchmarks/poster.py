@@ -24,7 +24,7 @@ from poster_measures import (
 )
 from zetamix.cli.methods import BATCH
 
-from zetamix_core._files import replacing
+from zetamix_core.files import replacing
 
 _VOTE = "a vote of the 10 nearest originals, without the one that a sample is anchored on"
 _WRITTEN = (".csv", ".png", ".svg")

@@ -17,7 +17,7 @@ from sklearn.datasets import make_moons
 from zetamix.cli.datasets import Dataset, digits, half_moons, helix, two_spirals
 from zetamix.cli.outputs import check_inputs
 
-from zetamix_core.metrics._methods import random_order
+from zetamix_core.metrics.methods import random_order
 
 __all__ = ["Oracle", "Refusal", "Source", "bundled", "image_file", "nearest_curve", "refuse_input"]
 

@@ -18,10 +18,10 @@ from rich.markup import escape
 from scipy import stats
 from zetamix.cli.methods import BATCH
 
-from zetamix_core.drawing import mixup_plan
 from zetamix_core.metrics import MixMeasures
-from zetamix_core.metrics._methods import ORIGINALS, Method, zeta
+from zetamix_core.metrics.methods import ORIGINALS, Method, zeta
 from zetamix_core.metrics.report import Comparison
+from zetamix_core.plans import mixup_plan
 
 __all__ = [
     "CONFIDENCE",

@@ -150,7 +150,7 @@ def test_the_gammas_of_a_range_are_those_of_the_key():
     import torch
     from zetamix.torch import ZetaMixup
 
-    from zetamix_core.sampling import stream_for
+    from zetamix_core.random import stream_for
 
     x = torch.zeros(6, 1, dtype=torch.float64)
     mix = ZetaMixup(gamma=(1.0, 3.0), num_mix=4, seed=5, rank=2)

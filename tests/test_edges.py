@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from zetamix_core import MixPlan, dirichlet_plan, zeta_plan
-from zetamix_core._checks import check_num_samples, check_size
-from zetamix_core.sampling import stream_for
+from zetamix_core.checks import check_num_samples, check_size
+from zetamix_core.random import stream_for
 
 
 def test_the_sum_of_weights_may_be_off_by_a_thousandth():

@@ -21,7 +21,7 @@ from zetamix.cli import main, outputs
 from zetamix.cli.gallery import PICTURES
 
 from zetamix_core import MixPlan, zeta_plan
-from zetamix_core._files import replacing
+from zetamix_core.files import replacing
 
 BENCHMARKS = Path(__file__).parents[1] / "benchmarks"
 PLAN = zeta_plan(8, rng=0)
@@ -271,7 +271,7 @@ def test_permissions_are_those_of_the_old_file_or_of_new_ones(tmp_path):
 @posix
 def test_nobody_else_can_open_the_new_file_meanwhile(tmp_path, monkeypatch):
     modes = []
-    monkeypatch.setattr("zetamix_core._files._take_over", lambda _, file: modes.append(file.stat()))
+    monkeypatch.setattr("zetamix_core.files._take_over", lambda _, file: modes.append(file.stat()))
     file = tmp_path / "file"
     file.write_bytes(b"old")
     PLAN.save(file)

@@ -17,7 +17,7 @@ from zetamix_core.metrics import (
     neighbor_vote,
     realism_diversity,
 )
-from zetamix_core.metrics._methods import MIXUP, ORIGINALS, epoch_plan, random_order, zeta
+from zetamix_core.metrics.methods import MIXUP, ORIGINALS, epoch_plan, random_order, zeta
 from zetamix_core.metrics.report import _suggest
 
 N, K, CLASSES = 100, 20, 3

@@ -8,7 +8,7 @@ import pytest
 from scipy import stats
 
 from zetamix_core import zeta_plan
-from zetamix_core.sampling import _portable, _stream, stream_for
+from zetamix_core.random import _portable, _stream, stream_for
 
 # The draws below are fixed by their seeds, so that a right implementation passes for ever; a wrong
 # one misses this level by many orders of magnitude.
@@ -52,7 +52,7 @@ def torch_device(n, **options):
 def torch_native(n, *, num_mix, num_outputs, anchored):
     """Draw as on an accelerator, where the CPU generator would be too far away."""
     torch = pytest.importorskip("torch")
-    from zetamix_core.sampling._torch import TorchStream
+    from zetamix_core.random.torch_streams import TorchStream
 
     stream = TorchStream(torch.Generator().manual_seed(7), torch.zeros(1))
     return stream.orderings(num_outputs, n, num_mix, anchored=anchored).numpy()

@@ -329,7 +329,7 @@ def test_weights_are_rounded_to_single_precision_once(backend, monkeypatch):
         calls.append(args)
         raise AssertionError
 
-    monkeypatch.setattr("zetamix_core.plans.on_grid", count)
+    monkeypatch.setattr("zetamix_core.plans.mix_plan.on_grid", count)
     assert np.array_equal(backend.to_numpy(plan @ backend.asarray(x)), rows)
     assert np.array_equal(rows.sum(axis=1), np.ones(4))
     soft = backend.to_numpy(plan.mix_labels(backend.asarray(y), 4))

@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 
 from zetamix_core import cutmix, cutmix_plan, dirichlet_plan, mixup_plan, zeta_mixup, zeta_plan
-from zetamix_core.sampling import stream_for
-from zetamix_core.sampling._seeds import seed_sequence
+from zetamix_core.random import stream_for
+from zetamix_core.random.seeds import seed_sequence
 
 GOLDEN = json.loads(Path(__file__).with_name("golden_indices.json").read_text(encoding="utf-8"))
 BITS = ["PCG64", "PCG64DXSM", "MT19937", "Philox", "SFC64"]
@@ -172,7 +172,7 @@ class TestTorch:
     def test_golden_seed_of_a_generator(self):
         import torch
 
-        from zetamix_core.sampling._torch import seed_from
+        from zetamix_core.random.torch_streams import seed_from
 
         words, like = RECIPE.WORDS_OF_GENERATORS["torch"], torch.zeros(1)
         rng = torch.Generator().manual_seed(3)
@@ -224,7 +224,7 @@ class TestTorch:
         import torch
         from scipy import stats
 
-        from zetamix_core.sampling._torch import TorchStream
+        from zetamix_core.random.torch_streams import TorchStream
 
         stream = TorchStream(torch.Generator().manual_seed(1), torch.zeros(1, dtype=torch.float64))
         for alpha in (0.2, 1.0, 5.0):
@@ -240,7 +240,7 @@ class TestTorch:
         import torch
         from scipy.special import polygamma
 
-        from zetamix_core.sampling._torch import TorchStream
+        from zetamix_core.random.torch_streams import TorchStream
 
         stream = TorchStream(torch.Generator().manual_seed(1), torch.zeros(1, dtype=torch.float64))
         for alpha in (1.0, 5.0):
@@ -252,7 +252,7 @@ class TestTorch:
         import torch
         from scipy import stats
 
-        from zetamix_core.sampling._torch import TorchStream
+        from zetamix_core.random.torch_streams import TorchStream
 
         stream = TorchStream(torch.Generator().manual_seed(1), torch.zeros(1))
         indices = stream.orderings(20_000, 40, 2, anchored=False).numpy()
@@ -322,7 +322,7 @@ class TestTorch:
     def test_tiny_alpha_picks_one_sample(self):
         import torch
 
-        from zetamix_core.sampling._torch import TorchStream
+        from zetamix_core.random.torch_streams import TorchStream
 
         stream = TorchStream(torch.Generator().manual_seed(1), torch.zeros(1))
         weights = stream.dirichlet(1e-3, (1000, 2))
@@ -459,7 +459,7 @@ def test_a_stream_does_not_repeat_itself(source, require):
         require("torch")
         import torch
 
-        from zetamix_core.sampling._torch import TorchStream
+        from zetamix_core.random.torch_streams import TorchStream
 
         stream = TorchStream(torch.Generator().manual_seed(0), torch.zeros(1))
     else:

@@ -17,7 +17,7 @@ from zetamix.cli.datasets import digits, helix
 from zetamix.cli.report.data import _span, read_samples
 
 from zetamix_core import metrics
-from zetamix_core.metrics._methods import MIXUP, epoch_plan, zeta
+from zetamix_core.metrics.methods import MIXUP, epoch_plan, zeta
 
 GAMMAS = (1.4, 2.8, 6.0)
 FEW = ("--gammas", "1.4,2.8,6")

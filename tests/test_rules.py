@@ -9,7 +9,7 @@ from scipy.stats import chisquare
 from zetamix.rules import CutMix, Dirichlet, Mixup, OneOf, Rule, Zeta
 
 from zetamix_core import MixPlan, cutmix_plan, dirichlet_plan, mixup_plan, zeta_plan
-from zetamix_core.sampling import stream_for
+from zetamix_core.random import stream_for
 
 N, SHAPE, CLASSES = 6, (6, 2, 5, 7), 3
 

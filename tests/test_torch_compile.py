@@ -7,7 +7,7 @@ from torch._dynamo.testing import CompileCounter
 from zetamix.torch import CutMix, Mixup, OneOf, ZetaMixup
 
 from zetamix_core import mixed_accuracy, mixed_loss, zeta_plan
-from zetamix_core._arrays import is_jax
+from zetamix_core.arrays import is_jax
 
 pytestmark = pytest.mark.needs("torch")
 KINDS = [ZetaMixup, Mixup, CutMix]

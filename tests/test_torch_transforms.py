@@ -281,24 +281,24 @@ def test_gradients_flow_past_a_key():
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
 def test_operators_keep_the_rules_of_torch(dtype):
     """Their schema, the shapes of their fake versions, tracing, and no gradient."""
-    from zetamix_core.sampling import _torch
+    from zetamix_core.random import torch_streams
 
     key, place = torch.tensor([1, 2]), torch.device("cpu")
     for arguments in ((5, 8, 3, True), (9, 4, 4, False), (3, 5, 1, True)):
-        torch.library.opcheck(_torch._orderings, (key, *arguments, place))
+        torch.library.opcheck(torch_streams._orderings, (key, *arguments, place))
     for calls in (0, 2):
         for rounded in (True, False):
             arguments = (key, calls, 0.4, [5, 2], rounded, dtype, place)
-            torch.library.opcheck(_torch._dirichlet, arguments)
-        torch.library.opcheck(_torch._uniform, (key, calls, [5, 2], dtype, place))
-    assert _torch._dirichlet(key, 0, 0.4, [5, 2], True, dtype, place).dtype == dtype
+            torch.library.opcheck(torch_streams._dirichlet, arguments)
+        torch.library.opcheck(torch_streams._uniform, (key, calls, [5, 2], dtype, place))
+    assert torch_streams._dirichlet(key, 0, 0.4, [5, 2], True, dtype, place).dtype == dtype
 
 
 def test_operators_draw_call_by_call_as_the_portable_stream():
-    from zetamix_core.sampling import _torch, stream_for
+    from zetamix_core.random import stream_for, torch_streams
 
     like = torch.zeros(1, dtype=torch.float64)
-    traced, portable = _torch.KeyStream(torch.tensor([1, 2]), like), stream_for((1, 2), like)
+    traced, portable = torch_streams.KeyStream(torch.tensor([1, 2]), like), stream_for((1, 2), like)
     draws = [
         lambda stream: stream.orderings(9, 9, 4, anchored=True),
         lambda stream: stream.dirichlet(0.3, (9, 4)),

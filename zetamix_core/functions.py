@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from zetamix_core._arrays import Array
-from zetamix_core._checks import check_no_ids, check_num_mix, check_same_samples, check_samples
+from zetamix_core.arrays import Array
+from zetamix_core.checks import check_no_ids, check_num_mix, check_same_samples, check_samples
 from zetamix_core.rules import CutMix, Mixup, Rule, Zeta, averages, check_rule
 
 __all__ = ["cutmix", "mix", "mixup", "zeta_mixup"]

@@ -6,7 +6,7 @@ import functools
 from collections.abc import Callable
 from typing import Any
 
-from zetamix_core._arrays import (
+from zetamix_core.arrays import (
     Array,
     cast,
     device_of,
@@ -16,10 +16,10 @@ from zetamix_core._arrays import (
     kind,
     namespace,
 )
-from zetamix_core._checks import MAX_ENTRIES, check_count, checked_blocks
-from zetamix_core._inputs import shown
-from zetamix_core._products import scatter_rows
-from zetamix_core.mixing import weighted_sum, whole_samples
+from zetamix_core.checks import MAX_ENTRIES, check_count, checked_blocks
+from zetamix_core.inputs import shown
+from zetamix_core.linear_map import weighted_sum, whole_samples
+from zetamix_core.products import scatter_rows
 from zetamix_core.rounding import lowered
 
 

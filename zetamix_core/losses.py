@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from zetamix_core._arrays import (
+from zetamix_core.arrays import (
     Array,
     Namespace,
     cast,
@@ -17,17 +17,16 @@ from zetamix_core._arrays import (
     namespace,
     working_dtype,
 )
-from zetamix_core._checks import (
+from zetamix_core.checks import (
     check_count,
     check_is_array,
     check_same_place,
     check_samples,
     checked_blocks,
 )
-from zetamix_core.cutmix import CutMixPlan
 from zetamix_core.labels import check_values
-from zetamix_core.mixing import output_dtype
-from zetamix_core.plans import MixPlan
+from zetamix_core.linear_map import output_dtype
+from zetamix_core.plans import MixPlan, Plan
 from zetamix_core.rounding import lowered
 
 __all__ = ["mixed_accuracy", "mixed_loss"]
@@ -39,7 +38,7 @@ def mixed_loss(
     loss: Callable[[Array, Array], Array],
     pred: Array,
     y: Array,
-    plan: MixPlan | CutMixPlan,
+    plan: Plan,
     *,
     reduction: str = "mean",
 ) -> Array:
@@ -121,9 +120,7 @@ def mixed_loss(
     return xp.mean(total) if reduction == "mean" else xp.sum(total)
 
 
-def mixed_accuracy(
-    pred: Array, y: Array, plan: MixPlan | CutMixPlan | None = None, *, top_k: int = 1
-) -> Array:
+def mixed_accuracy(pred: Array, y: Array, plan: Plan | None = None, *, top_k: int = 1) -> Array:
     r"""Return the share of the labels that the best-scored classes hit, by weight.
 
     .. math:: \frac{1}{M} \sum_{i=1}^{M} \sum_{c \in \mathrm{top}_k(\mathrm{pred}_i)} \hat{y}_{ic}
@@ -229,12 +226,12 @@ def _entries(plan: Any, y: Array) -> tuple[Array, Array]:
 
 
 def _label_plan(plan: Any) -> MixPlan:
-    if not isinstance(plan, (MixPlan, CutMixPlan)):
+    if not isinstance(plan, Plan):
         raise TypeError(
             f"plan must be the MixPlan or CutMixPlan that mixed the samples, got "
             f"{type(plan).__name__}; draw one with zeta_plan"
         )
-    return plan.volumes if isinstance(plan, CutMixPlan) else plan
+    return plan._label_plan
 
 
 def _check_values(values: Any, y: Array, num_outputs: int) -> None:

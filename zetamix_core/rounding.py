@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from zetamix_core._arrays import (
+from zetamix_core.arrays import (
     Array,
     cast,
     device_of,

@@ -6,11 +6,11 @@ import dataclasses
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Sequence
-from typing import Any, ClassVar, Protocol, TypeAlias, runtime_checkable
+from typing import Any, ClassVar, Protocol, runtime_checkable
 
 import numpy as np
 
-from zetamix_core._arrays import (
+from zetamix_core.arrays import (
     Array,
     is_array,
     is_jax_tracer,
@@ -18,7 +18,7 @@ from zetamix_core._arrays import (
     to_host,
     torch_is_compiling,
 )
-from zetamix_core._checks import (
+from zetamix_core.checks import (
     check_alpha,
     check_axes,
     check_count,
@@ -27,13 +27,16 @@ from zetamix_core._checks import (
     check_like,
     check_num_samples,
 )
-from zetamix_core.cutmix import CutMixPlan, cutmix_plan
-from zetamix_core.drawing import dirichlet_plan, mixup_plan, zeta_plan
-from zetamix_core.plans import MixPlan
-from zetamix_core.sampling import Stream, stream_for
-
-# What a rule draws.
-Plan: TypeAlias = MixPlan | CutMixPlan
+from zetamix_core.plans import (
+    CutMixPlan,
+    MixPlan,
+    Plan,
+    cutmix_plan,
+    dirichlet_plan,
+    mixup_plan,
+    zeta_plan,
+)
+from zetamix_core.random import Stream, stream_for
 
 __all__ = ["CutMix", "Dirichlet", "Mixup", "OneOf", "Rule", "Zeta"]
 

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from numbers import Real
 from typing import Any, SupportsIndex, TypeAlias
 
-from zetamix_core._inputs import shown
+from zetamix_core.inputs import shown
 
 __all__ = [
     "displacement",

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from zetamix_core._arrays import (
+from zetamix_core.arrays import (
     Array,
     Namespace,
     cast,
@@ -25,7 +25,7 @@ from zetamix_core._arrays import (
     weights_dtype,
     widest_float,
 )
-from zetamix_core._checks import check_count, check_gamma, check_like, check_same_place
+from zetamix_core.checks import check_count, check_gamma, check_like, check_same_place
 from zetamix_core.rounding import on_grid
 
 __all__ = ["zeta_weights"]

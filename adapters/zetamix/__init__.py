@@ -4,6 +4,7 @@ from zetamix import metrics, rules, theory
 from zetamix_core import (
     CutMixPlan,
     MixPlan,
+    Plan,
     batches,
     cutmix,
     cutmix_plan,
@@ -22,6 +23,7 @@ from zetamix_core import __version__ as __version__
 __all__ = [
     "CutMixPlan",
     "MixPlan",
+    "Plan",
     "batches",
     "cutmix",
     "cutmix_plan",

@@ -10,9 +10,8 @@ import cupy
 import cupyx
 import numpy as np
 
-from zetamix_core._arrays import Array
-from zetamix_core._epochs import Epoch
-from zetamix_core.rules import Plan
+from zetamix_core import Plan
+from zetamix_core.adapting import Array, Epoch
 
 __all__ = ["batches"]
 

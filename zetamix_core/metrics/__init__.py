@@ -6,7 +6,7 @@ where one describes a whole set.
 """
 
 from zetamix_core.metrics.dimension import local_intrinsic_dimension
-from zetamix_core.metrics.labels import (
+from zetamix_core.metrics.label_quality import (
     LabelCorrectness,
     LabelRichness,
     label_correctness,

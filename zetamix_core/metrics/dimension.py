@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from zetamix_core._arrays import (
+from zetamix_core.arrays import (
     Array,
     cast,
     device_of,
@@ -20,17 +20,7 @@ from zetamix_core._arrays import (
     namespace,
     to_host,
 )
-from zetamix_core._checks import check_is_array, check_same_place
-from zetamix_core.metrics._samples import (
-    ROUNDING,
-    are_same,
-    as_rows,
-    blocks,
-    check_neighbors,
-    check_number,
-    normalized,
-)
-from zetamix_core.metrics._threads import map_in_threads
+from zetamix_core.checks import check_is_array, check_same_place
 from zetamix_core.metrics.neighbors import (
     are_precise,
     gather,
@@ -42,6 +32,16 @@ from zetamix_core.metrics.neighbors import (
     squared_norms,
     take_each,
 )
+from zetamix_core.metrics.samples import (
+    ROUNDING,
+    are_same,
+    as_rows,
+    blocks,
+    check_neighbors,
+    check_number,
+    normalized,
+)
+from zetamix_core.metrics.threads import map_in_threads
 
 __all__ = ["local_intrinsic_dimension"]
 

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from zetamix_core._arrays import (
+from zetamix_core.arrays import (
     Array,
     device_of,
     is_cupy,
@@ -17,7 +17,7 @@ from zetamix_core._arrays import (
     is_torch,
     namespace,
 )
-from zetamix_core.metrics._samples import as_rows, blocks, check_neighbors, normalized
+from zetamix_core.metrics.samples import as_rows, blocks, check_neighbors, normalized
 
 __all__ = ["Neighbors", "nearest_neighbors"]
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 import math
 from typing import NamedTuple
 
-from zetamix_core._arrays import Array, cast, device_of, namespace
-from zetamix_core.metrics._samples import (
+from zetamix_core.arrays import Array, cast, device_of, namespace
+from zetamix_core.metrics.neighbors import nearest_others, nearest_rows, squared_norms
+from zetamix_core.metrics.samples import (
     are_same,
     as_rows,
     blocks,
@@ -15,7 +16,6 @@ from zetamix_core.metrics._samples import (
     normalized,
     widened,
 )
-from zetamix_core.metrics.neighbors import nearest_others, nearest_rows, squared_norms
 
 __all__ = ["RealismDiversity", "displacement", "nearest_distance", "realism_diversity"]
 

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from zetamix_core._arrays import (
+from zetamix_core.arrays import (
     Array,
     cast,
     default_float,
@@ -17,27 +17,27 @@ from zetamix_core._arrays import (
     kind,
     namespace,
 )
-from zetamix_core._checks import check_count, check_gamma
-from zetamix_core.metrics._methods import MIXUP, ORIGINALS, Method, epoch_plan, zeta
-from zetamix_core.metrics._samples import (
-    are_same,
-    as_rows,
-    check_neighbors,
-    check_number,
-    normalized,
-)
+from zetamix_core.checks import check_count, check_gamma
 from zetamix_core.metrics.dimension import local_intrinsic_dimension
-from zetamix_core.metrics.labels import (
+from zetamix_core.metrics.label_quality import (
     class_weights,
     label_correctness,
     label_richness,
     neighbor_vote,
 )
+from zetamix_core.metrics.methods import MIXUP, ORIGINALS, Method, epoch_plan, zeta
 from zetamix_core.metrics.realism import (
     displacement,
     in_units_of_spread,
     nearest_distance,
     realism_diversity,
+)
+from zetamix_core.metrics.samples import (
+    are_same,
+    as_rows,
+    check_neighbors,
+    check_number,
+    normalized,
 )
 
 __all__ = ["GammaReport", "MixMeasures", "gamma_report"]

@@ -9,7 +9,7 @@ import numpy as np
 from zetamix import metrics
 from zetamix.cli.datasets import Dataset
 from zetamix.cli.methods import Key, Method, Mixture, mixtures
-from zetamix_core.metrics.realism import in_units_of_spread
+from zetamix_core.adapting import in_units_of_spread
 
 __all__ = ["Measures", "measure"]
 

@@ -9,15 +9,7 @@ import numpy as np
 
 from zetamix import MixPlan
 from zetamix.cli.datasets import Dataset
-from zetamix_core.metrics._methods import (
-    MIXUP,
-    ORIGINALS,
-    Key,
-    Method,
-    mixup,
-    random_order,
-    zeta,
-)
+from zetamix_core.adapting import MIXUP, ORIGINALS, Key, Method, mixup, random_order, zeta
 
 __all__ = [
     "BATCH",

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from zetamix import __version__
-from zetamix_core._files import replacing
+from zetamix_core.adapting import replacing
 
 if TYPE_CHECKING:  # slow to load, and not needed to refuse
     from matplotlib.figure import Figure

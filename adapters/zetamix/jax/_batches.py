@@ -11,11 +11,24 @@ import numpy as np
 from jax import numpy as jnp
 from jax.tree_util import keystr, tree_flatten_with_path
 
-from zetamix_core import CutMixPlan, MixPlan
-from zetamix_core._arrays import is_array, is_dask, is_jax, is_numpy, is_whole_number, kind, library
-from zetamix_core._checks import check_lengths, check_no_ids, check_samples
-from zetamix_core.rules import OneOf, Rule, ends
-from zetamix_core.sampling._jax import JaxStream, is_key, is_tracing
+from zetamix_core import Plan
+from zetamix_core.adapting import (
+    check_lengths,
+    check_no_ids,
+    check_samples,
+    ends,
+    is_array,
+    is_dask,
+    is_jax,
+    is_jax_key,
+    is_jax_tracing,
+    is_numpy,
+    is_whole_number,
+    kind,
+    library,
+    stream_for,
+)
+from zetamix_core.rules import OneOf, Rule
 
 
 class Leaves(NamedTuple):
@@ -41,7 +54,7 @@ def checked_batch(
     """Return the key of this shard, and the batch as JAX arrays."""
     if is_numpy(key) and key.dtype == np.uint32:  # a raw key, as checkpoints restore it
         key = jnp.asarray(key)
-    if not is_key(key):
+    if not is_jax_key(key):
         what = f"shape {key.shape} and dtype {key.dtype}" if is_array(key) else f"{key!r}"
         raise TypeError(
             f"key must be one JAX key, got {what} of type {type(key).__name__}; pass "
@@ -111,11 +124,11 @@ def _check_averageable(samples: Leaves) -> None:
 def mixed_by(rule: Rule, key: jax.Array, batch: Batch, num_classes: Any) -> tuple[Any, Any]:
     """Mix a batch by the plan that a rule draws from a key."""
     first = batch.first
-    if not isinstance(rule, OneOf) or not is_tracing(first, key):
+    if not isinstance(rule, OneOf) or not is_jax_tracing(first, key):
         plan = rule.plan(first.shape, rng=key, like=first)
         return mixed_batch(plan, batch, num_classes)
     # What `OneOf.plan` does on the host: a number chooses the rule, which draws from what follows.
-    stream = JaxStream(key, first)
+    stream: Any = stream_for(key, first)
     number = stream.uniform((1,))[0]
     chosen = jnp.searchsorted(jnp.asarray(ends(rule), number.dtype), number, side="right")
     ways = [functools.partial(mixed_by, member) for member in rule.rules]
@@ -123,7 +136,7 @@ def mixed_by(rule: Rule, key: jax.Array, batch: Batch, num_classes: Any) -> tupl
     return jax.lax.switch(chosen, branches, stream.key)  # type: ignore[no-any-return]
 
 
-def mixed_batch(plan: MixPlan | CutMixPlan, batch: Batch, num_classes: Any) -> tuple[Any, Any]:
+def mixed_batch(plan: Plan, batch: Batch, num_classes: Any) -> tuple[Any, Any]:
     # Labels first: they are the ones that may be refused.
     names, labels, structure = batch.labels
     counts = _counts(structure, num_classes)

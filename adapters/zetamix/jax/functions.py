@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from zetamix.jax._batches import checked_batch, mixed_by
-from zetamix_core.rules import CutMix, Mixup, Rule, Zeta, averages, check_rule
+from zetamix_core.adapting import averages, check_rule
+from zetamix_core.rules import CutMix, Mixup, Rule, Zeta
 
 __all__ = ["cutmix", "mix", "mixup", "zeta_mixup"]
 

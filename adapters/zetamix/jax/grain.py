@@ -10,18 +10,20 @@ from typing import Any
 import grain
 import numpy as np
 
-from zetamix_core._arrays import is_whole_number
-from zetamix_core._checks import check_lengths, check_samples
-from zetamix_core._trees import (
+from zetamix_core.adapting import (
     check_leaf,
+    check_lengths,
+    check_num_classes,
+    check_rule,
+    check_samples,
+    is_whole_number,
     listed,
     map_leaves,
     of_most_axes,
     paths_of_images,
     subject,
 )
-from zetamix_core.labels import check_num_classes
-from zetamix_core.rules import Rule, Zeta, check_rule
+from zetamix_core.rules import Rule, Zeta
 
 __all__ = ["Mix", "ZetaMixup"]
 

@@ -7,9 +7,7 @@ from typing import Any
 
 from torch import Tensor
 
-from zetamix_core._checks import check_lengths
-from zetamix_core._inputs import foreign
-from zetamix_core._trees import at, check_leaf, leave, map_leaves
+from zetamix_core.adapting import at, check_leaf, check_lengths, foreign, leave, map_leaves
 
 _CONVERT = "torch.as_tensor"
 

@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor, distributed, nn
 
-from zetamix_core._arrays import is_whole_number
+from zetamix_core.adapting import is_whole_number
 
 _SEED_LIMIT = 2**63
 _WORD_LIMIT = 2**62

@@ -12,8 +12,8 @@ from torch.utils.data import default_collate, get_worker_info
 
 from zetamix.torch._draws import check_rank, check_seed, draw_word, on_host, process_rank
 from zetamix.torch.transforms import BatchMix, Mix, ZetaMixup
-from zetamix_core._arrays import is_whole_number
-from zetamix_core.rules import Rule, check_rule
+from zetamix_core.adapting import check_rule, is_whole_number
+from zetamix_core.rules import Rule
 
 # Places in shared memory: what the loader's process tells its workers; then how often processes
 # have begun with the epoch, for each rank and number of a worker.

@@ -10,8 +10,7 @@ from torch import Tensor, nn
 
 from zetamix.torch._batches import as_batch
 from zetamix.torch._draws import Drawing, on_host
-from zetamix_core.rules import shares
-from zetamix_core.sampling import stream_for
+from zetamix_core.adapting import shares, stream_for
 
 
 class OneOf(Drawing):

@@ -12,15 +12,19 @@ from torch import Tensor, nn
 
 from zetamix.torch._batches import LabelsGetter, as_batch, describe, find_labels, leaves_of, path_of
 from zetamix.torch._draws import Drawing
-from zetamix_core import rules
-from zetamix_core._arrays import is_whole_number
-from zetamix_core._checks import (
+from zetamix_core import Plan, rules
+from zetamix_core.adapting import (
+    Stream,
+    check_num_classes,
     check_samples,
+    is_whole_number,
+    listed,
+    map_leaves,
+    mix_tree,
+    of_most_axes,
+    paths_of_images,
+    stream_for,
 )
-from zetamix_core._trees import listed, map_leaves, mix_tree, of_most_axes, paths_of_images
-from zetamix_core.labels import check_num_classes
-from zetamix_core.rules import Plan
-from zetamix_core.sampling import Stream, stream_for
 
 Gamma = float | Tensor | tuple[float, float] | Callable[[Tensor], Any]
 

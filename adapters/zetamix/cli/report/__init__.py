@@ -10,7 +10,7 @@ from typing import Any
 from zetamix import metrics
 from zetamix.cli.report.data import embedded_digits, read_samples
 from zetamix.cli.report.page import render
-from zetamix_core._files import replacing
+from zetamix_core.adapting import replacing
 
 __all__ = ["write_report"]
 

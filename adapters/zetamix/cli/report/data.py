@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from zetamix.cli.datasets import digits
-from zetamix_core.metrics._methods import Key, random_order
+from zetamix_core.adapting import Key, random_order
 
 __all__ = ["Samples", "embedded_digits", "read_samples"]
 

@@ -12,7 +12,7 @@ from zetamix import __version__, metrics, theory
 from zetamix.cli.report.charts import draw_charts
 from zetamix.cli.report.data import Samples
 from zetamix.cli.report.frames import cards, scatters
-from zetamix_core.metrics._methods import MIXUP, Key, epoch_plan, zeta
+from zetamix_core.adapting import MIXUP, Key, epoch_plan, zeta
 
 __all__ = ["render"]
 

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from scipy.sparse import csr_array
 
-from zetamix_core._arrays import (
+from zetamix_core.arrays import (
     Array,
     Namespace,
     cast,

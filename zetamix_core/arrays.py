@@ -69,6 +69,29 @@ def is_jax_tracer(x: object) -> bool:
     return is_jax(x) and isinstance(x, sys.modules["jax"].core.Tracer)
 
 
+def is_jax_key(value: object) -> bool:
+    """Tell whether `value` is one JAX key, typed or raw."""
+    if not is_jax(value):
+        return False
+    key: Any = value
+    jax = sys.modules["jax"]
+    if jax.numpy.issubdtype(key.dtype, jax.dtypes.prng_key):
+        return bool(key.ndim == 0)
+    return bool(key.shape in ((2,), (4,)) and key.dtype == np.uint32)
+
+
+def is_jax_tracing(*arrays: Array) -> bool:
+    """Tell whether host numbers drawn now would be frozen into a traced function of JAX.
+
+    Inside ``jit`` even an addition of constants is staged. Under eager ``vmap`` it is not, but the
+    array itself then has no value to give. Eager ``grad`` runs with values, and is not tracing.
+    """
+    jax = sys.modules["jax"]
+    if isinstance(jax.numpy.add(0, 0), jax.core.Tracer):
+        return True
+    return any(is_jax_tracer(array) and array.to_concrete_value() is None for array in arrays)
+
+
 def grad_is_enabled() -> bool:
     """Tell whether torch, which has been imported, records derivatives."""
     return bool(sys.modules["torch"].is_grad_enabled())

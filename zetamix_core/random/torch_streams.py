@@ -9,11 +9,11 @@ import array_api_compat.torch
 import numpy as np
 import torch
 
-from zetamix_core._arrays import Array, weights_dtype
+from zetamix_core.arrays import Array, weights_dtype
+from zetamix_core.random.portable import PortableStream
+from zetamix_core.random.seeds import seed_sequence
+from zetamix_core.random.stream import ArrangingStream, Stream, floyd, takes_few
 from zetamix_core.rounding import on_grid
-from zetamix_core.sampling._portable import PortableStream
-from zetamix_core.sampling._seeds import seed_sequence
-from zetamix_core.sampling._stream import ArrangingStream, Stream, floyd, takes_few
 
 _WORD_LIMIT = 2**62
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
-from zetamix_core._arrays import (
+from zetamix_core.arrays import (
     Array,
     cast,
     default_float,
@@ -14,7 +14,7 @@ from zetamix_core._arrays import (
     namespace,
     working_dtype,
 )
-from zetamix_core._checks import (
+from zetamix_core.checks import (
     check_count,
     check_is_array,
     check_same_place,
@@ -22,7 +22,8 @@ from zetamix_core._checks import (
     check_samples,
 )
 from zetamix_core.labels import mix_labels
-from zetamix_core.metrics._samples import (
+from zetamix_core.metrics.neighbors import gather, nearest_rows, neighbor_sets, take_each
+from zetamix_core.metrics.samples import (
     as_rows,
     check_neighbors,
     check_number,
@@ -30,7 +31,6 @@ from zetamix_core.metrics._samples import (
     evaluated,
     normalized,
 )
-from zetamix_core.metrics.neighbors import gather, nearest_rows, neighbor_sets, take_each
 
 __all__ = [
     "LabelCorrectness",

@@ -1,4 +1,4 @@
-"""The batches of an epoch from host memory: which samples, which plan, and how they are mixed."""
+"""Epochs from host memory: shuffled, batched and mixed."""
 
 from __future__ import annotations
 
@@ -9,9 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from zetamix_core._arrays import (
+from zetamix_core.arrays import (
     Array,
-    cast,
     device_of,
     is_array,
     is_numpy,
@@ -19,17 +18,125 @@ from zetamix_core._arrays import (
     library,
     namespace,
 )
-from zetamix_core._checks import (
+from zetamix_core.checks import (
     check_count,
     check_flag,
     check_no_ids,
     check_same_samples,
     check_samples,
 )
-from zetamix_core.cutmix import CutMixPlan
 from zetamix_core.labels import check_labels
-from zetamix_core.rules import Plan, Rule, Zeta, averages, check_rule
-from zetamix_core.sampling import stream_for
+from zetamix_core.plans import Plan
+from zetamix_core.random import stream_for
+from zetamix_core.rules import Rule, Zeta, averages, check_rule
+
+__all__ = ["batches"]
+
+
+def batches(
+    x: np.ndarray,
+    y: np.ndarray | None,
+    batch_size: int,
+    *,
+    rule: Rule | None = None,
+    gamma: float = 2.8,
+    num_mix: int | None = None,
+    num_classes: int | None = None,
+    anchored: bool = True,
+    shuffle: bool = True,
+    drop_last: bool = False,
+    dtype: Any = None,
+    seed: int | None = None,
+    epoch: int = 0,
+) -> Epoch:
+    r"""Iterate over an epoch of samples in host memory, shuffled and mixed by a rule.
+
+    .. math:: \hat{x}_i = \sum_{r=1}^{T} w_r \, x_{s_i(r)}, \quad
+              w_r = r^{-\gamma} / \sum_{j=1}^{T} j^{-\gamma}
+
+    within each batch, unless another rule is given. Samples are read batch by batch, so that `x`
+    may be a memory map of a file larger than the memory.
+
+    Parameters
+    ----------
+    x : numpy.ndarray, shape (N, ...)
+        Samples, or a memory map of them: floating or complex, or images of integers, as in
+        `zeta_mixup`.
+    y : numpy.ndarray, shape (N, ...), or None
+        Labels in one of the forms of `MixPlan.mix_labels`.
+    batch_size : int
+        Number of samples in a batch; the last one has the rest.
+    rule : Rule, optional
+        How plans are drawn, one of `zetamix.rules`, instead of by ζ-mixup with `gamma`, `num_mix`
+        and `anchored`. A callable `gamma` is given the epoch.
+    gamma : float, default 2.8
+        Exponent :math:`\gamma \ge 0`: how close outputs stay to samples.
+    num_mix : int, optional
+        T, the number of samples in a mixture, from 1 to `batch_size`; the whole batch by default,
+        and for a last batch that has fewer samples.
+    num_classes : int, optional
+        Number of classes; required for integer labels.
+    anchored : bool, default True
+        Whether each sample of a batch has the largest weight once; else random ones have.
+    shuffle : bool, default True
+        Whether batches are made of a random permutation of the samples, or in their order.
+    drop_last : bool, default False
+        Whether to leave out a last batch that has fewer samples.
+    dtype : dtype, optional
+        Floating dtype of mixed samples, such as float32 for bytes; that of ``plan @ x`` by default.
+    seed : int, optional
+        Same seed and epoch, same batches; None for fresh entropy.
+    epoch : int, default 0
+        Number of the epoch, from 0 to 2**32 - 1.
+
+    Returns
+    -------
+    iterable of (x_mixed, y_mixed)
+        With a length; `y_mixed` is None if `y` is. Iterating again gives the same batches.
+
+    Raises
+    ------
+    ValueError
+        If an argument is out of range, `x` and `y` differ in length, or `x` holds integers that
+        may be ids, as in `zeta_mixup`.
+    TypeError
+        If an argument has the wrong type, or `x` or `y` is not of NumPy.
+
+    See Also
+    --------
+    zeta_mixup : Mix a batch that you have.
+
+    Notes
+    -----
+    The permutation is drawn from the key (seed, epoch), the plan of batch i from
+    (seed, epoch, i), as by ``zeta_plan(..., rng=(seed, epoch, i))``. Mixed batches are new arrays:
+    torch takes them over without a copy, by ``torch.from_dlpack(x_mixed)``.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from zetamix import batches
+    >>> images, labels = np.zeros((100, 3, 8, 8), dtype=np.uint8), np.arange(100) % 10
+    >>> epoch = batches(images, labels, 32, num_classes=10, dtype=np.float32, seed=0, epoch=3)
+    >>> [(mixed.shape[0], soft.shape) for mixed, soft in epoch]
+    [(32, (32, 10)), (32, (32, 10)), (32, (32, 10)), (4, (4, 10))]
+    """
+    return Epoch(
+        x,
+        y,
+        batch_size,
+        rule=rule,
+        gamma=gamma,
+        num_mix=num_mix,
+        num_classes=num_classes,
+        anchored=anchored,
+        shuffle=shuffle,
+        drop_last=drop_last,
+        dtype=dtype,
+        seed=seed,
+        epoch=epoch,
+    )
+
 
 _DEFAULTS = {"gamma": 2.8, "num_mix": None, "anchored": True}
 
@@ -129,9 +236,8 @@ class Epoch:
     def mix(self, plan: Plan, x: Array, y: Array | None) -> tuple[Array, Array | None]:
         """Mix a batch that has been gathered."""
         labels = None if y is None else plan.mix_labels(y, self.num_classes)
-        if self.dtype is None or isinstance(plan, CutMixPlan):
-            mixed = plan @ x
-            return mixed if self.dtype is None else cast(mixed, self.dtype), labels
+        if self.dtype is None:
+            return plan @ x, labels
         out = namespace(x).empty(x.shape, dtype=self.dtype, device=device_of(x))
         return plan.mix(x, out=out), labels
 

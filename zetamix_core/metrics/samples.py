@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from zetamix_core._arrays import (
+from zetamix_core.arrays import (
     Array,
     cast,
     default_float,
@@ -21,7 +21,7 @@ from zetamix_core._arrays import (
     to_host,
     working_dtype,
 )
-from zetamix_core._checks import check_count, check_same_place, check_samples
+from zetamix_core.checks import check_count, check_same_place, check_samples
 
 ROUNDING = 16  # in units of the precision: what a mixture of equal numbers may be off by
 _BLOCK_ENTRIES = 1 << 20  # of arrays that are made for a block of samples; the cache holds them

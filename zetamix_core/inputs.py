@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from zetamix_core._arrays import (
+from zetamix_core.arrays import (
     Array,
     is_array,
     is_dask,

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from zetamix_core._arrays import (
+from zetamix_core.arrays import (
     Array,
     device_of,
     grad_is_enabled,
@@ -26,7 +26,7 @@ from zetamix_core._arrays import (
     library,
     share_memory,
 )
-from zetamix_core._inputs import Finding, foreign, shown, static_remedy, unfit
+from zetamix_core.inputs import Finding, foreign, shown, static_remedy, unfit
 
 MAX_ENTRIES = 2**26
 MIN_ALPHA = 1e-6
@@ -272,7 +272,7 @@ def check_same_place(a: Array, b: Array, names: str, remedy: str) -> None:
         )
 
 
-def check_out(out: Any, x: Array, num_outputs: int) -> None:
+def check_out(out: Any, x: Array, num_outputs: int, *, averages: bool = True) -> None:
     """Check an array to write the mixture of `x` to."""
     check_is_array("out", out)
     if is_jax(out) or is_dask(out):
@@ -288,7 +288,7 @@ def check_out(out: Any, x: Array, num_outputs: int) -> None:
             f"in that shape"
         )
     needed = "complex" if kind(x) == "complex" else "floating"
-    if kind(out) != needed:
+    if kind(out) != needed and (averages or out.dtype != x.dtype):
         raise TypeError(
             f"out must be of {needed} dtype for samples of dtype {x.dtype}, got {out.dtype}; "
             f"round or convert the mixture afterwards"

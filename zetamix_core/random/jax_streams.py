@@ -7,9 +7,9 @@ import functools
 import jax
 from jax import numpy as jnp
 
-from zetamix_core._arrays import Array, device_of, is_jax_tracer, weights_dtype
+from zetamix_core.arrays import Array, device_of, weights_dtype
+from zetamix_core.random.stream import ArrangingStream, Step, floyd, takes_few
 from zetamix_core.rounding import on_grid
-from zetamix_core.sampling._stream import ArrangingStream, Step, floyd, takes_few
 
 # Words of a permutation are random in so many bits more than twice those that count the things, so
 # that two are equal in about one of two million permutations.
@@ -84,23 +84,3 @@ def _permutations(key: Array, rows: int, n: int) -> Array:
 
 def _fori_loop(count: int, step: Step, state: Array) -> Array:
     return jax.lax.fori_loop(0, count, step, state)
-
-
-def is_key(value: object) -> bool:
-    """Tell whether `value` is one JAX key, typed or raw."""
-    if not isinstance(value, jax.Array):
-        return False
-    if jnp.issubdtype(value.dtype, jax.dtypes.prng_key):
-        return value.ndim == 0
-    return value.shape in ((2,), (4,)) and value.dtype == jnp.uint32
-
-
-def is_tracing(*arrays: Array) -> bool:
-    """Tell whether host numbers drawn now would be frozen into a traced function.
-
-    Inside ``jit`` even an addition of constants is staged. Under eager ``vmap`` it is not, but the
-    array itself then has no value to give. Eager ``grad`` runs with values, and is not tracing.
-    """
-    if isinstance(jnp.add(0, 0), jax.core.Tracer):
-        return True
-    return any(is_jax_tracer(array) and array.to_concrete_value() is None for array in arrays)

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from zetamix_core._arrays import (
+from zetamix_core.arrays import (
     Array,
     Namespace,
     cast,
@@ -32,8 +32,8 @@ from zetamix_core._arrays import (
     share_memory,
     working_dtype,
 )
-from zetamix_core._checks import checked_blocks
-from zetamix_core._products import (
+from zetamix_core.checks import checked_blocks
+from zetamix_core.products import (
     Product,
     dense_product,
     gather_sum,

@@ -6,9 +6,9 @@ import copy
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, MutableMapping
 from typing import Any
 
-from zetamix_core._arrays import Array, is_array, kind, torch_is_compiling
-from zetamix_core._checks import as_code, check_fit, holds_pixels, said_of
-from zetamix_core._inputs import foreign, looks_like_an_array, name_of
+from zetamix_core.arrays import Array, is_array, kind, torch_is_compiling
+from zetamix_core.checks import as_code, check_fit, holds_pixels, said_of
+from zetamix_core.inputs import foreign, looks_like_an_array, name_of
 from zetamix_core.labels import smooth_labels
 
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from zetamix_core._arrays import Array
-from zetamix_core._checks import (
+from zetamix_core.arrays import Array
+from zetamix_core.checks import (
     check_alpha,
     check_flag,
     check_like,
@@ -14,8 +14,8 @@ from zetamix_core._checks import (
     check_num_samples,
     check_size,
 )
-from zetamix_core.plans import MixPlan
-from zetamix_core.sampling import stream_for
+from zetamix_core.plans.mix_plan import MixPlan
+from zetamix_core.random import stream_for
 from zetamix_core.weights import zeta_weights
 
 __all__ = ["dirichlet_plan", "mixup_plan", "zeta_plan"]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 
-from zetamix_core._arrays import Array, Namespace, device_of
+from zetamix_core.arrays import Array, Namespace, device_of
 
 
 class Stream(ABC):

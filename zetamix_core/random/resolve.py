@@ -5,18 +5,20 @@ from __future__ import annotations
 import sys
 from typing import Any
 
-from zetamix_core._arrays import (
+from zetamix_core.arrays import (
     Array,
     is_cupy,
     is_dask,
     is_jax,
+    is_jax_key,
+    is_jax_tracing,
     is_torch,
     library,
     torch_is_compiling,
 )
-from zetamix_core.sampling._portable import PortableStream
-from zetamix_core.sampling._seeds import ACCEPTED, seed_sequence
-from zetamix_core.sampling._stream import Stream
+from zetamix_core.random.portable import PortableStream
+from zetamix_core.random.seeds import ACCEPTED, seed_sequence
+from zetamix_core.random.stream import Stream
 
 
 def stream_for(rng: Any, like: Array | None) -> Stream:
@@ -33,18 +35,18 @@ def stream_for(rng: Any, like: Array | None) -> Stream:
 
 
 def _torch_stream(rng: Any, like: Array) -> Stream:
-    from zetamix_core.sampling import _torch
+    from zetamix_core.random import torch_streams
 
     if is_torch(rng):
         _check_torch_key(rng)
         if torch_is_compiling():
-            return _torch.KeyStream(rng, like)
+            return torch_streams.KeyStream(rng, like)
         return PortableStream(seed_sequence(tuple(rng.tolist())), like)
     if not torch_is_compiling():
         return _eager_torch_stream(rng, like)
     if _is_device_word(rng):
-        return _torch.TorchStream(None, like)
-    return _torch.uncompiled(lambda: _eager_torch_stream(rng, like))  # type: ignore[no-any-return]
+        return torch_streams.TorchStream(None, like)
+    return torch_streams.uncompiled(lambda: _eager_torch_stream(rng, like))  # type: ignore[no-any-return]
 
 
 def _check_torch_key(key: Array) -> None:
@@ -58,7 +60,7 @@ def _check_torch_key(key: Array) -> None:
 
 
 def _eager_torch_stream(rng: Any, like: Array) -> Stream:
-    from zetamix_core.sampling import _torch
+    from zetamix_core.random import torch_streams
 
     torch = sys.modules["torch"]
     if _is_device_word(rng):
@@ -69,26 +71,26 @@ def _eager_torch_stream(rng: Any, like: Array) -> Stream:
         return _portable_stream(rng, like)
     if device.type == "cpu":
         # Seeding the portable sampler is faster on a CPU, and serves tensors on any device.
-        return PortableStream(_torch.seed_from(generator), like)
+        return PortableStream(torch_streams.seed_from(generator), like)
     if device != like.device:
         raise ValueError(
             f"a torch.Generator on an accelerator draws for its own device only, got a generator "
             f"on {device} and a tensor on {like.device}; use torch.Generator(device="
             f"{str(like.device)!r}) or one on the CPU"
         )
-    return _torch.TorchStream(generator, like)
+    return torch_streams.TorchStream(generator, like)
 
 
 def _jax_stream(rng: Any, like: Array) -> Stream:
-    from zetamix_core.sampling import _jax
+    if is_jax_key(rng):
+        from zetamix_core.random import jax_streams
 
-    if _jax.is_key(rng):
-        return _jax.JaxStream(rng, like)
+        return jax_streams.JaxStream(rng, like)
     if _is_device_word(rng):
         raise ValueError(
             "JAX has no default generator, got rng='device'; pass a key: rng=jax.random.key(0)"
         )
-    if _jax.is_tracing(like):
+    if is_jax_tracing(like):
         raise TypeError(
             f"a portable rng can't be drawn inside a JAX transformation, where it would be frozen "
             f"into the traced function, got rng={rng!r}; pass a key: rng=jax.random.key(0)"
@@ -97,13 +99,13 @@ def _jax_stream(rng: Any, like: Array) -> Stream:
 
 
 def _cupy_stream(rng: Any, like: Array) -> Stream:
-    from zetamix_core.sampling import _cupy
+    from zetamix_core.random import cupy_streams
 
     cupy = sys.modules["cupy"]
     if _is_device_word(rng):
-        return _cupy.CupyStream(None, like)
+        return cupy_streams.CupyStream(None, like)
     if isinstance(rng, cupy.random.Generator | cupy.random.RandomState):
-        return _cupy.CupyStream(rng, like)
+        return cupy_streams.CupyStream(rng, like)
     return _portable_stream(rng, like)
 
 

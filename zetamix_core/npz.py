@@ -36,6 +36,8 @@ def read_arrays(handle: IO[bytes], names: Iterable[str], max_entries: int) -> di
     """
     with zipfile.ZipFile(handle) as archive:
         members = {name: archive.getinfo(f"{name}.npy") for name in names}
+        if others := sorted({*archive.namelist()} - {f"{name}.npy" for name in names}):
+            raise ValueError(f"it holds {others[0]!r} too")
         _check_expansion(members.values(), handle.seek(0, io.SEEK_END))
         arrays = {}
         for name, member in members.items():

@@ -7,9 +7,9 @@ from typing import Any
 import array_api_compat.cupy
 import cupy
 
-from zetamix_core._arrays import Array, weights_dtype
+from zetamix_core.arrays import Array, weights_dtype
+from zetamix_core.random.stream import ArrangingStream, floyd, takes_few
 from zetamix_core.rounding import on_grid
-from zetamix_core.sampling._stream import ArrangingStream, floyd, takes_few
 
 
 class CupyStream(ArrangingStream):

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from zetamix_core._arrays import Array, cast, from_host, weights_dtype
+from zetamix_core.arrays import Array, cast, from_host, weights_dtype
+from zetamix_core.random.stream import Stream
 from zetamix_core.rounding import on_grid_beside
-from zetamix_core.sampling._stream import Stream
 
 # Rows are handled in blocks of about this many entries, which stay in the cache. The block size has
 # no influence on what is drawn.

@@ -10,8 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from zetamix_core.drawing import mixup_plan, zeta_plan
-from zetamix_core.plans import MixPlan
+from zetamix_core.plans.drawing import mixup_plan, zeta_plan
+from zetamix_core.plans.mix_plan import MixPlan
 
 Key = tuple[int, ...]
 

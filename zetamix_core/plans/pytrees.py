@@ -7,7 +7,7 @@ import sys
 import threading
 from typing import Any
 
-from zetamix_core._arrays import torch_is_compiling
+from zetamix_core.arrays import torch_is_compiling
 
 _REGISTERING = threading.Lock()
 _REGISTERED: set[type] = set()

@@ -1,0 +1,87 @@
+"""What adapters need of the core besides its public names: the one door to its modules."""
+
+from zetamix_core.arrays import (
+    Array,
+    is_array,
+    is_dask,
+    is_jax,
+    is_jax_key,
+    is_jax_tracing,
+    is_numpy,
+    is_whole_number,
+    kind,
+    library,
+)
+from zetamix_core.checks import check_lengths, check_no_ids, check_samples
+from zetamix_core.epochs import Epoch
+from zetamix_core.files import replacing
+from zetamix_core.inputs import foreign
+from zetamix_core.labels import check_num_classes
+from zetamix_core.leaves import (
+    at,
+    check_leaf,
+    leave,
+    listed,
+    map_leaves,
+    mix_tree,
+    of_most_axes,
+    paths_of_images,
+    subject,
+)
+from zetamix_core.metrics.methods import (
+    MIXUP,
+    ORIGINALS,
+    Key,
+    Method,
+    epoch_plan,
+    mixup,
+    random_order,
+    zeta,
+)
+from zetamix_core.metrics.realism import in_units_of_spread
+from zetamix_core.random import Stream, stream_for
+from zetamix_core.rules import averages, check_rule, ends, shares
+
+__all__ = [
+    "MIXUP",
+    "ORIGINALS",
+    "Array",
+    "Epoch",
+    "Key",
+    "Method",
+    "Stream",
+    "at",
+    "averages",
+    "check_leaf",
+    "check_lengths",
+    "check_no_ids",
+    "check_num_classes",
+    "check_rule",
+    "check_samples",
+    "ends",
+    "epoch_plan",
+    "foreign",
+    "in_units_of_spread",
+    "is_array",
+    "is_dask",
+    "is_jax",
+    "is_jax_key",
+    "is_jax_tracing",
+    "is_numpy",
+    "is_whole_number",
+    "kind",
+    "leave",
+    "library",
+    "listed",
+    "map_leaves",
+    "mix_tree",
+    "mixup",
+    "of_most_axes",
+    "paths_of_images",
+    "random_order",
+    "replacing",
+    "shares",
+    "stream_for",
+    "subject",
+    "zeta",
+]

@@ -1,0 +1,133 @@
+"""CutMix plans, and how their boxes are drawn."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from zetamix_core.arrays import Array, is_whole_number, namespace
+from zetamix_core.checks import check_alpha, check_flag, check_like, check_num_samples
+from zetamix_core.inputs import shown, static_remedy
+from zetamix_core.plans.cutmix_plan import CutMixPlan, from_front
+from zetamix_core.plans.mix_plan import MixPlan
+from zetamix_core.random import Stream, stream_for
+from zetamix_core.rounding import on_grid
+
+__all__ = ["cutmix_plan"]
+
+
+def cutmix_plan(
+    shape: Sequence[int],
+    *,
+    alpha: float = 1.0,
+    axes: Sequence[int] = (-2, -1),
+    per_sample: bool = True,
+    anchored: bool = True,
+    rng: Any = None,
+    like: Array | None = None,
+) -> CutMixPlan:
+    r"""Draw a CutMix plan: which boxes of which samples are pasted into which.
+
+    The sides of a box are the share :math:`(1 - \lambda)^{1/k}` of each of k axes, with
+    :math:`\lambda \sim \mathrm{Beta}(\alpha, \alpha)`; its centre is uniform, and it is clipped
+    at the border.
+
+    Parameters
+    ----------
+    shape : sequence of int
+        Shape (N, ...) of the samples.
+    alpha : float, default 1.0
+        Positive parameter of the Beta distribution.
+    axes : sequence of int, default (-2, -1)
+        Axes that the boxes extend along; any number but the first axis.
+    per_sample : bool, default True
+        Draw a box for each output, or one for all.
+    anchored : bool, default True
+        Whether the box is pasted into sample i for output i; else into a random one.
+    rng : optional
+        Source of randomness, as in `zeta_plan`.
+    like : array, optional
+        Array whose library and device the plan takes; NumPy if None or a Dask array.
+
+    Returns
+    -------
+    CutMixPlan
+        The two samples of each output, and the box.
+
+    Raises
+    ------
+    ValueError
+        If an argument is out of range.
+    TypeError
+        If an argument has the wrong type, or a portable `rng` is used inside a JAX transformation.
+
+    References
+    ----------
+    Yun, Han, Oh, Chun, Choe, Yoo, "CutMix: Regularization Strategy to Train Strong Classifiers with
+    Localizable Features", ICCV 2019.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from zetamix import cutmix_plan
+    >>> plan = cutmix_plan((2, 3, 8, 8), rng=0)
+    >>> plan.lengths, (plan @ np.zeros((2, 3, 8, 8))).shape
+    ((8, 8), (2, 3, 8, 8))
+    """
+    shape = _check_shape(shape)
+    check_flag("anchored", anchored)
+    check_flag("per_sample", per_sample)
+    check_like(like)
+    alpha = check_alpha(alpha)
+    n = shape[0]
+    lengths = tuple(shape[axis] for axis in from_front(axes, len(shape)))
+    stream = stream_for(rng, like)
+    indices = stream.orderings(n, n, min(2, n), anchored=anchored)
+    lower, upper = _boxes(stream, alpha, n if per_sample else 1, lengths)
+    return CutMixPlan(_volumes(indices, lower, upper, lengths), lower, upper, tuple(axes), lengths)
+
+
+def _check_shape(shape: Any) -> tuple[int, ...]:
+    if not isinstance(shape, (tuple, list)) or not all(map(is_whole_number, shape)) or not shape:
+        raise TypeError(
+            f"shape must be a tuple of whole numbers, samples first, got {shown(shape)}; "
+            + (static_remedy("shape", shape) or "pass x.shape")
+        )
+    return (check_num_samples(shape[0]), *shape[1:])
+
+
+def _boxes(
+    stream: Stream, alpha: float, rows: int, lengths: tuple[int, ...]
+) -> tuple[Array, Array]:
+    """Return the lower and upper ends of the boxes, each of shape (rows, k)."""
+    if any(length < 1 for length in lengths):
+        raise ValueError(
+            f"the axes of a box must not be empty, got lengths {shown(lengths)}; drop them"
+        )
+    kept = stream.dirichlet(alpha, (rows, 2), rounded=False)
+    xp = namespace(kept)
+    centres = stream.uniform((rows, len(lengths)))
+    share = kept[:, 1] ** (1 / len(lengths))
+    lower, upper = [], []
+    for column, length in enumerate(lengths):
+        side = xp.floor(share * length)
+        # Rounded, not cut off: else boxes would cover the first cells more often than the last.
+        start = xp.floor(centres[:, column] * length - side / 2 + 0.5)
+        end = start + side
+        lower.append(xp.where(start > 0, start, 0))
+        upper.append(xp.where(end < length, end, length))
+    return xp.stack(lower, axis=1), xp.stack(upper, axis=1)
+
+
+def _volumes(indices: Array, lower: Array, upper: Array, lengths: tuple[int, ...]) -> MixPlan:
+    """Return the plan that mixes labels by the volume outside and inside of the boxes."""
+    n, num_mix = indices.shape[0], indices.shape[1]
+    xp = namespace(lower)
+    inside = xp.ones_like(lower[:, 0])
+    for column, length in enumerate(lengths):
+        inside = inside * (upper[:, column] - lower[:, column]) / length
+    if num_mix == 1:
+        weights = xp.ones_like(inside)[:, None]
+    else:
+        weights = on_grid(xp.stack([1 - inside, inside], axis=1), inside.dtype)
+    return MixPlan._drawn(indices, weights if weights.shape[0] == n else weights[0, :], n)

@@ -1,0 +1,269 @@
+"""The plan of CutMix: boxes of one sample pasted into another, labels by the area that remains."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from zetamix_core.arrays import (
+    Array,
+    cast,
+    device_of,
+    from_host,
+    is_array,
+    is_dask,
+    is_numpy,
+    is_torch_symbol,
+    is_whole_number,
+    kind,
+    namespace,
+    portable_float,
+)
+from zetamix_core.checks import (
+    check_axes,
+    check_is_array,
+    check_out,
+    check_same_place,
+    checked_blocks,
+)
+from zetamix_core.inputs import shown
+from zetamix_core.linear_map import inverse, memory_order
+from zetamix_core.plans.base import Plan
+from zetamix_core.plans.mix_plan import MixPlan, frozen
+
+__all__ = ["CutMixPlan"]
+
+
+@dataclasses.dataclass(frozen=True, eq=False, repr=False)
+class CutMixPlan(Plan):
+    r"""Which boxes of which samples are pasted into which: draw once, apply to anything.
+
+    Output i is sample :math:`s_i(1)`, except in box i, where it is sample :math:`s_i(2)`. Drawn by
+    `cutmix_plan`; applies like a `MixPlan`.
+
+    Parameters
+    ----------
+    volumes : MixPlan
+        The two samples of each output, weighted by the volume outside and inside of the box; mixes
+        the labels.
+    lower, upper : array of float, shape (M, k) or (1, k)
+        Ends of the boxes along each of k axes, in cells.
+    axes : tuple of int
+        The axes that the boxes extend along.
+    lengths : tuple of int
+        The lengths of these axes.
+
+    Attributes
+    ----------
+    shape : tuple of int
+        Number of outputs M and of samples N.
+    num_outputs : int
+        M, the number of outputs.
+    num_samples : int
+        N, the number of samples that the plan applies to.
+    num_mix : int
+        Two, or one for a single sample.
+
+    Raises
+    ------
+    ValueError
+        If the plan mixes more than two samples, or shapes and lengths do not fit.
+    TypeError
+        If a field has the wrong type.
+
+    See Also
+    --------
+    cutmix_plan : Draw such a plan.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from zetamix import cutmix_plan
+    >>> image, mask = np.ones((2, 3, 8, 8)), np.ones((2, 8, 8), dtype=int)
+    >>> plan = cutmix_plan(image.shape, rng=0)
+    >>> (plan @ image).shape, (plan @ mask).dtype  # the same boxes in both
+    ((2, 3, 8, 8), dtype('int64'))
+    """
+
+    volumes: MixPlan
+    lower: Array
+    upper: Array
+    axes: tuple[int, ...]
+    lengths: tuple[int, ...]
+
+    _children = ("volumes", "lower", "upper")
+    _stored = ("indices", "weights", "num_samples", "lower", "upper", "axes", "lengths")
+
+    def __post_init__(self) -> None:
+        if is_torch_symbol(self.lower):  # see MixPlan
+            return
+        _check_fields(self.volumes, self.lower, self.upper, self.axes, self.lengths)
+        if is_numpy(self.lower):
+            self._set(lower=_settled(self.lower), upper=_settled(self.upper))
+        self._register()
+
+    @property
+    def num_samples(self) -> int:  # type: ignore[override]  # a field of MixPlan
+        """Number of samples N that the plan applies to."""
+        return self.volumes.num_samples
+
+    @property
+    def num_outputs(self) -> int:
+        """Number of outputs M."""
+        return self.volumes.num_outputs
+
+    @property
+    def num_mix(self) -> int:
+        """Number of samples T in a mixture."""
+        return self.volumes.num_mix
+
+    def mix(self, x: Array, *, out: Array | None = None) -> Array:
+        self.volumes._check_applies(x)
+        if out is not None:
+            check_out(out, x, self.num_outputs, averages=False)
+        volumes = self.volumes._placed(x)
+        axes = from_front(self.axes, x.ndim)
+        lengths = tuple(x.shape[axis] for axis in axes)
+        if lengths != self.lengths:
+            raise ValueError(
+                f"the boxes were drawn for axes {self.axes} of lengths {self.lengths}, got x of "
+                f"shape {tuple(x.shape)}; resize it, or draw boxes for these lengths"
+            )
+        lower, upper = self.lower, self.upper
+        if volumes is not self.volumes:
+            lower, upper = from_host(lower, x), from_host(upper, x)
+        pasted = _paste(x, volumes.indices, lower, upper, axes)
+        if out is None:
+            return pasted
+        out[...] = pasted
+        return out
+
+    def mix_labels(self, y: Array, num_classes: int | None = None) -> Array:
+        check_is_array("y", y)
+        _check_no_mask(y, num_classes)
+        return self.volumes.mix_labels(y, num_classes)
+
+    def where(self, active: Array | bool) -> CutMixPlan:
+        volumes = self.volumes.where(active)
+        xp = namespace(self.upper)
+        if isinstance(active, bool):
+            active = xp.asarray(active, device=device_of(self.upper))
+        # A box that ends before it begins is empty.
+        upper = xp.where(active[..., None], self.upper, -1)
+        return dataclasses.replace(self, volumes=volumes, upper=upper)
+
+    @property
+    def _label_plan(self) -> MixPlan:
+        return self.volumes
+
+    def _check_single(self) -> None:
+        self.volumes._check_single()
+
+    def _moved_to(self, like: Array) -> CutMixPlan:
+        if is_numpy(like) or is_dask(like):
+            return self
+        lower, upper = (from_host(array, like) for array in (self.lower, self.upper))
+        return CutMixPlan(self.volumes._moved_to(like), lower, upper, self.axes, self.lengths)
+
+    def _described(self) -> str:
+        drawn = getattr(self.volumes, "_described", self.volumes.__repr__)()
+        return f"{drawn}, axes={self.axes}, lengths={self.lengths}"
+
+    def _to_store(self) -> Mapping[str, Any]:
+        boxes = {name: getattr(self, name) for name in ("lower", "upper", "axes", "lengths")}
+        return {**self.volumes._to_store(), **boxes}
+
+    @classmethod
+    def _from_stored(cls, arrays: Mapping[str, np.ndarray]) -> CutMixPlan:
+        axes, lengths = (tuple(map(int, arrays[name])) for name in ("axes", "lengths"))
+        volumes = MixPlan._from_stored(arrays)
+        return cls(volumes, arrays["lower"], arrays["upper"], axes, lengths)
+
+
+def _settled(ends: np.ndarray) -> np.ndarray:
+    """Return ends that nobody writes to, in a dtype that all libraries have."""
+    return frozen(ends, portable_float(ends.dtype.newbyteorder("=")))
+
+
+def _check_fields(volumes: Any, lower: Any, upper: Any, axes: Any, lengths: Any) -> None:
+    if not isinstance(volumes, MixPlan):
+        raise TypeError(
+            f"volumes must be the MixPlan that mixes labels, got {type(volumes).__name__}; draw "
+            f"all of the plan with cutmix_plan"
+        )
+    if volumes.num_mix > 2:
+        raise ValueError(
+            f"volumes must mix two samples an output, one in the box of the other, got "
+            f"num_mix={volumes.num_mix}; draw all of the plan with cutmix_plan"
+        )
+    for name, numbers in (("axes", axes), ("lengths", lengths)):
+        if not isinstance(numbers, tuple) or not all(map(is_whole_number, numbers)):
+            raise TypeError(
+                f"{name} must be a tuple of whole numbers, got {shown(numbers)}; pass for instance "
+                f"axes=(-2, -1) with lengths=(32, 32)"
+            )
+    if not axes or len(lengths) != len(axes) or any(length < 1 for length in lengths):
+        raise ValueError(
+            f"axes must be one or more, each with a length >= 1, got axes {axes} and lengths "
+            f"{lengths}; pass the lengths of x along these axes"
+        )
+    for name, ends in (("lower", lower), ("upper", upper)):
+        _check_ends(name, ends, volumes, len(axes))
+
+
+def _check_ends(name: str, ends: Any, volumes: MixPlan, num_axes: int) -> None:
+    if not is_array(ends) or kind(ends) != "floating":
+        what = f"dtype {ends.dtype}" if is_array(ends) else type(ends).__name__
+        raise TypeError(f"{name} must be an array of floats, got {what}; convert it")
+    num_outputs = volumes.shape[0]
+    if tuple(ends.shape) not in ((num_outputs, num_axes), (1, num_axes)):
+        raise ValueError(
+            f"{name} must have shape ({num_outputs}, {num_axes}) or (1, {num_axes}), a box for "
+            f"each output or one for all, got {tuple(ends.shape)}; reshape it"
+        )
+    check_same_place(volumes.weights, ends, f"volumes and {name}", f"convert {name}")
+
+
+def from_front(axes: Sequence[int], ndim: int) -> tuple[int, ...]:
+    """Return the axes counted from the front."""
+    axes = check_axes(axes)
+    positive = tuple(axis + ndim if axis < 0 else axis for axis in axes)
+    distinct = len(set(positive)) == len(positive) > 0
+    if not distinct or not all(1 <= axis < ndim for axis in positive):
+        raise ValueError(
+            f"axes must be one or more different axes of x besides the first, got "
+            f"{shown(tuple(axes))} for an array of {ndim} axes; pass for instance axes=(-1,) for "
+            f"series"
+        )
+    return positive
+
+
+def _check_no_mask(y: Array, num_classes: int | None) -> None:
+    if kind(y) in ("integer", "bool") and y.ndim > 1 and (y.ndim, y.shape[1]) != (2, num_classes):
+        raise ValueError(
+            f"cutmix mixes labels by volume, which makes no sense for masks, got integer labels "
+            f"of shape {tuple(y.shape)}; stack the mask to x as one more channel to cut both alike"
+        )
+
+
+def _paste(x: Array, indices: Array, lower: Array, upper: Array, axes: tuple[int, ...]) -> Array:
+    x = checked_blocks("x", x)
+    xp, places_of = namespace(x), namespace(lower)
+    # Taken along the order of the axes in memory, samples first, which keeps that order.
+    order = memory_order(x)
+    rows = xp.permute_dims(x, order)
+    inside = None
+    for column, axis in enumerate(axes):
+        places = places_of.arange(x.shape[axis], dtype=lower.dtype, device=device_of(lower))
+        along = (places >= lower[:, column][:, None]) & (places < upper[:, column][:, None])
+        shape = [1] * x.ndim
+        shape[0], shape[order.index(axis)] = along.shape[0], along.shape[1]
+        along = places_of.reshape(along, tuple(shape))
+        inside = along if inside is None else inside & along
+    base, donor = (xp.take(rows, indices[:, rank], axis=0) for rank in (0, -1))
+    pasted = xp.permute_dims(xp.where(inside, donor, base), inverse(order))
+    pasted = cast(pasted, x.dtype)  # NumPy chooses in the byte order of the machine
+    return pasted.rechunk(x.chunks) if is_dask(x) else pasted
