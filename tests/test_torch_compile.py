@@ -188,7 +188,7 @@ def test_the_rank_is_asked_for_when_a_graph_runs(monkeypatch):
     x, _ = batch()
     step = compiled(ZetaMixup(seed=0), "aot_eager")
     torch.testing.assert_close(step(x), zeta_plan(16, rng=(0, 0, 0), like=x) @ x)
-    monkeypatch.setattr("zetamix.torch._draws.process_rank", lambda: 5)
+    monkeypatch.setattr("zetamix.torch.keys.process_rank", lambda: 5)
     torch.testing.assert_close(step(x), zeta_plan(16, rng=(0, 1, 5), like=x) @ x)
 
 

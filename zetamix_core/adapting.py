@@ -8,7 +8,6 @@ from zetamix_core.arrays import (
     is_jax_key,
     is_jax_tracing,
     is_numpy,
-    is_whole_number,
     kind,
     library,
 )
@@ -39,8 +38,10 @@ from zetamix_core.metrics.methods import (
     zeta,
 )
 from zetamix_core.metrics.realism import in_units_of_spread
+from zetamix_core.numbers import is_whole_number
 from zetamix_core.random import Stream, stream_for
-from zetamix_core.rules import averages, check_rule, ends, shares
+from zetamix_core.rules.base import averages, check_rule
+from zetamix_core.rules.one_of import chosen, ends, shares
 
 __all__ = [
     "MIXUP",
@@ -58,6 +59,7 @@ __all__ = [
     "check_num_classes",
     "check_rule",
     "check_samples",
+    "chosen",
     "ends",
     "epoch_plan",
     "foreign",

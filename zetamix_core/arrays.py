@@ -30,13 +30,6 @@ def is_torch_symbol(x: object) -> bool:
     return fx is not None and isinstance(x, fx.Proxy)
 
 
-def is_whole_number(x: object) -> bool:
-    """Tell whether `x` counts something, be it symbolically as in a graph of dynamic shape."""
-    torch = _loaded("torch")
-    symbolic = torch is not None and isinstance(x, torch.SymInt)
-    return symbolic or (isinstance(x, (int, np.integer)) and not isinstance(x, bool))
-
-
 def is_jax(x: object) -> bool:
     jax = _loaded("jax")
     # Dynamo can't ask the type of JAX whether a tensor is one of it.

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import functools
 import math
-import sys
 from collections.abc import Iterable
 from typing import Any
 
@@ -20,31 +19,29 @@ from zetamix_core.arrays import (
     is_jax,
     is_numpy,
     is_torch,
-    is_whole_number,
     kind,
     kind_of,
     library,
     share_memory,
 )
 from zetamix_core.inputs import Finding, foreign, shown, static_remedy, unfit
+from zetamix_core.numbers import as_real, as_whole, is_whole_number
 
 MAX_ENTRIES = 2**26
 MIN_ALPHA = 1e-6
 MAX_SAMPLES = 2**31 - 1  # what 32-bit indices count, the only ones that JAX has by default
-# A tuple, because Dynamo does not trace unions of NumPy's types.
-_REAL = (int, float, np.integer, np.floating)
 
 
 def check_count(name: str, value: Any, remedy: str = "pass a positive int") -> int:
     """Return `value` as an int that is at least 1."""
-    if not is_whole_number(value):
+    count = as_whole(value)
+    if count is None:
         raise TypeError(
             f"{name} must be a whole number >= 1, got {shown(value)} of type "
             f"{type(value).__name__}; " + (static_remedy(name, value) or "pass an int")
         )
-    if value < 1:
+    if count < 1:
         raise ValueError(f"{name} must be >= 1, got {shown(value, str)}; {remedy}")
-    count: int = int(value) if isinstance(value, np.integer) else value
     return count
 
 
@@ -94,16 +91,17 @@ def check_gamma(gamma: Any) -> Any:
     """Return gamma as a float, or as the 0-d or 1-d floating array that it is."""
     if is_array(gamma):
         return _check_gamma_array(gamma)
-    if isinstance(gamma, bool) or not isinstance(gamma, _REAL):
+    number = as_real(gamma)
+    if number is None:
         raise TypeError(
             f"gamma must be a number >= 0 or a one-dimensional array of them, got {shown(gamma)} "
             f"of type {type(gamma).__name__}; pass a float"
         )
-    if not gamma >= 0:  # true for NaN too
+    if not number >= 0:  # true for NaN too
         raise ValueError(
             f"gamma must be a number >= 0, got {shown(gamma, str)}; the paper uses 2.8"
         )
-    return float(gamma) if gamma <= sys.float_info.max else math.inf  # some integers fit in none
+    return number
 
 
 def _check_gamma_array(gamma: Array) -> Array:
@@ -123,19 +121,18 @@ def _check_gamma_array(gamma: Array) -> Array:
 
 
 def check_alpha(alpha: Any) -> float:
-    if isinstance(alpha, bool) or not isinstance(alpha, _REAL):
+    number = as_real(alpha)
+    if number is None:
         raise TypeError(
             f"alpha must be a positive number, got {shown(alpha)} of type {type(alpha).__name__}; "
             + (static_remedy("alpha", alpha) or "pass a float")
         )
-    # The limits don't fit in half precision, and some integers not in a float.
-    number = float(alpha) if isinstance(alpha, np.floating) else alpha
     if not MIN_ALPHA <= number <= 1 / MIN_ALPHA:
         raise ValueError(
             f"alpha must be a positive number from 1e-6 to 1e6, got {shown(alpha, str)}; "
             f"alpha=1 draws weights uniformly, and beyond these limits they are as good as constant"
         )
-    return float(number)
+    return number
 
 
 def check_is_array(name: str, x: Any) -> None:

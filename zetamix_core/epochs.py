@@ -28,7 +28,8 @@ from zetamix_core.checks import (
 from zetamix_core.labels import check_labels
 from zetamix_core.plans import Plan
 from zetamix_core.random import stream_for
-from zetamix_core.rules import Rule, Zeta, averages, check_rule
+from zetamix_core.rules import Rule, Zeta
+from zetamix_core.rules.base import averages, check_rule
 
 __all__ = ["batches"]
 
@@ -63,7 +64,7 @@ def batches(
         Samples, or a memory map of them: floating or complex, or images of integers, as in
         `zeta_mixup`.
     y : numpy.ndarray, shape (N, ...), or None
-        Labels in one of the forms of `MixPlan.mix_labels`.
+        Labels in one of the forms of `Plan.mix_labels`.
     batch_size : int
         Number of samples in a batch; the last one has the rest.
     rule : Rule, optional

@@ -7,7 +7,8 @@ from typing import Any
 
 from zetamix_core.arrays import Array
 from zetamix_core.checks import check_no_ids, check_num_mix, check_same_samples, check_samples
-from zetamix_core.rules import CutMix, Mixup, Rule, Zeta, averages, check_rule
+from zetamix_core.rules import CutMix, Mixup, Rule, Zeta
+from zetamix_core.rules.base import averages, check_rule
 
 __all__ = ["cutmix", "mix", "mixup", "zeta_mixup"]
 
@@ -28,7 +29,7 @@ def mix(
     x : array, shape (N, ...)
         Samples, as in `zeta_mixup`; a rule that averages nothing, such as CutMix, takes any dtype.
     y : array, shape (N, ...), optional
-        Labels in one of the forms of `MixPlan.mix_labels`, of the library and device of `x`.
+        Labels in one of the forms of `Plan.mix_labels`, of the library and device of `x`.
     rule : Rule, default Zeta()
         How the plan is drawn: one of `zetamix.rules`, or an object of your own with such a method.
     num_classes : int, optional
@@ -103,7 +104,7 @@ def zeta_mixup(
         Samples: images, series, features, of any floating or complex dtype; or images of integers,
         uint8 of two or more axes, 8 or 16 bits of three or more.
     y : array, shape (N, ...), optional
-        Labels in one of the forms of `MixPlan.mix_labels`, of the library and device of `x`.
+        Labels in one of the forms of `Plan.mix_labels`, of the library and device of `x`.
     gamma : float or array of shape (N,), default 2.8
         Exponent :math:`\gamma \ge 0`: how close outputs stay to samples.
     num_mix : int, optional
@@ -244,7 +245,7 @@ def cutmix(
     x : array, shape (N, ...)
         Samples of any dtype, with at least one axis besides the first.
     y : array, shape (N, ...), optional
-        Labels in one of the forms of `MixPlan.mix_labels`, except masks.
+        Labels in one of the forms of `Plan.mix_labels`, except masks.
     alpha : float, default 1.0
         Positive parameter of the Beta distribution.
     axes : sequence of int, default (-2, -1)

@@ -34,7 +34,7 @@ def mix_labels(
 ) -> Array:
     """Mix labels with a plan's arrays; integer labels give probabilities of `dtype`.
 
-    See `MixPlan.mix_labels` for the forms that `y` may take, `weighted_sum` for `distinct`.
+    See `Plan.mix_labels` for the forms that `y` may take, `weighted_sum` for `distinct`.
     """
     num_classes, checked = check_labels(y, num_classes)
     y = checked_blocks("y", y)

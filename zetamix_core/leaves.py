@@ -22,7 +22,7 @@ def mix_tree(
     label_smoothing: float = 0.0,
     strict: bool = True,
 ) -> Any:
-    """Mix the leaves of `tree` by the rules of `MixPlan.apply`, and smooth mixed labels."""
+    """Mix the leaves of `tree` by the rules of `Plan.apply`, and smooth mixed labels."""
     classes = _check_paths("num_classes", num_classes)
     data, kept = frozenset(listed("as_data", as_data)), frozenset(listed("keep", keep))
 

@@ -29,7 +29,7 @@ def batches(x: np.ndarray, y: np.ndarray | None, batch_size: int, **options: Any
     x : numpy.ndarray, shape (N, ...)
         Samples, or a memory map of them; they may be larger than the memory of the device.
     y : numpy.ndarray, shape (N, ...), or None
-        Labels in one of the forms of `MixPlan.mix_labels`.
+        Labels in one of the forms of `Plan.mix_labels`.
     batch_size : int
         Number of samples in a batch; the last one has the rest.
     **options

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from zetamix_core.plans.drawing import mixup_plan, zeta_plan
-from zetamix_core.plans.mix_plan import MixPlan
+from zetamix_core.plans.mix import MixPlan
 
 Key = tuple[int, ...]
 

@@ -13,7 +13,6 @@ from zetamix_core.arrays import (
     default_float,
     device_of,
     is_array,
-    is_whole_number,
     kind,
     namespace,
 )
@@ -39,6 +38,7 @@ from zetamix_core.metrics.samples import (
     check_number,
     normalized,
 )
+from zetamix_core.numbers import is_whole_number
 
 __all__ = ["GammaReport", "MixMeasures", "gamma_report"]
 

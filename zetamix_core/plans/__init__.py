@@ -2,9 +2,9 @@
 
 from zetamix_core.plans.base import Plan
 from zetamix_core.plans.boxes import cutmix_plan
-from zetamix_core.plans.cutmix_plan import CutMixPlan
+from zetamix_core.plans.cutmix import CutMixPlan
 from zetamix_core.plans.drawing import dirichlet_plan, mixup_plan, zeta_plan
-from zetamix_core.plans.mix_plan import MixPlan
+from zetamix_core.plans.mix import MixPlan
 
 __all__ = [
     "CutMixPlan",

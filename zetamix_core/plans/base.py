@@ -20,7 +20,7 @@ from zetamix_core.npz import UNREADABLE, read_arrays
 from zetamix_core.plans.pytrees import register_with_jax
 
 if TYPE_CHECKING:
-    from zetamix_core.plans.mix_plan import MixPlan
+    from zetamix_core.plans.mix import MixPlan
 
 __all__ = ["Plan"]
 

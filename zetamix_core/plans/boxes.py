@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from zetamix_core.arrays import Array, is_whole_number, namespace
+from zetamix_core.arrays import Array, namespace
 from zetamix_core.checks import check_alpha, check_flag, check_like, check_num_samples
 from zetamix_core.inputs import shown, static_remedy
-from zetamix_core.plans.cutmix_plan import CutMixPlan, from_front
-from zetamix_core.plans.mix_plan import MixPlan
+from zetamix_core.numbers import is_whole_number
+from zetamix_core.plans.cutmix import CutMixPlan, from_front
+from zetamix_core.plans.mix import MixPlan
 from zetamix_core.random import Stream, stream_for
 from zetamix_core.rounding import on_grid
 

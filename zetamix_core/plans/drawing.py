@@ -14,7 +14,7 @@ from zetamix_core.checks import (
     check_num_samples,
     check_size,
 )
-from zetamix_core.plans.mix_plan import MixPlan
+from zetamix_core.plans.mix import MixPlan
 from zetamix_core.random import stream_for
 from zetamix_core.weights import zeta_weights
 

@@ -6,8 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from zetamix_core.arrays import is_whole_number
 from zetamix_core.inputs import shown
+from zetamix_core.numbers import is_whole_number
 
 ACCEPTED = (
     "rng must be None, an int, a tuple (seed, *key), a numpy SeedSequence or Generator, "

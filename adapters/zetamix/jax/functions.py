@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from zetamix.jax._batches import checked_batch, mixed_by
+from zetamix.jax.pytrees import checked_batch, mixed_by
 from zetamix_core.adapting import averages, check_rule
 from zetamix_core.rules import CutMix, Mixup, Rule, Zeta
 
@@ -104,7 +104,7 @@ def zeta_mixup(
         integers, uint8 of two or more axes, 8 or 16 bits of three or more; other pytrees may hold
         floating arrays only.
     y : pytree of arrays, each of shape (N, ...), optional
-        Labels, each array in one of the forms of `MixPlan.mix_labels`.
+        Labels, each array in one of the forms of `Plan.mix_labels`.
     gamma : float or array of shape () or (N,), default 2.8
         Exponent :math:`\gamma \ge 0`: how close outputs stay to samples. It may be traced.
     num_mix : int, optional

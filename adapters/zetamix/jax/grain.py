@@ -168,7 +168,7 @@ class ZetaMixup(_BatchMix):
         fewer samples.
     num_classes : int or mapping of str to int, optional
         Number of classes of the integer labels y in batches ``(x, y)``; for nested batches the
-        paths of labels with their number of classes, as in `MixPlan.apply`.
+        paths of labels with their number of classes, as in `Plan.apply`.
     as_data : str or collection of str, optional
         Paths of integer arrays that hold data, such as uint8 images in a dict; images that come
         first in a pair (uint8 of two or more axes, 8 or 16 bits of three or more) need not be
@@ -181,13 +181,13 @@ class ZetaMixup(_BatchMix):
     Raises
     ------
     ValueError
-        If an argument is out of range; for each batch, as `MixPlan.apply`.
+        If an argument is out of range; for each batch, as `Plan.apply`.
     TypeError
-        If an argument has the wrong type; for each batch, as `MixPlan.apply`.
+        If an argument has the wrong type; for each batch, as `Plan.apply`.
 
     See Also
     --------
-    zetamix.MixPlan.apply : What is done with each batch.
+    zetamix.Plan.apply : What is done with each batch.
 
     Notes
     -----

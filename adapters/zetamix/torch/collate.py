@@ -10,8 +10,9 @@ import torch
 from torch import Tensor
 from torch.utils.data import default_collate, get_worker_info
 
-from zetamix.torch._draws import check_rank, check_seed, draw_word, on_host, process_rank
-from zetamix.torch.transforms import BatchMix, Mix, ZetaMixup
+from zetamix.torch.keys import check_rank, check_seed, draw_word, on_host, process_rank
+from zetamix.torch.mix import BatchMix, Mix
+from zetamix.torch.transforms import ZetaMixup
 from zetamix_core.adapting import check_rule, is_whole_number
 from zetamix_core.rules import Rule
 

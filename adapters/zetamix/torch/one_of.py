@@ -8,12 +8,12 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from zetamix.torch._batches import as_batch
-from zetamix.torch._draws import Drawing, on_host
+from zetamix.torch.keys import KeyedModule, on_host
+from zetamix.torch.leaves import as_batch
 from zetamix_core.adapting import shares, stream_for
 
 
-class OneOf(Drawing):
+class OneOf(KeyedModule):
     """Apply one of several transforms to each batch, drawn on the host, in training mode.
 
     With `ZetaMixup` and `CutMix` this is the combination of the ζ-mixup paper. Only what is drawn

@@ -17,7 +17,6 @@ from zetamix_core.arrays import (
     is_dask,
     is_numpy,
     is_torch_symbol,
-    is_whole_number,
     kind,
     namespace,
     portable_float,
@@ -31,8 +30,9 @@ from zetamix_core.checks import (
 )
 from zetamix_core.inputs import shown
 from zetamix_core.linear_map import inverse, memory_order
+from zetamix_core.numbers import is_whole_number
 from zetamix_core.plans.base import Plan
-from zetamix_core.plans.mix_plan import MixPlan, frozen
+from zetamix_core.plans.mix import MixPlan, frozen
 
 __all__ = ["CutMixPlan"]
 

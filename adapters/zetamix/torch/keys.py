@@ -32,7 +32,7 @@ if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_unlock)
 
 
-class Drawing(nn.Module):
+class KeyedModule(nn.Module):
     """A module that draws for each batch, by a counter of the batches.
 
     Draws are portable ones of the key (seed, step, rank) or, without a seed, of (a number of the

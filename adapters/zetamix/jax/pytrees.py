@@ -40,6 +40,8 @@ class Leaves(NamedTuple):
 
 
 class Batch(NamedTuple):
+    """Samples and labels that one plan is for."""
+
     samples: Leaves
     labels: Leaves
 

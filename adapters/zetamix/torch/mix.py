@@ -1,0 +1,298 @@
+"""The module that mixes batches by any rule, and what it shares with the named ones."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Collection, Mapping
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from zetamix.torch.keys import KeyedModule
+from zetamix.torch.leaves import LabelsGetter, as_batch, describe, find_labels, leaves_of, path_of
+from zetamix_core import Plan, rules
+from zetamix_core.adapting import (
+    Stream,
+    check_num_classes,
+    check_rule,
+    check_samples,
+    chosen,
+    is_whole_number,
+    listed,
+    map_leaves,
+    mix_tree,
+    of_most_axes,
+    paths_of_images,
+    stream_for,
+)
+
+
+class BatchMix(KeyedModule, ABC):
+    """What the modules share: calls, switches, labels and draws. See `ZetaMixup`."""
+
+    def __init__(
+        self,
+        *,
+        num_classes: int | Mapping[str, int] | None = None,
+        p: float = 1.0,
+        label_smoothing: float = 0.0,
+        stop_at: int | None = None,
+        labels_getter: LabelsGetter = "default",
+        as_data: Collection[str] = (),
+        keep: Collection[str] = (),
+        seed: int | None = None,
+        generator: torch.Generator | None = None,
+        rank: int | None = None,
+    ) -> None:
+        super().__init__(seed=seed, generator=generator, rank=rank)
+        _check_share("p", p)
+        _check_share("label_smoothing", label_smoothing)
+        if label_smoothing and num_classes is None:
+            raise ValueError(
+                f"label_smoothing spreads weight over classes, got {label_smoothing} without "
+                f"num_classes; pass num_classes"
+            )
+        _check_num_classes(num_classes)
+        if stop_at is not None and not (is_whole_number(stop_at) and stop_at >= 0):
+            raise ValueError(
+                f"stop_at must be an int >= 0 or None, got {stop_at!r}; count batches from 0"
+            )
+        if not (labels_getter in ("default", None) or callable(labels_getter)):
+            raise TypeError(
+                f"labels_getter must be a callable, 'default' or None, got {labels_getter!r}; pass "
+                f"for instance lambda batch: batch['label']"
+            )
+        self.num_classes = num_classes
+        self.p = float(p)
+        self.label_smoothing = float(label_smoothing)
+        self.stop_at = stop_at
+        self.labels_getter = labels_getter
+        self.as_data = listed("as_data", as_data)
+        self.keep = listed("keep", keep)
+
+    def forward(self, *inputs: Any) -> Any:
+        """Mix a batch in training mode; in evaluation mode return it as it is.
+
+        Parameters
+        ----------
+        *inputs : tensors, or one nested batch
+            ``mix(images, labels)``, ``mix((images, labels))``, ``mix({"image": …, "label": …})``.
+
+        Returns
+        -------
+        tuple, or nested batch
+            The structure of the input, with mixed tensors; the input is left alone.
+
+        Raises
+        ------
+        ValueError
+            If labels are out of range, shapes do not fit, or integers are not declared.
+        TypeError
+            If the batch holds no tensors, or labels of a wrong type.
+
+        Examples
+        --------
+        >>> import torch
+        >>> from zetamix.torch import ZetaMixup
+        >>> mix = ZetaMixup(num_classes=10)
+        >>> batch = mix({"image": torch.rand(8, 3, 8, 8), "label": torch.arange(8)})
+        >>> batch["label"].shape
+        torch.Size([8, 10])
+        """
+        batch = as_batch(inputs)
+        return self._counted(self._mix, batch) if self.training else batch
+
+    def draw(self, x: Tensor) -> Any:
+        """Draw the plan for the next batch, to apply it yourself, and count the batch.
+
+        Parameters
+        ----------
+        x : tensor, shape (N, ...)
+            The samples, whose number, device and dtype the plan takes.
+
+        Returns
+        -------
+        MixPlan or CutMixPlan
+            Applies to images, labels and hidden features alike.
+
+        Raises
+        ------
+        TypeError
+            If `x` is no tensor.
+        ValueError
+            If `x` has no axis of samples.
+
+        Examples
+        --------
+        >>> import torch
+        >>> from zetamix.torch import ZetaMixup
+        >>> hidden, labels = torch.rand(8, 16), torch.arange(8)
+        >>> plan = ZetaMixup(num_mix=4).draw(hidden)
+        >>> (plan @ hidden).shape, plan.mix_labels(labels, num_classes=10).shape
+        (torch.Size([8, 16]), torch.Size([8, 10]))
+        """
+        if not isinstance(x, Tensor):
+            raise TypeError(f"x must be a tensor, got {type(x).__name__}; use zeta_plan for others")
+        check_samples("x", x)
+        return self._counted(self._draw, x)
+
+    def extra_repr(self) -> str:
+        shown = {name: getattr(self, name) for name in self._shown()}
+        return ", ".join(f"{name}={_shortened(value)}" for name, value in shown.items())
+
+    def _shown(self) -> list[str]:
+        names = ["num_classes"]
+        names += ["p"] if self.p < 1 else []
+        names += ["label_smoothing"] if self.label_smoothing else []
+        return names + [n for n in ("stop_at", "seed", "rank") if getattr(self, n) is not None]
+
+    def _mix(self, batch: Any, key: Tensor, step: Tensor) -> Any:
+        leaves = leaves_of(batch, self.keep)
+        classes = self._classes(batch, leaves)
+        samples = [leaf for path, leaf in leaves.items() if path not in classes]
+        if not samples:
+            raise ValueError(
+                f"a batch must have samples besides labels, got {describe(batch)}; pass the images "
+                f"first"
+            )
+        plan = self._draw(of_most_axes(samples), key, step)
+        mixed = mix_tree(
+            plan,
+            batch,
+            num_classes=classes,
+            as_data=(*self.as_data, *paths_of_images(batch)),
+            keep=self.keep,
+            label_smoothing=self.label_smoothing,
+            strict=False,
+        )
+        return _as_given(mixed, leaves, {*classes, *self.keep})
+
+    def _classes(self, batch: Any, leaves: dict[str, Tensor]) -> Mapping[str, Any]:
+        """Return the paths of the labels, with their numbers of classes."""
+        if isinstance(self.num_classes, Mapping):
+            return self.num_classes
+        labels = find_labels(batch, self.labels_getter)
+        return {} if labels is None else {path_of(leaves, labels): self.num_classes}
+
+    def _draw(self, x: Tensor, key: Tensor, step: Tensor) -> Any:
+        stream = stream_for(key, x)
+        plan = self._plan(x, stream, key, step)
+        # No branch on whether to mix: graphs have none, and need not wait for the answer.
+        if self.p < 1:
+            plan = plan.where(stream.uniform((1,))[0] < self.p)
+        if self.stop_at is not None:
+            plan = plan.where((step < self.stop_at).to(x.device, non_blocking=True))
+        return plan
+
+    def _plan(self, x: Tensor, stream: Stream, key: Tensor, step: Tensor) -> Plan:
+        rule: Any = self.rule
+        if isinstance(rule, rules.OneOf):
+            host = stream_for(key, torch.empty((), dtype=torch.float64, device="cpu"))
+            while isinstance(rule, rules.OneOf):
+                # Chosen by a number on the host, which the stream of the device steps over.
+                stream.uniform((1,))
+                rule = rule.rules[_chosen(rule, host.uniform((1,)))]
+        plan: Plan = rule.plan(tuple(x.shape), rng=stream, like=x, step=step)
+        return plan
+
+    @property
+    @abstractmethod
+    def rule(self) -> rules.Rule:
+        """How plans are drawn."""
+
+
+@torch.compiler.disable(  # type: ignore[untyped-decorator,no-untyped-call]
+    reason="OneOf chooses on the host, which can't be traced; each of its rules is a graph"
+)
+def _chosen(rule: rules.OneOf, number: Tensor) -> int:
+    return chosen(rule, number)
+
+
+class Mix(BatchMix):
+    """Mix the samples and labels of a batch by any rule, in training mode.
+
+    Parameters
+    ----------
+    rule : Rule
+        How plans are drawn: one of `zetamix.rules`, or an object of your own with such a method. A
+        callable `gamma` is given the step, a 0-d tensor of int64.
+    **options
+        The options of `ZetaMixup` from `num_classes` on.
+
+    Raises
+    ------
+    ValueError, TypeError
+        As from `ZetaMixup`.
+
+    See Also
+    --------
+    ZetaMixup : How to call it.
+    OneOf : The same for modules, also those of other packages.
+
+    Notes
+    -----
+    With `zetamix.rules.OneOf` a graph of ``torch.compile`` ends at the choice of the rule, which is
+    made on the host.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from zetamix.rules import CutMix, OneOf, Zeta
+    >>> from zetamix.torch import Mix
+    >>> mix = Mix(OneOf([Zeta(num_mix=8), CutMix()]), num_classes=10, seed=0)
+    >>> mixed, soft = mix(torch.rand(16, 3, 8, 8), torch.arange(16) % 10)
+    >>> mixed.shape, soft.shape
+    (torch.Size([16, 3, 8, 8]), torch.Size([16, 10]))
+    """
+
+    def __init__(self, rule: rules.Rule, **options: Any) -> None:
+        super().__init__(**options)
+        self._rule = check_rule(rule)
+
+    @property
+    def rule(self) -> rules.Rule:
+        """How plans are drawn."""
+        return self._rule
+
+    def _shown(self) -> list[str]:
+        return ["rule", *super()._shown()]
+
+
+def _as_given(mixed: Any, leaves: dict[str, Tensor], other: Collection[str]) -> Any:
+    """Return mixed tensors as the subclass of those that were given, such as torchvision's Image.
+
+    Operators of torch return plain tensors. Labels are others than before.
+    """
+    kinds = {path: type(leaf) for path, leaf in leaves.items() if path not in other}
+    if all(kind in (Tensor, nn.Parameter) for kind in kinds.values()):
+        return mixed
+
+    def wrap(path: str, leaf: Tensor) -> Tensor:
+        kind = kinds.get(path, Tensor)
+        return leaf if kind is nn.Parameter else leaf.as_subclass(kind)
+
+    return map_leaves(wrap, mixed, keep=other, strict=False)
+
+
+def _check_num_classes(num_classes: Any) -> None:
+    counts = num_classes.values() if isinstance(num_classes, Mapping) else [num_classes]
+    for count in counts:
+        if count is not None:
+            check_num_classes(count)
+
+
+def _check_share(name: str, value: Any) -> None:
+    number = isinstance(value, (int, float, np.number)) and not isinstance(value, bool)
+    if not number or not 0 <= value <= 1:
+        raise ValueError(
+            f"{name} must be a number from 0 to 1, got {value!r}; pass for instance {name}=0.1"
+        )
+
+
+def _shortened(value: Any) -> str:
+    """Return what `repr` shows, without memory addresses and tensors' extras."""
+    if isinstance(value, Tensor):
+        return "tensor" if value.is_meta else f"{value.item():g}"
+    return getattr(value, "__name__", type(value).__name__) if callable(value) else repr(value)

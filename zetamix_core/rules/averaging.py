@@ -1,0 +1,236 @@
+"""Rules that average samples: ζ-mixup, mixup and Dirichlet mixing."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from typing import Any
+
+import numpy as np
+
+from zetamix_core.arrays import Array, is_array, is_torch
+from zetamix_core.checks import check_alpha, check_count, check_flag, check_gamma
+from zetamix_core.plans import MixPlan, dirichlet_plan, mixup_plan, zeta_plan
+from zetamix_core.random import Stream
+from zetamix_core.rules.base import BaseRule
+
+__all__ = ["Dirichlet", "Mixup", "Zeta"]
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Zeta(BaseRule):
+    r"""P-series weights over random orderings.
+
+    .. math:: w_r = r^{-\gamma} / \sum_{j=1}^{T} j^{-\gamma}
+
+    Parameters
+    ----------
+    gamma : float, array, (low, high) or callable, default 2.8
+        Exponent :math:`\gamma \ge 0`: how close outputs stay to samples. A pair draws one uniformly
+        for each output; a callable is given the step and returns a number or a 0-d array.
+    num_mix : int, optional
+        T, the number of samples in a mixture; the whole batch by default, and for a batch that has
+        fewer samples.
+    anchored : bool, default True
+        Whether sample i has the largest weight in output i; else a random one has.
+
+    Raises
+    ------
+    ValueError
+        If a value is out of range.
+    TypeError
+        If a value has the wrong type.
+
+    See Also
+    --------
+    zetamix.zeta_plan : What is drawn.
+
+    References
+    ----------
+    Abhishek, Brown, Hamarneh, "Multi-sample ζ-mixup: richer, more realistic synthetic samples from
+    a p-series interpolant", Journal of Big Data 11:43 (2024), section "Method".
+
+    Examples
+    --------
+    >>> from zetamix.rules import Zeta
+    >>> Zeta(gamma=2.8, num_mix=8).plan((32, 3, 8, 8), rng=0).shape
+    (32, 32)
+    """
+
+    gamma: Any = 2.8
+    num_mix: int | None = None
+    anchored: bool = True
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "gamma", _checked_gamma(self.gamma))
+        _check_num_mix(self.num_mix)
+        check_flag("anchored", self.anchored)
+
+    def _draw(
+        self, shape: tuple[int, ...], stream: Stream, like: Array | None, step: Any
+    ) -> MixPlan:
+        n = shape[0]
+        return zeta_plan(
+            n,
+            gamma=self._gamma_at(n, stream, like, step),
+            num_mix=_at_most(self.num_mix, n),
+            anchored=self.anchored,
+            rng=stream,
+            like=like,
+        )
+
+    def _gamma_at(self, n: int, stream: Stream, like: Array | None, step: Any) -> Any:
+        gamma = self.gamma
+        if isinstance(gamma, tuple):
+            low, high = gamma
+            return low + (high - low) * stream.uniform((n,))
+        if callable(gamma):
+            if step is None:
+                raise ValueError(
+                    "a callable gamma must be told the step, got none; pass step=, or a number as "
+                    "gamma"
+                )
+            gamma = gamma(step)
+        if like is not None and is_torch(gamma) and is_torch(like):
+            return gamma.to(like.device, non_blocking=True)
+        return gamma
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Mixup(BaseRule):
+    r"""Two samples, with a Beta-distributed weight :math:`\lambda`.
+
+    Parameters
+    ----------
+    alpha : float, default 1.0
+        Positive parameter of the Beta distribution; 1 draws :math:`\lambda` uniformly.
+    per_sample : bool, default True
+        Draw one :math:`\lambda` for each output, or one for the batch.
+    anchored : bool, default True
+        Whether sample i is the first of the pair of output i; else a random one is.
+
+    Raises
+    ------
+    ValueError
+        If a value is out of range.
+    TypeError
+        If a value has the wrong type.
+
+    See Also
+    --------
+    zetamix.mixup_plan : What is drawn.
+
+    References
+    ----------
+    Zhang, Cissé, Dauphin, Lopez-Paz, "mixup: Beyond Empirical Risk Minimization", ICLR 2018.
+
+    Examples
+    --------
+    >>> from zetamix.rules import Mixup
+    >>> Mixup(alpha=0.2).plan((32, 10), rng=0).num_mix
+    2
+    """
+
+    alpha: float = 1.0
+    per_sample: bool = True
+    anchored: bool = True
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "alpha", check_alpha(self.alpha))
+        check_flag("per_sample", self.per_sample)
+        check_flag("anchored", self.anchored)
+
+    def _draw(
+        self, shape: tuple[int, ...], stream: Stream, like: Array | None, step: Any
+    ) -> MixPlan:
+        return mixup_plan(
+            shape[0],
+            alpha=self.alpha,
+            per_sample=self.per_sample,
+            anchored=self.anchored,
+            rng=stream,
+            like=like,
+        )
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Dirichlet(BaseRule):
+    r"""Symmetric Dirichlet weights over T samples.
+
+    Parameters
+    ----------
+    alpha : float, default 1.0
+        Positive concentration; 1 is uniform on the simplex, less favours single samples.
+    num_mix : int, optional
+        T, the number of samples in a mixture; the whole batch by default, and for a batch that has
+        fewer samples.
+    per_sample : bool, default True
+        Draw weights for each output, or one row of them for the batch.
+    anchored : bool, default True
+        Whether sample i comes first in output i; else a random one does.
+
+    Raises
+    ------
+    ValueError
+        If a value is out of range.
+    TypeError
+        If a value has the wrong type.
+
+    See Also
+    --------
+    zetamix.dirichlet_plan : What is drawn.
+
+    Examples
+    --------
+    >>> from zetamix.rules import Dirichlet
+    >>> Dirichlet(num_mix=3).plan((32, 10), rng=0).num_mix
+    3
+    """
+
+    alpha: float = 1.0
+    num_mix: int | None = None
+    per_sample: bool = True
+    anchored: bool = True
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "alpha", check_alpha(self.alpha))
+        check_flag("per_sample", self.per_sample)
+        check_flag("anchored", self.anchored)
+        _check_num_mix(self.num_mix)
+
+    def _draw(
+        self, shape: tuple[int, ...], stream: Stream, like: Array | None, step: Any
+    ) -> MixPlan:
+        n = shape[0]
+        return dirichlet_plan(
+            n,
+            alpha=self.alpha,
+            num_mix=_at_most(self.num_mix, n),
+            per_sample=self.per_sample,
+            anchored=self.anchored,
+            rng=stream,
+            like=like,
+        )
+
+
+def _at_most(num_mix: int | None, n: int) -> int:
+    return n if num_mix is None else min(num_mix, n)
+
+
+def _check_num_mix(num_mix: Any) -> None:
+    if num_mix is not None:
+        check_count("num_mix", num_mix)
+
+
+def _checked_gamma(gamma: Any) -> Any:
+    if callable(gamma):
+        return gamma
+    if not isinstance(gamma, (tuple, list)):
+        return gamma if is_array(gamma) and check_gamma(gamma) is gamma else check_gamma(gamma)
+    numbers = all(isinstance(end, (int, float, np.number)) for end in gamma)
+    if len(gamma) != 2 or not numbers or not 0 <= gamma[0] <= gamma[1] < math.inf:
+        raise ValueError(
+            f"a range of gamma must be two finite numbers 0 <= low <= high, got {gamma!r}; pass "
+            f"for instance gamma=(1.8, 4.0)"
+        )
+    return tuple(gamma)

@@ -1,0 +1,135 @@
+"""What a rule is, and what those of the package share."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from typing import Any, ClassVar, Protocol, runtime_checkable
+
+from zetamix_core.arrays import Array
+from zetamix_core.checks import check_like, check_num_samples
+from zetamix_core.plans import Plan
+from zetamix_core.random import Stream, stream_for
+
+__all__ = ["Rule"]
+
+
+@runtime_checkable
+class Rule(Protocol):
+    """What every entry point takes: an object that draws a plan for a batch.
+
+    `Zeta`, `Mixup`, `Dirichlet`, `CutMix` and `OneOf` are rules, and so is any object with such a
+    method.
+
+    Raises
+    ------
+    TypeError
+        If it is made an instance of: it is a protocol.
+
+    Examples
+    --------
+    >>> from zetamix.rules import Rule, Zeta
+    >>> isinstance(Zeta(), Rule)
+    True
+    """
+
+    def plan(
+        self,
+        shape: tuple[int, ...],
+        *,
+        rng: Any = None,
+        like: Array | None = None,
+        groups: Array | None = None,
+        step: Any = None,
+    ) -> Plan:
+        """Draw the plan of a batch.
+
+        Parameters
+        ----------
+        shape : tuple of int
+            Shape (N, ...) of the samples, whose number may be less than what the rule mixes.
+        rng : optional
+            Source of randomness, to be handed on to a function such as `zeta_plan`.
+        like : array, optional
+            Array whose library and device the plan takes.
+        groups : array of int, shape (N,), optional
+            The group of each sample, for rules that ask who may be mixed with whom.
+        step : int or 0-d array, optional
+            Number of the batch or of the epoch, as the entry point counts.
+
+        Returns
+        -------
+        MixPlan or CutMixPlan
+            Applies to the samples, their labels, and whatever else the batch holds.
+
+        Raises
+        ------
+        ValueError
+            If the rule does not fit to `shape`, or `groups` come without need.
+        TypeError
+            If an argument has the wrong type, or a portable `rng` is used inside a JAX
+            transformation.
+
+        Examples
+        --------
+        >>> from zetamix.rules import Zeta
+        >>> Zeta(num_mix=8).plan((5, 3, 32, 32), rng=0).num_mix
+        5
+        """
+        ...
+
+
+class BaseRule(Rule, ABC):
+    """What the rules of the package share: they draw from one stream, for a known batch."""
+
+    # Whether samples are averaged, which must not happen to ids, or only moved.
+    averages: ClassVar[bool] = True
+
+    def plan(
+        self,
+        shape: tuple[int, ...],
+        *,
+        rng: Any = None,
+        like: Array | None = None,
+        groups: Array | None = None,
+        step: Any = None,
+    ) -> Plan:
+        if groups is not None:
+            raise ValueError(
+                f"groups must come with a rule that asks for them, got them for {self}; leave them "
+                f"out"
+            )
+        check_like(like)
+        return self._draw(_checked_shape(shape), stream_for(rng, like), like, step)
+
+    plan.__doc__ = Rule.plan.__doc__
+
+    @abstractmethod
+    def _draw(self, shape: tuple[int, ...], stream: Stream, like: Array | None, step: Any) -> Plan:
+        """Draw the plan of a batch of this shape from a stream."""
+
+
+def averages(rule: Rule) -> bool:
+    """Tell whether a rule averages samples, so that these must not be ids; else it only moves them.
+
+    A rule that does not say so in an attribute `averages` does.
+    """
+    return bool(getattr(rule, "averages", True))
+
+
+def check_rule(rule: Any) -> Rule:
+    """Return a rule, which must be one: an object, not its class."""
+    if isinstance(rule, type) or not callable(getattr(rule, "plan", None)):
+        raise TypeError(
+            f"rule must be an object with a method plan, got {rule!r}; pass for instance "
+            f"zetamix.rules.Zeta(gamma=2.8)"
+        )
+    checked: Rule = rule
+    return checked
+
+
+def _checked_shape(shape: Any) -> tuple[int, ...]:
+    if not isinstance(shape, (tuple, list)) or not shape:
+        raise TypeError(
+            f"shape must be a tuple of whole numbers, samples first, got {shape!r}; pass x.shape"
+        )
+    return (check_num_samples(shape[0]), *shape[1:])

@@ -1,0 +1,79 @@
+"""The rule that pastes boxes of one sample into another."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+from typing import Any, ClassVar
+
+from zetamix_core.arrays import Array
+from zetamix_core.checks import check_alpha, check_axes, check_flag
+from zetamix_core.plans import CutMixPlan, cutmix_plan
+from zetamix_core.random import Stream
+from zetamix_core.rules.base import BaseRule
+
+__all__ = ["CutMix"]
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class CutMix(BaseRule):
+    r"""CutMix: a box of one sample pasted into another, labels by volume.
+
+    Parameters
+    ----------
+    alpha : float, default 1.0
+        Positive parameter of the Beta distribution of the volume that stays.
+    axes : sequence of int, default (-2, -1)
+        Axes that the box extends along; any number but the first axis.
+    per_sample : bool, default True
+        Draw a box for each output, or one for the batch.
+    anchored : bool, default True
+        Whether the box is pasted into sample i for output i; else into a random one.
+
+    Raises
+    ------
+    ValueError
+        If a value is out of range.
+    TypeError
+        If a value has the wrong type.
+
+    See Also
+    --------
+    zetamix.cutmix_plan : What is drawn.
+
+    References
+    ----------
+    Yun, Han, Oh, Chun, Choe, Yoo, "CutMix: Regularization Strategy to Train Strong Classifiers with
+    Localizable Features", ICCV 2019.
+
+    Examples
+    --------
+    >>> from zetamix.rules import CutMix
+    >>> CutMix().plan((32, 3, 8, 8), rng=0).lengths
+    (8, 8)
+    """
+
+    alpha: float = 1.0
+    axes: Sequence[int] = (-2, -1)
+    per_sample: bool = True
+    anchored: bool = True
+    averages: ClassVar[bool] = False
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "alpha", check_alpha(self.alpha))
+        check_flag("per_sample", self.per_sample)
+        check_flag("anchored", self.anchored)
+        object.__setattr__(self, "axes", check_axes(self.axes))
+
+    def _draw(
+        self, shape: tuple[int, ...], stream: Stream, like: Array | None, step: Any
+    ) -> CutMixPlan:
+        return cutmix_plan(
+            shape,
+            alpha=self.alpha,
+            axes=self.axes,
+            per_sample=self.per_sample,
+            anchored=self.anchored,
+            rng=stream,
+            like=like,
+        )

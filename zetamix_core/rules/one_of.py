@@ -1,0 +1,114 @@
+"""The rule that chooses one of several for each batch."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import numpy as np
+
+from zetamix_core.arrays import Array, is_jax_tracer, to_host, torch_is_compiling
+from zetamix_core.plans import Plan
+from zetamix_core.random import Stream
+from zetamix_core.rules.base import BaseRule, Rule, averages, check_rule
+
+__all__ = ["OneOf"]
+
+
+@dataclasses.dataclass(frozen=True)
+class OneOf(BaseRule):
+    """One of several rules for each batch.
+
+    With `Zeta` and `CutMix` this is the combination of the ζ-mixup paper.
+
+    Parameters
+    ----------
+    rules : sequence of Rule
+        What to choose from.
+    p : sequence of float, optional
+        Their probabilities, up to a factor; equal by default.
+
+    Attributes
+    ----------
+    averages : bool
+        Whether one of the rules averages samples.
+
+    Raises
+    ------
+    ValueError
+        If there is no rule, or `p` does not fit to them.
+    TypeError
+        If a member is no rule; when a plan is drawn, if the choice can't be read on the host.
+
+    Notes
+    -----
+    The member is chosen by the first number of the source of randomness, and draws from what
+    follows, so that its plan does not depend on the other members.
+
+    Examples
+    --------
+    >>> from zetamix.rules import CutMix, OneOf, Zeta
+    >>> rule = OneOf([Zeta(num_mix=8), CutMix()], p=[0.7, 0.3])
+    >>> [type(rule.plan((8, 3, 4, 4), rng=seed)).__name__ for seed in (1, 2)]
+    ['CutMixPlan', 'MixPlan']
+    """
+
+    rules: Sequence[Rule]
+    p: Sequence[float] | None = dataclasses.field(default=None, kw_only=True)
+
+    def __post_init__(self) -> None:
+        _check_members(self.rules)
+        object.__setattr__(self, "rules", tuple(self.rules))
+        object.__setattr__(self, "p", shares(self.p, len(self.rules), "rules"))
+
+    @property
+    def averages(self) -> bool:  # type: ignore[override]  # of others it is a constant
+        """Whether one of the rules averages samples."""
+        return any(map(averages, self.rules))
+
+    def _draw(self, shape: tuple[int, ...], stream: Stream, like: Array | None, step: Any) -> Plan:
+        member = self.rules[chosen(self, stream.uniform((1,)))]
+        return member.plan(shape, rng=stream, like=like, step=step)
+
+
+def chosen(rule: OneOf, number: Array) -> int:
+    """Return which of its rules a uniform number of shape (1,) chooses, read on the host."""
+    if torch_is_compiling() or is_jax_tracer(number):
+        raise TypeError(
+            "OneOf must choose a rule on the host, got a number that is traced; pass the rule to "
+            "zetamix.jax.mix or zetamix.torch.Mix, which choose around the trace, or choose before"
+        )
+    return int(np.searchsorted(ends(rule), to_host(number)[0], side="right"))
+
+
+def ends(rule: OneOf) -> np.ndarray:
+    """Return where on [0, 1) its rules end, but for the last, whose end may round below one."""
+    return np.cumsum(np.asarray(rule.p)[:-1])
+
+
+def shares(p: Any, count: int, members: str) -> tuple[float, ...]:
+    """Return probabilities that sum to one, equal ones by default."""
+    if p is not None and not isinstance(p, Iterable):
+        raise TypeError(
+            f"p must be a list of one number >= 0 for each of {count} {members}, got {p!r}; leave "
+            f"it out for equal ones"
+        )
+    p = [1.0] * count if p is None else [float(share) for share in p]
+    if len(p) != count or not all(share >= 0 for share in p) or not 0 < sum(p) < math.inf:
+        raise ValueError(
+            f"p must hold one number >= 0 for each of {count} {members}, not all zero, got {p}; "
+            f"leave it out for equal ones"
+        )
+    return tuple(share / sum(p) for share in p)
+
+
+def _check_members(rules: Any) -> None:
+    if not isinstance(rules, (list, tuple)) or not rules:
+        raise ValueError(
+            f"rules must be a list of one or more rules, got {rules!r}; pass for instance "
+            f"[Zeta(), CutMix()]"
+        )
+    for rule in rules:
+        check_rule(rule)
