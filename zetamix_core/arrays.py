@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from typing import Any
+from typing import Any, NamedTuple
 
 import array_api_compat as compat
 import array_api_compat.numpy
@@ -12,6 +12,10 @@ import numpy as np
 # The standard has no static type that NumPy, torch, JAX, Dask and CuPy arrays share.
 Array = Any
 Namespace = Any
+
+
+# Asked about most often where an array may be given instead.
+_PLAIN_VALUES = frozenset({bool, bytes, dict, float, int, list, str, tuple, type(None)})
 
 
 def _loaded(module: str) -> Any:
@@ -45,17 +49,26 @@ def is_numpy(x: object) -> bool:
 
 
 def is_cupy(x: object) -> bool:
-    return not (is_torch(x) or is_numpy(x) or torch_is_compiling()) and compat.is_cupy_array(x)
+    return _may_be_foreign(x) and compat.is_cupy_array(x)
 
 
 def is_dask(x: object) -> bool:
-    return not (is_torch(x) or is_numpy(x) or torch_is_compiling()) and compat.is_dask_array(x)
+    return _may_be_foreign(x) and compat.is_dask_array(x)
 
 
 def is_array(x: object) -> bool:
-    if is_torch(x) or is_numpy(x) or torch_is_compiling():
-        return is_torch(x) or is_numpy(x)
-    return bool(compat.is_array_api_obj(x))
+    if type(x) in _PLAIN_VALUES:
+        return False
+    if isinstance(x, (np.ndarray, np.generic)) or is_torch(x):
+        return True
+    return not torch_is_compiling() and bool(compat.is_array_api_obj(x))
+
+
+def _may_be_foreign(x: object) -> bool:
+    """Tell whether `x` may be an array of another library than NumPy and torch."""
+    if x is None or isinstance(x, (np.ndarray, np.generic)) or is_torch(x):
+        return False
+    return not torch_is_compiling()
 
 
 def is_jax_tracer(x: object) -> bool:
@@ -240,6 +253,30 @@ def _torch_bounds(x: Array) -> tuple[int, int]:
     return start, start + (reach + 1) * x.element_size() * bool(x.numel())
 
 
+# --- what a call asks ---
+
+
+class Facts(NamedTuple):
+    """What one call needs to know of an array of samples, asked once."""
+
+    length: int
+    kind: str
+    library: str
+
+
+def quick_facts(x: Any) -> Facts | None:
+    """Return the facts of a plain array of NumPy or tensor of torch, None of anything else."""
+    if type(x) is np.ndarray:
+        found = _NUMPY_KINDS.get(x.dtype.kind)
+        return Facts(x.shape[0], found, "numpy") if found and x.ndim else None
+    torch = sys.modules.get("torch")
+    if torch is None or type(x) is not torch.Tensor or torch_is_compiling():
+        return None
+    plain = x.layout is torch.strided and not (x.is_nested or x.is_quantized) and x.ndim
+    found = kind_of(x) if plain else None
+    return Facts(x.shape[0], found, "torch") if found else None
+
+
 # --- dtypes ---------------------------------------------------------------------------------------
 
 
@@ -269,14 +306,14 @@ def is_extension(dtype: Any) -> bool:
 def kind_of(x: Array) -> str | None:
     """Return what `kind` does, None where an array does not hold numbers."""
     dtype = x.dtype
+    if isinstance(dtype, np.dtype):  # those of JAX, CuPy and Dask, too
+        return _NUMPY_KINDS.get(dtype.kind) or _extension_kind(dtype)
     if is_torch(x):
         if dtype.is_complex:
             return "complex"
         if dtype.is_floating_point:
             return "floating"
         return "bool" if dtype == sys.modules["torch"].bool else "integer"
-    if isinstance(dtype, np.dtype):  # those of JAX, CuPy and Dask, too
-        return _NUMPY_KINDS.get(dtype.kind) or _extension_kind(dtype)
     if is_jax(x):  # its own dtypes are those of keys
         return None
     xp = namespace(x)
@@ -293,6 +330,8 @@ def default_float(x: Array) -> Any:
     """Return the floating dtype that the library of `x` gives to Python floats."""
     if is_torch(x):
         return sys.modules["torch"].get_default_dtype()
+    if isinstance(x, np.ndarray):
+        return np.dtype(np.float64)
     return namespace(x).asarray(0.0).dtype
 
 
@@ -319,29 +358,45 @@ def widest_float(x: Array) -> Any:
     return namespace(x).float64
 
 
+def _bits(xp: Namespace, dtype: Any) -> int:
+    """Return how many bits a real number of a floating or complex dtype has."""
+    if isinstance(dtype, np.dtype):  # NumPy's own answer takes several calls
+        return dtype.itemsize * (4 if dtype.kind == "c" else 8)
+    return int(xp.finfo(dtype).bits)
+
+
 def working_dtype(xp: Namespace, dtype: Any) -> Any:
     """Return the dtype to accumulate a floating or complex `dtype` in: never below 32 bits."""
     if is_extension(dtype):
         return xp.float32  # narrow ones are all there are
-    if xp.finfo(dtype).bits >= 32:
+    if _bits(xp, dtype) >= 32:
         return dtype
     return xp.complex64 if getattr(dtype, "is_complex", False) else xp.float32
 
 
 def real_dtype(xp: Namespace, dtype: Any) -> Any:
     """Return the real dtype with the precision of a floating or complex `dtype`."""
-    if not xp.isdtype(dtype, "complex floating"):
+    if isinstance(dtype, np.dtype):
+        complexes = dtype.kind == "c"
+    else:
+        complexes = xp.isdtype(dtype, "complex floating")
+    if not complexes:
         return dtype
     return xp.float32 if dtype == xp.complex64 else xp.float64
 
 
 def weights_dtype(like: Array | None) -> Any:
     """Return the dtype of a plan's weights: float64 for None and double `like`, else float32."""
-    if like is None or is_dask(like):
+    if like is None:
+        return np.float64
+    if isinstance(like, np.ndarray):
+        wide = like.dtype.kind in "fc" and _bits(np, like.dtype) >= 64
+        return np.float64 if wide and not is_extension(like.dtype) else np.float32
+    if is_dask(like):
         return np.float64
     xp = namespace(like)
     inexact = kind(like) in ("floating", "complex") and not is_extension(like.dtype)
-    return xp.float64 if inexact and xp.finfo(like.dtype).bits >= 64 else xp.float32
+    return xp.float64 if inexact and _bits(xp, like.dtype) >= 64 else xp.float32
 
 
 def host_dtype(dtype: Any) -> Any:

@@ -11,6 +11,7 @@ import numpy as np
 
 from zetamix_core.arrays import (
     Array,
+    Facts,
     device_of,
     grad_is_enabled,
     host_values,
@@ -22,6 +23,7 @@ from zetamix_core.arrays import (
     kind,
     kind_of,
     library,
+    quick_facts,
     share_memory,
 )
 from zetamix_core.inputs import Finding, foreign, shown, static_remedy, unfit
@@ -34,6 +36,8 @@ MAX_SAMPLES = 2**31 - 1  # what 32-bit indices count, the only ones that JAX has
 
 def check_count(name: str, value: Any, remedy: str = "pass a positive int") -> int:
     """Return `value` as an int that is at least 1."""
+    if type(value) is int and value >= 1:
+        return value
     count = as_whole(value)
     if count is None:
         raise TypeError(
@@ -46,6 +50,8 @@ def check_count(name: str, value: Any, remedy: str = "pass a positive int") -> i
 
 
 def check_num_samples(n: Any) -> int:
+    if type(n) is int and 1 <= n <= MAX_SAMPLES:
+        return n
     if is_array(n) and n.ndim:
         raise TypeError(
             f"n must be the number of samples, got an array of shape {tuple(n.shape)} and dtype "
@@ -89,6 +95,8 @@ def check_size(num_outputs: int, num_mix: int) -> None:
 
 def check_gamma(gamma: Any) -> Any:
     """Return gamma as a float, or as the 0-d or 1-d floating array that it is."""
+    if type(gamma) is float and gamma >= 0:
+        return gamma
     if is_array(gamma):
         return _check_gamma_array(gamma)
     number = as_real(gamma)
@@ -180,8 +188,20 @@ def as_code(name: str) -> str:
     return "array" if " " in name else name
 
 
+def examined(name: str, x: Any) -> Facts:
+    """Check that something is an array of samples that can be mixed, and tell what it is."""
+    facts = quick_facts(x)
+    if facts is not None and 1 <= facts.length <= MAX_SAMPLES:
+        return facts
+    return Facts(_checked_samples(name, x), kind(x), library(x))
+
+
 def check_samples(name: str, x: Any) -> int:
     """Return the length of the first axis of an array of samples, which must be known."""
+    return examined(name, x).length
+
+
+def _checked_samples(name: str, x: Any) -> int:
     check_is_array(name, x)
     n = x.shape[0]
     if n is None or n != n:  # None in the standard, NaN in Dask
@@ -193,17 +213,18 @@ def check_samples(name: str, x: Any) -> int:
 
 
 def check_like(like: Any) -> None:
-    if like is not None and not is_array(like):
+    if like is None or quick_facts(like) is not None:
+        return
+    if not is_array(like):
         raise TypeError(
             f"like must be an array, whose library and device are taken, or None for NumPy, got "
             f"{shown(like)}; pass for instance the samples themselves"
         )
-    if like is not None:
-        check_fit("like", like)
+    check_fit("like", like)
 
 
 def check_flag(name: str, value: Any) -> None:
-    if not isinstance(value, (bool, np.bool)):
+    if type(value) is not bool and not isinstance(value, np.bool):
         remedy = static_remedy(name, value) or "pass a bool"
         raise TypeError(f"{name} must be True or False, got {shown(value)}; {remedy}")
 
@@ -218,9 +239,9 @@ def holds_pixels(x: Array) -> bool:
     return bool(x.ndim >= _PIXELS.get(name.lower(), math.inf))
 
 
-def check_no_ids(name: str, x: Array) -> None:
-    """Check that samples are no integers that may be ids, which have no mean."""
-    if kind_of(x) in ("integer", "bool") and not holds_pixels(x):
+def check_no_ids(name: str, x: Array, found: str | None = None) -> None:
+    """Check that samples, of a kind if it is known, are no integers that may be ids."""
+    if (found or kind_of(x)) in ("integer", "bool") and not holds_pixels(x):
         raise ValueError(
             f"{name} must be floating or complex, or integers of images (uint8 of two or more "
             f"axes, 8 or 16 bits of three or more), so that ids are never averaged, got shape "
@@ -243,16 +264,20 @@ def check_lengths(names: Iterable[str], arrays: Iterable[Array], otherwise: str 
             )
 
 
-def check_same_samples(x: Array, y: Array) -> None:
+def check_same_samples(x: Array, y: Array, known: Facts | None = None) -> Facts:
     """Check that labels `y` go with samples `x`: same length, library and device."""
-    check_is_array("y", y)
+    facts = quick_facts(y)
+    if facts is None:
+        check_is_array("y", y)
     if y.shape[0] != x.shape[0]:
         raise ValueError(
             f"x and y must have the same number of samples, got {x.shape[0]} and {y.shape[0]} "
             f"(shapes {tuple(x.shape)} and {tuple(y.shape)}); check that they come from the same "
             f"batch"
         )
-    check_same_place(x, y, "x and y", f"convert y to {library(x)} on the device of x")
+    if not (known and facts and known.library == facts.library == "numpy"):
+        check_same_place(x, y, "x and y", f"convert y to {library(x)} on the device of x")
+    return facts or Facts(y.shape[0], kind(y), library(y))
 
 
 def check_same_place(a: Array, b: Array, names: str, remedy: str) -> None:

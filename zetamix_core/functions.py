@@ -6,7 +6,13 @@ from collections.abc import Sequence
 from typing import Any
 
 from zetamix_core.arrays import Array
-from zetamix_core.checks import check_no_ids, check_num_mix, check_same_samples, check_samples
+from zetamix_core.checks import (
+    check_no_ids,
+    check_num_mix,
+    check_same_samples,
+    check_samples,
+    examined,
+)
 from zetamix_core.rules import CutMix, Mixup, Rule, Zeta
 from zetamix_core.rules.base import averages, check_rule
 
@@ -70,12 +76,12 @@ def mix(
     >>> mixed.shape, soft.sum(axis=1)
     ((4, 8, 8), array([1., 1., 1., 1.]))
     """
-    n = check_samples("x", x)
+    facts = examined("x", x)
     if y is not None:
-        check_same_samples(x, y)
+        check_same_samples(x, y, facts)
     if averages(check_rule(rule)):
-        check_no_ids("x", x)
-    plan = rule.plan((n, *x.shape[1:]), rng=rng, like=x, step=step)
+        check_no_ids("x", x, facts.kind)
+    plan = rule.plan((facts.length, *x.shape[1:]), rng=rng, like=x, step=step)
     # Labels first: they are the ones that may be refused.
     y_mixed = None if y is None else plan.mix_labels(y, num_classes)
     # Not `plan @ x`, which Dynamo takes for a product of tensors where a default device is set.
@@ -150,7 +156,8 @@ def zeta_mixup(
     >>> mixed.shape, soft.argmax(axis=1)
     ((4, 8, 8), array([0, 2, 1, 2]))
     """
-    check_num_mix(num_mix, check_samples("x", x))
+    if num_mix is not None:
+        check_num_mix(num_mix, check_samples("x", x))
     rule = Zeta(gamma=gamma, num_mix=num_mix, anchored=anchored)
     return mix(x, y, rule, num_classes=num_classes, rng=rng)
 

@@ -6,57 +6,54 @@ import functools
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
+
 from zetamix_core.arrays import (
     Array,
     cast,
     device_of,
     host_values,
     is_dask,
+    is_numpy,
     is_torch,
     kind,
     namespace,
 )
 from zetamix_core.checks import MAX_ENTRIES, check_count, checked_blocks
 from zetamix_core.inputs import shown
-from zetamix_core.linear_map import weighted_sum, whole_samples
+from zetamix_core.linear_map import Entries, weighted_sum, whole_samples
 from zetamix_core.products import scatter_rows
 from zetamix_core.rounding import lowered
 
 
-def mix_labels(
-    indices: Array,
-    weights: Array,
-    y: Array,
-    num_classes: int | None,
-    dtype: Any,
-    *,
-    distinct: bool = False,
-) -> Array:
-    """Mix labels with a plan's arrays; integer labels give probabilities of `dtype`.
+def mix_labels(entries: Entries, y: Array, num_classes: int | None, dtype: Any) -> Array:
+    """Mix labels with a plan's entries; integer labels give probabilities of `dtype`.
 
-    See `Plan.mix_labels` for the forms that `y` may take, `weighted_sum` for `distinct`.
+    See `Plan.mix_labels` for the forms that `y` may take.
     """
     num_classes, checked = check_labels(y, num_classes)
     y = checked_blocks("y", y)
     if num_classes is None:
-        return weighted_sum(indices, weights, y, distinct=distinct)
+        return weighted_sum(entries, y)
     # Rounded before they are added, not after: so each output sums to exactly one.
-    weights = lowered(weights, dtype)
+    if entries.weights.dtype != dtype:
+        entries = entries._replace(weights=lowered(entries.weights, dtype), positive=None)
     if _is_multi_hot(y, num_classes):
         rows = cast(y, dtype) if checked else _nan_unless((y >= 0) & (y <= 1), y, dtype)
-        return weighted_sum(indices, weights, rows, exact=True, distinct=distinct)
+        return weighted_sum(entries, rows, exact=True)
     mix = functools.partial(
         _mix_classes if y.ndim == 1 else _mix_masks,
-        indices,
-        weights,
+        entries,
         num_classes=num_classes,
         dtype=dtype,
         checked=checked,
     )
-    return _map_lazily(mix, y, indices.shape[0], num_classes, dtype) if is_dask(y) else mix(y)
+    if is_dask(y):
+        return _map_lazily(mix, y, entries.indices.shape[0], num_classes, dtype)
+    return mix(y)
 
 
-def sparse_labels(indices: Array, weights: Array, y: Array) -> tuple[Array, Array]:
+def sparse_labels(entries: Entries, y: Array) -> tuple[Array, Array]:
     """Return the classes (M, T) that each output mixes, and their weights (M, T)."""
     if kind(y) != "integer" or y.ndim != 1:
         raise ValueError(
@@ -64,6 +61,7 @@ def sparse_labels(indices: Array, weights: Array, y: Array) -> tuple[Array, Arra
             f"dtype {y.dtype}; use mix_labels for one-hot and soft labels"
         )
     y = checked_blocks("y", y)
+    indices, weights = entries.indices, entries.weights
     xp = namespace(weights)
     take = functools.partial(_take_classes, indices, dtype=y.dtype)
     if is_dask(y):
@@ -157,11 +155,11 @@ def _is_multi_hot(y: Array, num_classes: int) -> bool:
 
 
 def _mix_classes(
-    indices: Array, weights: Array, y: Array, *, num_classes: int, dtype: Any, checked: bool
+    entries: Entries, y: Array, *, num_classes: int, dtype: Any, checked: bool
 ) -> Array:
     """Mix classes (N,) into (M, num_classes), by adding each weight where its class is."""
-    xp = namespace(y)
-    classes = _take_classes(indices, y, dtype=indices.dtype)
+    xp, weights = namespace(y), entries.weights
+    classes = _take_classes(entries.indices, y, dtype=entries.indices.dtype)
     if checked:
         return cast(scatter_rows(classes, weights, num_classes), dtype)
     good = (classes >= 0) & (classes < num_classes)
@@ -169,19 +167,19 @@ def _mix_classes(
     return _nan_unless(xp.all(good, axis=1, keepdims=True), mixed, dtype)
 
 
-def _mix_masks(
-    indices: Array, weights: Array, y: Array, *, num_classes: int, dtype: Any, checked: bool
-) -> Array:
+def _mix_masks(entries: Entries, y: Array, *, num_classes: int, dtype: Any, checked: bool) -> Array:
     """Mix masks (N, ...) into (M, ..., num_classes)."""
     xp = namespace(y)
-    y = cast(y, indices.dtype)[..., None]
+    y = cast(y, entries.indices.dtype)[..., None]
     one_hot = y == xp.arange(num_classes, dtype=y.dtype, device=device_of(y))
     good = (y >= 0) & (y < num_classes)
     rows = cast(one_hot, dtype) if checked else _nan_unless(good, one_hot, dtype)
-    return weighted_sum(indices, weights, rows, exact=True)
+    return weighted_sum(entries, rows, exact=True)
 
 
 def _take_classes(indices: Array, y: Array, *, dtype: Any) -> Array:
+    if is_numpy(y):
+        return np.asarray(y)[indices].astype(dtype, copy=False)
     xp = namespace(y)
     # Torch takes from few unsigned dtypes.
     y = cast(y, xp.int64) if is_torch(y) else y

@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 import functools
 import sys
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -30,6 +30,7 @@ from zetamix_core.arrays import (
     namespace,
     real_dtype,
     share_memory,
+    torch_is_compiling,
     working_dtype,
 )
 from zetamix_core.checks import checked_blocks
@@ -52,14 +53,24 @@ _BLOCK_ENTRIES = 1 << 18
 _MIN_COLUMNS = 512  # each block costs some calls
 
 
+class Entries(NamedTuple):
+    """The entries of a plan where its samples are, and what is known of them."""
+
+    indices: Array
+    weights: Array
+    # Whether no row repeats a sample: what is not known is not looked for.
+    distinct: bool = False
+    # Whether no weight is zero; None: not known yet.
+    positive: bool | None = None
+
+
 def weighted_sum(
-    indices: Array,
-    weights: Array,
+    entries: Entries,
     x: Array,
     out: Array | None = None,
     *,
     exact: bool = False,
-    distinct: bool = False,
+    dtypes: tuple[Any, Any, Any] | None = None,
 ) -> Array:
     """Return ``Σ_r weights[i, r] · x[indices[i, r]]`` for each i, along the first axis of `x`.
 
@@ -68,42 +79,42 @@ def weighted_sum(
 
     Parameters
     ----------
-    indices : array of int, shape (M, T)
-    weights : array of float, shape (T,) or (M, T)
+    entries : Entries
+        Indices (M, T) and weights (T,) or (M, T).
     x : array, shape (N, ...)
-        Of the same library and device as `indices` and `weights`.
+        Of the same library and device as the entries.
     out : array, shape (M, ...), optional
         Where to write, and whose dtype to give, instead of a new array.
     exact : bool, default False
         Let no setting of the library round factors to fewer bits, as for labels.
-    distinct : bool, default False
-        Whether no row of `indices` is known to repeat a sample.
+    dtypes : tuple of dtypes, optional
+        What `dtypes_for` tells of `x` and `out`.
 
     Returns
     -------
     array of shape (M, ...)
     """
     if is_dask(x):
-        return _weighted_sum_of_dask(indices, weights, x, exact)
-    dtype, work = _dtypes(x, out)
-    weights = lowered(weights, real_dtype(namespace(x), work))
-    # Ranks may have no weight (gamma = infinity, or an underflow). None: not to be known here.
-    all_positive = _all(weights)
+        return _weighted_sum_of_dask(entries, x, exact)
+    indices, weights, distinct, all_positive = entries
+    dtype, work, real = dtypes or dtypes_for(x, out)
+    if weights.dtype != real:
+        weights, all_positive = lowered(weights, real), None
+    if all_positive is None:
+        # Ranks may have no weight (gamma = infinity, or an underflow). None: not to be known here.
+        all_positive = _all(weights)
     if is_jax(x) and not any(map(is_jax_tracer, (indices, weights, x))):
         compiled = _compiled_mix()
         return compiled(indices, weights, x, out, dtype, work, all_positive, exact, distinct)
     return _mix(indices, weights, x, out, dtype, work, all_positive, exact, distinct)
 
 
-def mixing_float(x: Array, out: Array | None = None) -> Any:
-    """Return the real dtype of the weights that `x` is mixed with."""
-    return real_dtype(namespace(x), _dtypes(x, out)[1])
-
-
-def _dtypes(x: Array, out: Array | None) -> tuple[Any, Any]:
-    """Return the dtypes of mixed samples, and of the sums that make them."""
+def dtypes_for(x: Array, out: Array | None = None) -> tuple[Any, Any, Any]:
+    """Return the dtypes of mixed samples, of the sums that make them, and of the weights."""
+    xp = namespace(x)
     dtype = output_dtype(x) if out is None else out.dtype
-    return dtype, working_dtype(namespace(x), dtype)
+    work = working_dtype(xp, dtype)
+    return dtype, work, real_dtype(xp, work)
 
 
 def output_dtype(x: Array) -> Any:
@@ -134,8 +145,11 @@ def _mix(
     rows = _as_rows(xp, x, order)
     target = None if out is None else _view_as_rows(out, order)
     with _as_asked(x):
-        if all_positive is not None and all(map(in_memory, (rows, indices, weights))):
-            mixed = _mix_in_memory(indices, weights, rows, target, dtype, work, all_positive, exact)
+        if all_positive is not None and _are_in_memory(rows, indices, weights):
+            uses_all = all_positive and distinct and indices.shape[1] == x.shape[0]
+            mixed = _mix_in_memory(
+                indices, weights, rows, target, dtype, work, all_positive, exact, uses_all
+            )
         elif indices.shape[1] == x.shape[0]:
             work = unrounded_dtype(rows, work) if exact else work
             mixed = cast(
@@ -159,26 +173,26 @@ def _mix_in_memory(
     work: Any,
     all_positive: bool,
     exact: bool,
+    uses_all: bool,
 ) -> Array:
     n, num_mix = rows.shape[0], indices.shape[1]
     library = "numpy" if is_numpy(rows) else "torch"
     plain = rows.dtype == work == dtype and out is None
-    in_blocks = functools.partial(_multiply_blocks, rows=rows, dtype=dtype, out=out)
     if num_mix > _DENSE_ABOVE[library] * n:
         product = dense_product(indices, weights, n)
         dense_work = unrounded_dtype(rows, work) if exact else work
         if plain and dense_work == work:
             mixed = product(rows)
         else:
-            mixed = in_blocks(product, indices.shape[0], work=dense_work)
+            mixed = _multiply_blocks(product, indices.shape[0], rows, dense_work, dtype, out)
         # Zero times infinity is NaN: one non-finite sample shows in every row of a dense product,
         # so that the first tells whether outputs were reached that do not use it.
-        if _all(namespace(rows).isfinite(cast(mixed[:1], work))):
+        if uses_all or _all(namespace(rows).isfinite(cast(mixed[:1], work))):
             return mixed
     product = sparse_product(indices, weights, n, all_positive)
     if plain and rows.nbytes <= _SPARSE_BYTES[library]:
         return product(rows)
-    return in_blocks(product, indices.shape[0], work=work)
+    return _multiply_blocks(product, indices.shape[0], rows, work, dtype, out)
 
 
 def _mix_all(
@@ -214,7 +228,7 @@ def _contained_in_jax() -> Any:
 
 
 def _multiply_blocks(
-    product: Product, num_outputs: int, *, rows: Array, work: Any, dtype: Any, out: Array | None
+    product: Product, num_outputs: int, rows: Array, work: Any, dtype: Any, out: Array | None
 ) -> Array:
     """Multiply block by block of columns, so that no array of all samples is made in between."""
     n, num_columns = rows.shape
@@ -225,6 +239,12 @@ def _multiply_blocks(
         columns = slice(start, start + width)
         out[:, columns] = product(cast(rows[:, columns], work))
     return out
+
+
+def _are_in_memory(rows: Array, indices: Array, weights: Array) -> bool:
+    if is_numpy(rows) and is_numpy(weights):
+        return in_memory(rows) and bool(indices.size)
+    return all(map(in_memory, (rows, indices, weights)))
 
 
 def _all(x: Array) -> bool | None:
@@ -252,7 +272,11 @@ def _as_rows(xp: Namespace, x: Array, order: tuple[int, ...]) -> Array:
     size = 1
     for length in x.shape[1:]:
         size *= length
-    return xp.reshape(x, (x.shape[0], size))
+    return _reshaped(xp, x, (x.shape[0], size))
+
+
+def _reshaped(xp: Namespace, x: Array, shape: tuple[int, ...]) -> Array:
+    return x.reshape(shape) if is_numpy(x) or is_torch(x) else xp.reshape(x, shape)
 
 
 def _view_as_rows(out: Array, order: tuple[int, ...]) -> Array | None:
@@ -264,7 +288,7 @@ def _view_as_rows(out: Array, order: tuple[int, ...]) -> Array | None:
 
 
 def _from_rows(xp: Namespace, rows: Array, order: tuple[int, ...], shape: tuple[int, ...]) -> Array:
-    mixed = xp.reshape(rows, (rows.shape[0], *(shape[axis] for axis in order[1:])))
+    mixed = _reshaped(xp, rows, (rows.shape[0], *[shape[axis] for axis in order[1:]]))
     if order == tuple(range(len(order))):
         return mixed
     return xp.permute_dims(mixed, inverse(order))
@@ -273,8 +297,12 @@ def _from_rows(xp: Namespace, rows: Array, order: tuple[int, ...], shape: tuple[
 def memory_order(x: Array) -> tuple[int, ...]:
     """Return the axes of `x`, samples first, the others from the largest stride to the smallest."""
     if is_torch(x):
+        if not torch_is_compiling() and x.is_contiguous():
+            return tuple(range(x.ndim))
         strides = x.stride()
     elif is_numpy(x) or is_cupy(x):
+        if x.flags.c_contiguous:
+            return tuple(range(x.ndim))
         strides = x.strides
     else:
         return tuple(range(x.ndim))
@@ -296,12 +324,12 @@ def inverse(order: tuple[int, ...]) -> tuple[int, ...]:
 # --- Dask -----------------------------------------------------------------------------------------
 
 
-def _weighted_sum_of_dask(indices: Array, weights: Array, x: Array, exact: bool) -> Array:
+def _weighted_sum_of_dask(entries: Entries, x: Array, exact: bool) -> Array:
     whole = whole_samples(checked_blocks("x", x))
     dtype = output_dtype(x)
     mixed = whole.map_blocks(
-        functools.partial(weighted_sum, indices, weights, exact=exact),
-        chunks=((indices.shape[0],), *whole.chunks[1:]),
+        functools.partial(weighted_sum, entries, exact=exact),
+        chunks=((entries.indices.shape[0],), *whole.chunks[1:]),
         dtype=dtype,
         meta=x._meta.astype(dtype),
     )

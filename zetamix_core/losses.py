@@ -219,10 +219,8 @@ def _pick(xp: Namespace, rows: Array, columns: Array) -> Array:
 def _entries(plan: Any, y: Array) -> tuple[Array, Array]:
     """Return indices and weights, both (M, T), beside the labels `y`."""
     plan = _label_plan(plan)
-    plan._check_applies(y, "y")
-    plan = plan._placed(y)
-    xp = namespace(plan.weights)
-    return plan.indices, xp.broadcast_to(plan.weights, plan.indices.shape)
+    indices, weights, *_ = plan._entries(y, plan._check_applies(y, "y"))
+    return indices, namespace(weights).broadcast_to(weights, indices.shape)
 
 
 def _label_plan(plan: Any) -> MixPlan:

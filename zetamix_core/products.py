@@ -65,12 +65,11 @@ def scatter_rows(columns: Array, weights: Array, width: int) -> Array:
     With ``columns = indices`` this is the dense mixing matrix; with the classes of the samples it
     is their mixed one-hot labels.
     """
+    if is_numpy(columns):
+        return _scatter_rows_of_numpy(columns, weights, width)
     xp = namespace(columns)
     shape = (columns.shape[0], width)
     weights = xp.broadcast_to(weights, columns.shape)
-    if is_numpy(columns):
-        wide = weights.astype(xp.result_type(weights.dtype, xp.float32))
-        return cast(_compressed(columns, wide, width).toarray(), weights.dtype)
     if is_torch(columns):
         zeros = xp.zeros(shape, dtype=weights.dtype, device=weights.device)
         return zeros.scatter_add(1, cast(columns, xp.int64), weights)
@@ -83,6 +82,21 @@ def scatter_rows(columns: Array, weights: Array, width: int) -> Array:
         xp.add.at(sums, (xp.arange(shape[0], device=device)[:, None], columns), weights)
         return sums
     return _scatter_rows_generic(xp, columns, weights, width)
+
+
+def _scatter_rows_of_numpy(columns: np.ndarray, weights: np.ndarray, width: int) -> np.ndarray:
+    """Scatter by counting, in doubles: a SciPy matrix costs more for few entries."""
+    num_rows = columns.shape[0]
+    if weights.ndim == 1:
+        shared, weights = weights, np.empty(columns.shape, weights.dtype)
+        weights[...] = shared
+    places = columns + (np.arange(num_rows) * width)[:, None]
+    if weights.dtype.itemsize > 8:  # which counting would round
+        sums = np.zeros(num_rows * width, dtype=weights.dtype)
+        np.add.at(sums, places.ravel(), weights.ravel())
+        return sums.reshape(num_rows, width)
+    sums = np.bincount(places.ravel(), weights.ravel(), num_rows * width)
+    return sums.reshape(num_rows, width).astype(weights.dtype, copy=False)
 
 
 def _scatter_rows_generic(xp: Namespace, columns: Array, weights: Array, width: int) -> Array:

@@ -73,15 +73,30 @@ def zeta_weights(num_mix: int, *, gamma: Any, like: Array | None = None) -> Arra
     array([0.8262, 0.1186, 0.0381, 0.017 ])
     """
     num_mix = check_count("num_mix", num_mix)
+    weights = series_beside(num_mix, checked_gamma(gamma, like), like)
+    # A copy, because what is remembered must not be written to.
+    return weights.copy() if is_numpy(weights) else weights
+
+
+def checked_gamma(gamma: Any, like: Array | None) -> Any:
+    """Return a γ that has been checked, also against the library of `like`."""
     check_like(like)
     gamma = check_gamma(gamma)
-    _check_library(gamma, like)
+    if type(gamma) is not float:
+        _check_library(gamma, like)
+    return gamma
+
+
+def series_beside(num_mix: int, gamma: Any, like: Array | None) -> Array:
+    """Return what `zeta_weights` does, of arguments that have been checked.
+
+    What NumPy made on the host must not be written to.
+    """
     dtype = weights_dtype(like)
     if _computes_on_host(gamma, like):
         remembered = isinstance(gamma, float) and num_mix <= _MAX_REMEMBERED
         series = _remembered_series if remembered else _series_on_host
-        # A copy, because what is remembered must not be written to.
-        return cast(from_host(series(num_mix, gamma, host_dtype(dtype)).copy(), like), dtype)
+        return cast(from_host(series(num_mix, gamma, host_dtype(dtype)), like), dtype)
     xp = namespace(like)
     gamma = _as_floating(gamma, like)
     ranks = xp.arange(1, num_mix + 1, dtype=gamma.dtype, device=device_of(gamma))
@@ -93,7 +108,9 @@ def _series_on_host(num_mix: int, gamma: Any, dtype: Any) -> np.ndarray:
     # and of their sum moves a weight, too.
     wide: Any = np.longdouble if dtype == np.float64 else np.float64
     ranks = np.arange(1, num_mix + 1, dtype=wide)
-    return np.asarray(on_grid(_p_series(np, ranks, np.asarray(gamma, dtype=wide)), dtype))
+    series = np.asarray(on_grid(_p_series(np, ranks, np.asarray(gamma, dtype=wide)), dtype))
+    series.flags.writeable = False
+    return series
 
 
 # Most batches have the weights of the last one, and arithmetic on few numbers is slow where the
@@ -117,7 +134,7 @@ def _check_library(gamma: Any, like: Array | None) -> None:
 
 def _computes_on_host(gamma: Any, like: Array | None) -> bool:
     """Tell whether NumPy can do it, in double precision, without a transfer to or from a device."""
-    if is_array(gamma) and not is_numpy(gamma):
+    if type(gamma) is not float and is_array(gamma) and not is_numpy(gamma):
         return False
     if is_torch(like):
         return not torch_is_compiling()

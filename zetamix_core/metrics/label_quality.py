@@ -22,6 +22,7 @@ from zetamix_core.checks import (
     check_samples,
 )
 from zetamix_core.labels import mix_labels
+from zetamix_core.linear_map import Entries
 from zetamix_core.metrics.neighbors import gather, nearest_rows, neighbor_sets, take_each
 from zetamix_core.metrics.samples import (
     as_rows,
@@ -298,8 +299,8 @@ def class_weights(x: Array, y: Array, num_classes: int | None) -> Array:
     y = evaluated(y)
     # Each sample alone, mixed with nothing.
     xp, device = namespace(y), device_of(y)
-    alone = xp.arange(y.shape[0], device=device)[:, None], xp.ones(1, device=device)
-    return as_soft_labels("y", mix_labels(*alone, y, num_classes, default_float(y)))
+    alone = Entries(xp.arange(y.shape[0], device=device)[:, None], xp.ones(1, device=device))
+    return as_soft_labels("y", mix_labels(alone, y, num_classes, default_float(y)))
 
 
 def as_soft_labels(name: str, labels: Any) -> Array:

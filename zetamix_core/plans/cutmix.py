@@ -121,10 +121,9 @@ class CutMixPlan(Plan):
         return self.volumes.num_mix
 
     def mix(self, x: Array, *, out: Array | None = None) -> Array:
-        self.volumes._check_applies(x)
+        facts = self.volumes._check_applies(x)
         if out is not None:
             check_out(out, x, self.num_outputs, averages=False)
-        volumes = self.volumes._placed(x)
         axes = from_front(self.axes, x.ndim)
         lengths = tuple(x.shape[axis] for axis in axes)
         if lengths != self.lengths:
@@ -133,9 +132,10 @@ class CutMixPlan(Plan):
                 f"shape {tuple(x.shape)}; resize it, or draw boxes for these lengths"
             )
         lower, upper = self.lower, self.upper
-        if volumes is not self.volumes:
+        indices = self.volumes._entries(x, facts).indices
+        if indices is not self.volumes.indices:
             lower, upper = from_host(lower, x), from_host(upper, x)
-        pasted = _paste(x, volumes.indices, lower, upper, axes)
+        pasted = _paste(x, indices, lower, upper, axes)
         if out is None:
             return pasted
         out[...] = pasted

@@ -16,7 +16,7 @@ from zetamix_core.checks import (
 )
 from zetamix_core.plans.mix import MixPlan
 from zetamix_core.random import stream_for
-from zetamix_core.weights import zeta_weights
+from zetamix_core.weights import checked_gamma, series_beside
 
 __all__ = ["dirichlet_plan", "mixup_plan", "zeta_plan"]
 
@@ -95,7 +95,7 @@ def zeta_plan(
     """
     n, num_mix, num_outputs = _check_shape(n, num_mix, num_outputs)
     check_flag("anchored", anchored)
-    weights = zeta_weights(num_mix, gamma=gamma, like=like)
+    weights = series_beside(num_mix, checked_gamma(gamma, like), like)
     if weights.ndim == 2 and weights.shape[0] != num_outputs:
         raise ValueError(
             f"an array gamma must have one entry for each output, got {weights.shape[0]} for "

@@ -10,6 +10,7 @@ import numpy as np
 
 from zetamix_core.arrays import (
     Array,
+    Facts,
     cast,
     default_float,
     device_of,
@@ -36,10 +37,10 @@ from zetamix_core.checks import (
     check_num_samples,
     check_out,
     check_same_place,
-    check_samples,
+    examined,
 )
 from zetamix_core.labels import mix_labels, sparse_labels
-from zetamix_core.linear_map import mixing_float, weighted_sum
+from zetamix_core.linear_map import Entries, dtypes_for, weighted_sum
 from zetamix_core.plans.base import Plan
 from zetamix_core.products import scatter_rows
 from zetamix_core.rounding import lowered, on_grid
@@ -113,8 +114,10 @@ class MixPlan(Plan):
     _stored = ("indices", "weights", "num_samples")
     # Whether no row repeats a sample. It is known of drawn plans, and of no others looked for.
     _distinct: ClassVar[bool] = False
-    # A plan of NumPy's doubles as single precision takes it: rounded once, not at each use.
-    _single: ClassVar[MixPlan | None] = None
+    # Whether no weight is zero, known of weights that were made on the host; None: not known.
+    _positive: ClassVar[bool | None] = None
+    # The weights of a plan of NumPy's doubles in single precision: rounded once, not at each use.
+    _single: ClassVar[np.ndarray | None] = None
 
     def __post_init__(self) -> None:
         # Where torch.compile meets `plan @ x` it rebuilds the plan from symbols, without values.
@@ -130,13 +133,20 @@ class MixPlan(Plan):
 
     @classmethod
     def _drawn(
-        cls, indices: Array, weights: Array, num_samples: int, *, distinct: bool = True
+        cls,
+        indices: Array,
+        weights: Array,
+        num_samples: int,
+        *,
+        distinct: bool = True,
+        positive: bool | None = None,
     ) -> MixPlan:
         """Make a plan that is right by construction: its values are not read once more."""
         if torch_is_compiling():  # Dynamo follows constructors alone, and reads no values there
             return cls(indices, weights, num_samples)
         plan = object.__new__(cls)
-        plan._set(indices=indices, weights=weights, num_samples=num_samples, _distinct=distinct)
+        known = {"num_samples": num_samples, "_distinct": distinct, "_positive": positive}
+        plan._set(indices=indices, weights=weights, **known)
         plan._settle()
         return plan
 
@@ -167,19 +177,18 @@ class MixPlan(Plan):
         return int(self.indices.shape[1])
 
     def mix(self, x: Array, *, out: Array | None = None) -> Array:
-        self._check_applies(x)
+        facts = self._check_applies(x)
         if out is not None:
-            check_out(out, x, self.shape[0])
-        plan = self._placed(x, mixing_float(x, out))
-        return weighted_sum(plan.indices, plan.weights, x, out, distinct=plan._distinct)
+            check_out(out, x, self.num_outputs)
+        dtypes = dtypes_for(x, out)
+        return weighted_sum(self._entries(x, facts, dtypes[2]), x, out, dtypes=dtypes)
 
     def mix_labels(self, y: Array, num_classes: int | None = None) -> Array:
-        self._check_applies(y, "y")
-        foreign = is_numpy(self.indices) and not (is_numpy(y) or is_dask(y))
+        facts = self._check_applies(y, "y")
+        foreign = is_numpy(self.indices) and facts.library not in ("numpy", "dask")
         dtype = working_dtype(namespace(y), default_float(y)) if foreign else self.weights.dtype
-        plan = self._placed(y, dtype if kind(y) in ("integer", "bool") else mixing_float(y))
-        arrays = plan.indices, plan.weights
-        return mix_labels(*arrays, y, num_classes, dtype, distinct=plan._distinct)
+        real = dtype if facts.kind in ("integer", "bool") else dtypes_for(y)[2]
+        return mix_labels(self._entries(y, facts, real), y, num_classes, dtype)
 
     def sparse_labels(self, y: Array) -> tuple[Array, Array]:
         """Return the classes and weights of each output, without an array of all classes.
@@ -210,9 +219,7 @@ class MixPlan(Plan):
         array([[  907, 20999],
                [20999,   907]])
         """
-        self._check_applies(y, "y")
-        plan = self._placed(y)
-        return sparse_labels(plan.indices, plan.weights, y)
+        return sparse_labels(self._entries(y, self._check_applies(y, "y")), y)
 
     def where(self, active: Array | bool) -> MixPlan:
         self._check_single()
@@ -267,35 +274,46 @@ class MixPlan(Plan):
         num_samples: Any = arrays["num_samples"][()]
         return cls(arrays["indices"], arrays["weights"], num_samples)
 
-    def _check_applies(self, x: Array, name: str = "x") -> None:
-        """Check that the plan applies to `x`."""
+    def _check_applies(self, x: Array, name: str = "x") -> Facts:
+        """Check that the plan applies to `x`, and tell what `x` is."""
         self._check_single()
-        n = check_samples(name, x)
-        if n != self.num_samples:
+        facts = examined(name, x)
+        if facts.length != self.num_samples:
             raise ValueError(
                 f"the plan was drawn for {self.num_samples} samples, got {name} with "
-                f"{n} along its first axis (shape {tuple(x.shape)}, dtype {x.dtype}); check that "
-                f"they come from the same batch, or draw a plan for n={n}"
+                f"{facts.length} along its first axis (shape {tuple(x.shape)}, dtype {x.dtype}); "
+                f"check that they come from the same batch, or draw a plan for n={facts.length}"
             )
         if not is_numpy(self.indices):
             remedy = "draw the plan with like= this array, or with like=None for any library"
             check_same_place(self.indices, x, f"the plan and {name}", remedy)
+        return facts
 
-    def _placed(self, x: Array, dtype: Any = None) -> MixPlan:
-        """Return this plan where `x` is, with weights for a precision if one is given."""
+    def _entries(self, x: Array, facts: Facts, dtype: Any = None) -> Entries:
+        """Return the entries where `x` is, with weights for a precision if one is given."""
         if not is_numpy(self.indices):
-            return self
-        plan = self if dtype is None else self._lowered(dtype)
-        return plan._moved_to(x)
+            return Entries(self.indices, self.weights, self._distinct, self._positive)
+        weights = self.weights if dtype is None else self._lowered(dtype)
+        if facts.library in ("numpy", "dask"):
+            positive = self._is_positive() if weights is self.weights else None
+            return Entries(self.indices, weights, self._distinct, positive)
+        indices, weights = from_host(self.indices, x), from_host(_weights_for(weights, x), x)
+        return Entries(indices, weights, self._distinct)
 
-    def _lowered(self, dtype: Any) -> MixPlan:
-        """Return this NumPy plan with weights of no more digits than `dtype` of any library has."""
+    def _is_positive(self) -> bool:
+        """Tell whether no weight of this NumPy plan is zero."""
+        if self._positive is None:
+            self._set(_positive=bool(self.weights.all()))
+        return bool(self._positive)
+
+    def _lowered(self, dtype: Any) -> Array:
+        """Return the weights of this NumPy plan with no more digits than a dtype has."""
         narrows = self.weights.dtype == np.float64 and "float32" in str(dtype)
-        if torch_is_compiling() or not narrows:
-            return self
+        if not narrows or torch_is_compiling():
+            return self.weights
         single = self._single
         if single is None:
-            single = self._with(self.indices, on_grid(self.weights, np.float32))
+            single = on_grid(self.weights, np.float32)
             self._set(_single=single)
         return single
 
@@ -312,6 +330,11 @@ class MixPlan(Plan):
 
     def _check_single(self, *, of_arrays: bool = True) -> None:
         """Check that this is one plan to be used: transformations of JAX may change its leaves."""
+        indices, weights = self.indices, self.weights
+        if type(indices) is type(weights) is np.ndarray:  # most often
+            fit = weights.shape in (indices.shape, indices.shape[1:])
+            if fit and indices.ndim == 2 and indices.dtype == np.int64:
+                return
         if torch_is_compiling():
             return
         shapes = [tuple(getattr(leaf, "shape", ())) for leaf in (self.indices, self.weights)]

@@ -152,5 +152,5 @@ def _sort_packed(words: np.ndarray, length: int) -> tuple[np.ndarray, np.ndarray
     words |= np.arange(n, dtype=np.uint64)
     words.sort(axis=1)
     high = words >> bits
-    ties = np.flatnonzero(np.any(high[:, 1:] == high[:, :-1], axis=1))
+    ties = (high[:, 1:] == high[:, :-1]).any(axis=1).nonzero()[0]
     return (words[:, :length] & low).view(np.int64), ties
