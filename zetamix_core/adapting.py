@@ -2,6 +2,7 @@
 
 from zetamix_core.arrays import (
     Array,
+    Facts,
     is_array,
     is_dask,
     is_jax,
@@ -10,6 +11,7 @@ from zetamix_core.arrays import (
     is_numpy,
     kind,
     library,
+    quick_facts,
 )
 from zetamix_core.checks import check_lengths, check_no_ids, check_samples
 from zetamix_core.epochs import Epoch
@@ -17,12 +19,15 @@ from zetamix_core.files import replacing
 from zetamix_core.inputs import foreign
 from zetamix_core.labels import check_num_classes
 from zetamix_core.leaves import (
+    Batch,
+    Leaf,
     at,
     check_leaf,
+    declared_roles,
+    flattened,
     leave,
     listed,
-    map_leaves,
-    mix_tree,
+    mixed_leaves,
     of_most_axes,
     paths_of_images,
     subject,
@@ -47,8 +52,11 @@ __all__ = [
     "MIXUP",
     "ORIGINALS",
     "Array",
+    "Batch",
     "Epoch",
+    "Facts",
     "Key",
+    "Leaf",
     "Method",
     "Stream",
     "at",
@@ -60,8 +68,10 @@ __all__ = [
     "check_rule",
     "check_samples",
     "chosen",
+    "declared_roles",
     "ends",
     "epoch_plan",
+    "flattened",
     "foreign",
     "in_units_of_spread",
     "is_array",
@@ -75,11 +85,11 @@ __all__ = [
     "leave",
     "library",
     "listed",
-    "map_leaves",
-    "mix_tree",
+    "mixed_leaves",
     "mixup",
     "of_most_axes",
     "paths_of_images",
+    "quick_facts",
     "random_order",
     "replacing",
     "shares",

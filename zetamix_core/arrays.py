@@ -35,7 +35,7 @@ def is_torch_symbol(x: object) -> bool:
 
 
 def is_jax(x: object) -> bool:
-    jax = _loaded("jax")
+    jax = sys.modules.get("jax")
     # Dynamo can't ask the type of JAX whether a tensor is one of it.
     return jax is not None and not is_torch(x) and isinstance(x, jax.Array)
 
@@ -49,11 +49,15 @@ def is_numpy(x: object) -> bool:
 
 
 def is_cupy(x: object) -> bool:
-    return _may_be_foreign(x) and compat.is_cupy_array(x)
+    if isinstance(x, (np.ndarray, np.generic)) or is_torch(x):
+        return False
+    return not torch_is_compiling() and compat.is_cupy_array(x)
 
 
 def is_dask(x: object) -> bool:
-    return _may_be_foreign(x) and compat.is_dask_array(x)
+    if isinstance(x, (np.ndarray, np.generic)) or is_torch(x):
+        return False
+    return not torch_is_compiling() and compat.is_dask_array(x)
 
 
 def is_array(x: object) -> bool:
@@ -62,13 +66,6 @@ def is_array(x: object) -> bool:
     if isinstance(x, (np.ndarray, np.generic)) or is_torch(x):
         return True
     return not torch_is_compiling() and bool(compat.is_array_api_obj(x))
-
-
-def _may_be_foreign(x: object) -> bool:
-    """Tell whether `x` may be an array of another library than NumPy and torch."""
-    if x is None or isinstance(x, (np.ndarray, np.generic)) or is_torch(x):
-        return False
-    return not torch_is_compiling()
 
 
 def is_jax_tracer(x: object) -> bool:
@@ -104,18 +101,18 @@ def grad_is_enabled() -> bool:
 
 
 def torch_is_compiling() -> bool:
-    torch = _loaded("torch")
+    torch = sys.modules.get("torch")
     return torch is not None and bool(torch.compiler.is_compiling())
 
 
 def namespace(x: Array) -> Namespace:
     """Return the array-API namespace of `x`."""
+    if isinstance(x, np.ndarray):  # asked for most often
+        return array_api_compat.numpy
     if is_torch(x):
         import array_api_compat.torch as compat_torch
 
         return compat_torch
-    if isinstance(x, np.ndarray):  # asked for most often
-        return array_api_compat.numpy
     return compat.array_namespace(x)
 
 
@@ -142,7 +139,7 @@ def from_host(host: np.ndarray, like: Array | None) -> Array:
 
     Its memory is taken over where that is possible, unless it is read-only.
     """
-    if like is None or is_numpy(like) or is_dask(like):
+    if like is None or isinstance(like, np.ndarray):
         return host
     if is_torch(like):
         ours = not torch_is_compiling() and host.flags.writeable  # graphs know no flags
@@ -156,6 +153,8 @@ def from_host(host: np.ndarray, like: Array | None) -> Array:
         # Without 64-bit mode jnp.asarray narrows by itself; asking for a dtype would warn.
         array = jax.numpy.asarray(host)
         return array if device is None else jax.device_put(array, device)
+    if is_numpy(like) or is_dask(like):
+        return host
     return namespace(like).asarray(host, device=device_of(like))
 
 
@@ -192,9 +191,12 @@ def host_values(x: Array) -> np.ndarray | None:
 
     Accelerator, traced, lazy and batched (``vmap``) arrays give None.
     """
-    if is_numpy(x):
+    if isinstance(x, (np.ndarray, np.generic)):
         return np.asarray(x)
-    if torch_is_compiling() or is_dask(x) or not is_on_cpu(x):
+    if is_torch(x):
+        if x.device.type != "cpu" or torch_is_compiling():
+            return None
+    elif torch_is_compiling() or is_dask(x) or not is_on_cpu(x):
         return None
     try:
         return to_host(x)
@@ -217,8 +219,11 @@ def in_memory(x: Array) -> bool:
     """
     if is_numpy(x):
         return bool(x.size and x.dtype.isnative)
-    if not is_torch(x) or torch_is_compiling():
-        return False
+    return is_torch(x) and not torch_is_compiling() and has_plain_memory(x)
+
+
+def has_plain_memory(x: Array) -> bool:
+    """Tell what `in_memory` does of a tensor that is not one of a graph."""
     torch = sys.modules["torch"]
     if type(x) not in (torch.Tensor, torch.nn.Parameter) or x.is_complex():
         return False
@@ -270,11 +275,18 @@ def quick_facts(x: Any) -> Facts | None:
         found = _NUMPY_KINDS.get(x.dtype.kind)
         return Facts(x.shape[0], found, "numpy") if found and x.ndim else None
     torch = sys.modules.get("torch")
-    if torch is None or type(x) is not torch.Tensor or torch_is_compiling():
+    if torch is None or type(x) is not torch.Tensor:
         return None
-    plain = x.layout is torch.strided and not (x.is_nested or x.is_quantized) and x.ndim
-    found = kind_of(x) if plain else None
-    return Facts(x.shape[0], found, "torch") if found else None
+    if x.layout is not torch.strided or x.is_nested or x.is_quantized or not x.ndim:
+        return None
+    dtype = x.dtype
+    if dtype.is_floating_point:
+        found = "floating"
+    elif dtype.is_complex:
+        found = "complex"
+    else:
+        found = "bool" if dtype is torch.bool else "integer"
+    return Facts(x.shape[0], found, "torch")
 
 
 # --- dtypes ---------------------------------------------------------------------------------------
@@ -339,7 +351,7 @@ def widest_integer(x: Array) -> Any:
     """Return int64 of the library of `x`, of JAX without its 64-bit mode int32."""
     if is_jax(x):
         return sys.modules["jax"].dtypes.canonicalize_dtype(np.int64)
-    return namespace(x).int64
+    return sys.modules["torch"].int64 if is_torch(x) else namespace(x).int64
 
 
 def portable_float(dtype: np.dtype) -> np.dtype:
@@ -360,8 +372,11 @@ def widest_float(x: Array) -> Any:
 
 def _bits(xp: Namespace, dtype: Any) -> int:
     """Return how many bits a real number of a floating or complex dtype has."""
-    if isinstance(dtype, np.dtype):  # NumPy's own answer takes several calls
+    # The libraries' own answers take several calls.
+    if isinstance(dtype, np.dtype):
         return dtype.itemsize * (4 if dtype.kind == "c" else 8)
+    if hasattr(dtype, "is_complex"):  # of torch
+        return int(dtype.itemsize) * (4 if dtype.is_complex else 8)
     return int(xp.finfo(dtype).bits)
 
 
@@ -392,6 +407,10 @@ def weights_dtype(like: Array | None) -> Any:
     if isinstance(like, np.ndarray):
         wide = like.dtype.kind in "fc" and _bits(np, like.dtype) >= 64
         return np.float64 if wide and not is_extension(like.dtype) else np.float32
+    if is_torch(like):
+        torch = sys.modules["torch"]
+        wide = like.dtype in (torch.float64, torch.complex128)
+        return torch.float64 if wide else torch.float32
     if is_dask(like):
         return np.float64
     xp = namespace(like)

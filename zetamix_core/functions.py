@@ -77,15 +77,13 @@ def mix(
     ((4, 8, 8), array([1., 1., 1., 1.]))
     """
     facts = examined("x", x)
-    if y is not None:
-        check_same_samples(x, y, facts)
+    y_facts = None if y is None else check_same_samples(x, y, facts)
     if averages(check_rule(rule)):
         check_no_ids("x", x, facts.kind)
     plan = rule.plan((facts.length, *x.shape[1:]), rng=rng, like=x, step=step)
     # Labels first: they are the ones that may be refused.
-    y_mixed = None if y is None else plan.mix_labels(y, num_classes)
-    # Not `plan @ x`, which Dynamo takes for a product of tensors where a default device is set.
-    return plan.__matmul__(x), y_mixed
+    y_mixed = None if y is None else plan._mixed_labels(y, num_classes, y_facts)
+    return plan._mixed(x, facts), y_mixed
 
 
 def zeta_mixup(

@@ -32,7 +32,9 @@ def mix_labels(entries: Entries, y: Array, num_classes: int | None, dtype: Any) 
     See `Plan.mix_labels` for the forms that `y` may take.
     """
     num_classes, checked = check_labels(y, num_classes)
-    y = checked_blocks("y", y)
+    lazy = is_dask(y)
+    if lazy:
+        y = checked_blocks("y", y)
     if num_classes is None:
         return weighted_sum(entries, y)
     # Rounded before they are added, not after: so each output sums to exactly one.
@@ -48,7 +50,7 @@ def mix_labels(entries: Entries, y: Array, num_classes: int | None, dtype: Any) 
         dtype=dtype,
         checked=checked,
     )
-    if is_dask(y):
+    if lazy:
         return _map_lazily(mix, y, entries.indices.shape[0], num_classes, dtype)
     return mix(y)
 
@@ -181,8 +183,8 @@ def _take_classes(indices: Array, y: Array, *, dtype: Any) -> Array:
     if is_numpy(y):
         return np.asarray(y)[indices].astype(dtype, copy=False)
     xp = namespace(y)
-    # Torch takes from few unsigned dtypes.
-    y = cast(y, xp.int64) if is_torch(y) else y
+    if is_torch(y):
+        return cast(cast(y, xp.int64)[indices], dtype)  # it takes from few unsigned dtypes
     taken = xp.take(y, xp.reshape(indices, (-1,)), axis=0)
     return cast(xp.reshape(taken, indices.shape), dtype)
 

@@ -1,15 +1,42 @@
-"""Nested structures of arrays: which leaves are mixed, which are labels, which stay."""
+"""Nested batches: their leaves by paths, what becomes of each, and the way back to the batch."""
 
 from __future__ import annotations
 
 import copy
+import functools
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, MutableMapping
-from typing import Any
+from typing import Any, NamedTuple, TypeAlias
 
-from zetamix_core.arrays import Array, is_array, kind, torch_is_compiling
+from zetamix_core.arrays import Array, Facts, is_array, kind, quick_facts, torch_is_compiling
 from zetamix_core.checks import as_code, check_fit, holds_pixels, said_of
 from zetamix_core.inputs import foreign, looks_like_an_array, name_of
 from zetamix_core.labels import smooth_labels
+
+
+class Leaf(NamedTuple):
+    """An array of a batch, where it is, and what is known of it."""
+
+    path: str
+    value: Array
+    facts: Facts | None
+
+
+# What a plan makes of a leaf. A path that is declared has one; so a new kind of leaf is a function.
+Role: TypeAlias = Callable[[Any, Leaf], Any]
+
+
+class Batch(NamedTuple):
+    """The leaves of a nested batch, in order, and the way back."""
+
+    leaves: list[Leaf]
+    structure: Any
+
+    def rebuilt(self, values: Iterable[Any]) -> Any:
+        """Return the batch with other values in the places of its leaves."""
+        return _rebuilt(self.structure, iter(values))
+
+
+# --- roles ----------------------------------------------------------------------------------------
 
 
 def mix_tree(
@@ -19,32 +46,72 @@ def mix_tree(
     num_classes: Mapping[str, int],
     as_data: Iterable[str],
     keep: Iterable[str],
-    label_smoothing: float = 0.0,
-    strict: bool = True,
 ) -> Any:
-    """Mix the leaves of `tree` by the rules of `Plan.apply`, and smooth mixed labels."""
+    """Mix the leaves of `tree` by the rules of `Plan.apply`."""
+    roles = declared_roles(num_classes, as_data)
+    batch = flattened(tree, check=check_leaf, declared=roles, keep=listed("keep", keep))
+    return batch.rebuilt(mixed_leaves(plan, batch, roles))
+
+
+def declared_roles(
+    num_classes: Mapping[str, int], as_data: Iterable[str] = (), label_smoothing: float = 0.0
+) -> dict[str, Role]:
+    """Return what is to become of the leaves that are declared."""
     classes = _check_paths("num_classes", num_classes)
-    data, kept = frozenset(listed("as_data", as_data)), frozenset(listed("keep", keep))
-
-    def mix_leaf(path: str, leaf: Any) -> Any:
-        check_leaf(path, leaf)
-        if path in classes:
-            mixed = plan.mix_labels(leaf, classes[path])
-            return smooth_labels(mixed, label_smoothing) if label_smoothing else mixed
-        if path not in data:
-            check_averageable(path, leaf)
-        # Not `plan @ leaf`, which Dynamo takes for a product of tensors under a default device.
-        return plan.__matmul__(leaf)
-
-    return map_leaves(mix_leaf, tree, declared=data | classes.keys(), keep=kept, strict=strict)
+    roles: dict[str, Role] = dict.fromkeys(listed("as_data", as_data), mixed_data)
+    for path in classes:
+        roles[path] = functools.partial(
+            _mixed_labels, num_classes=classes[path], smoothing=label_smoothing
+        )
+    return roles
 
 
-def check_leaf(path: str, leaf: Any, convert: str = "") -> None:
-    """Check that a leaf, which is an array, holds plain numbers.
+def mixed_leaves(plan: Any, batch: Batch, roles: Mapping[str, Role]) -> Iterator[Any]:
+    """Yield what a plan makes of the leaves: of those without a role only averageable numbers."""
+    in_graph = torch_is_compiling()  # graphs know no notes
+    for leaf in batch.leaves:
+        role = roles.get(leaf.path, _mixed_numbers)
+        yield role(plan, leaf) if in_graph else _called(role, plan, leaf)
+
+
+def mixed_data(plan: Any, leaf: Leaf) -> Array:
+    """Mix a leaf of any numbers."""
+    return plan._mixed(leaf.value, leaf.facts)
+
+
+def _mixed_labels(plan: Any, leaf: Leaf, *, num_classes: int, smoothing: float) -> Array:
+    mixed = plan._mixed_labels(leaf.value, num_classes, leaf.facts)
+    return smooth_labels(mixed, smoothing) if smoothing else mixed
+
+
+def _mixed_numbers(plan: Any, leaf: Leaf) -> Array:
+    if leaf.facts is None or leaf.facts.kind in ("integer", "bool"):
+        check_averageable(leaf.path, leaf.value)
+    return mixed_data(plan, leaf)
+
+
+def _called(role: Role, plan: Any, leaf: Leaf) -> Any:
+    """Give a leaf its role, and say where it is if it is refused."""
+    try:
+        return role(plan, leaf)
+    except (TypeError, ValueError) as error:
+        if leaf.path:
+            error.add_note(f"at {leaf.path!r} of the structure")
+        raise
+
+
+# --- checks ---------------------------------------------------------------------------------------
+
+
+def check_leaf(path: str, leaf: Any, convert: str = "") -> Facts | None:
+    """Check that a leaf, which is an array, holds plain numbers; tell what is known of it.
 
     `convert` is the function that makes an array of the caller's library of one of NumPy.
     """
-    check_fit(subject(path), leaf, _and_then(path, convert))
+    facts = quick_facts(leaf)
+    if facts is None:
+        check_fit(subject(path), leaf, _and_then(path, convert))
+    return facts
 
 
 def _and_then(path: str, convert: str) -> str:
@@ -123,21 +190,37 @@ def of_most_axes(samples: Iterable[Array]) -> Array:
     return first
 
 
-def map_leaves(
-    function: Callable[[str, Any], Any],
+# --- there and back -------------------------------------------------------------------------------
+
+
+class _Leaf:
+    """What stands in a structure for a leaf; anything that stays is there itself."""
+
+
+class _Node(NamedTuple):
+    """A mapping, list or tuple of a structure, with the structures of its items."""
+
+    original: Any
+    keys: Iterable[Any]
+    items: list[Any]
+
+
+def flattened(
     tree: Any,
     *,
+    check: Callable[[str, Any], Facts | None],
     declared: Collection[str] = (),
     keep: Collection[str] = (),
     strict: bool = True,
     convert: str = "",
-) -> Any:
-    """Apply ``function(path, array)`` to the arrays of nested mappings, lists and tuples.
+) -> Batch:
+    """Return the arrays of nested mappings, lists and tuples, each checked by ``check(path, x)``.
 
     None and what is at a path of `keep` stay. Anything else is an error if `strict`, else it stays,
     too, unless it holds numbers in a form of its own. A declared path must lead to one array.
     `convert` is as in `check_leaf`.
     """
+    leaves: list[Leaf] = []
     seen: set[str] = set()
 
     def note(path: str) -> None:
@@ -152,41 +235,44 @@ def map_leaves(
         if path in keep:
             note(path)
             return node
-        if is_array(node) and not isinstance(node, (str, bytes)):  # as scalars of NumPy may be
+        # As scalars, NumPy has text and bytes, too.
+        if is_array(node) and not isinstance(node, (str, bytes)):
             note(path)
-            return _called(function, path, node)
+            leaves.append(Leaf(path, node, check(path, node)))
+            return _Leaf
         if node is None:
             return None
         if path in declared and _is_plain_list(node):
             raise TypeError(said_of(subject(path), foreign(node, as_code(subject(path)))))
         if isinstance(node, Mapping):
-            return _like_mapping(node, {key: visit(_join(path, key), node[key]) for key in node})
-        if isinstance(node, list | tuple):
+            return _Node(node, list(node), [visit(_join(path, key), node[key]) for key in node])
+        if isinstance(node, (list, tuple)):
             names = getattr(node, "_fields", range(len(node)))
             items = [visit(_join(path, key), x) for key, x in zip(names, node, strict=True)]
-            return type(node)(*items) if hasattr(node, "_fields") else type(node)(items)
+            return _Node(node, names, items)
         if strict or (not torch_is_compiling() and looks_like_an_array(node)):
             raise TypeError(_refusal(path, node, convert))
         return node
 
-    mixed = visit("", tree)
+    structure = visit("", tree)
     if missing := sorted({*declared, *keep} - seen):
         raise ValueError(
             f"declared paths must lead to arrays, got {missing} where there are "
             f"{sorted(seen)}; write the path of tree['a'][0] as 'a/0'"
         )
-    return mixed
+    return Batch(leaves, structure)
 
 
-def _called(function: Callable[[str, Any], Any], path: str, leaf: Any) -> Any:
-    """Call `function`, and say where the leaf is if it is refused."""
-    if torch_is_compiling() or not path:  # graphs know no notes
-        return function(path, leaf)
-    try:
-        return function(path, leaf)
-    except (TypeError, ValueError) as error:
-        error.add_note(f"at {path!r} of the structure")
-        raise
+def _rebuilt(structure: Any, values: Iterator[Any]) -> Any:
+    if structure is _Leaf:
+        return next(values)
+    if type(structure) is not _Node:
+        return structure
+    node, keys, items = structure
+    items = [_rebuilt(item, values) for item in items]
+    if isinstance(node, Mapping):
+        return _like_mapping(node, dict(zip(keys, items, strict=True)))
+    return type(node)(*items) if hasattr(node, "_fields") else type(node)(items)
 
 
 def _is_plain_list(node: Any) -> bool:

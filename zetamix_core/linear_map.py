@@ -18,6 +18,7 @@ from zetamix_core.arrays import (
     Namespace,
     cast,
     default_float,
+    has_plain_memory,
     host_values,
     in_memory,
     is_cupy,
@@ -30,7 +31,6 @@ from zetamix_core.arrays import (
     namespace,
     real_dtype,
     share_memory,
-    torch_is_compiling,
     working_dtype,
 )
 from zetamix_core.checks import checked_blocks
@@ -98,6 +98,8 @@ def weighted_sum(
         return _weighted_sum_of_dask(entries, x, exact)
     indices, weights, distinct, all_positive = entries
     dtype, work, real = dtypes or dtypes_for(x, out)
+    # Weights that the plan made on the host are plain tensors, if they are still there.
+    made = all_positive is not None and is_torch(weights) and weights.device.type == "cpu"
     if weights.dtype != real:
         weights, all_positive = lowered(weights, real), None
     if all_positive is None:
@@ -106,7 +108,7 @@ def weighted_sum(
     if is_jax(x) and not any(map(is_jax_tracer, (indices, weights, x))):
         compiled = _compiled_mix()
         return compiled(indices, weights, x, out, dtype, work, all_positive, exact, distinct)
-    return _mix(indices, weights, x, out, dtype, work, all_positive, exact, distinct)
+    return _mix(indices, weights, x, out, dtype, work, all_positive, exact, distinct, made)
 
 
 def dtypes_for(x: Array, out: Array | None = None) -> tuple[Any, Any, Any]:
@@ -139,13 +141,14 @@ def _mix(
     all_positive: bool | None,
     exact: bool,
     distinct: bool,
+    made: bool = False,
 ) -> Array:
     xp = namespace(x)
     order = memory_order(x)
     rows = _as_rows(xp, x, order)
     target = None if out is None else _view_as_rows(out, order)
     with _as_asked(x):
-        if all_positive is not None and _are_in_memory(rows, indices, weights):
+        if all_positive is not None and _are_in_memory(rows, indices, weights, made):
             uses_all = all_positive and distinct and indices.shape[1] == x.shape[0]
             mixed = _mix_in_memory(
                 indices, weights, rows, target, dtype, work, all_positive, exact, uses_all
@@ -241,10 +244,12 @@ def _multiply_blocks(
     return out
 
 
-def _are_in_memory(rows: Array, indices: Array, weights: Array) -> bool:
-    if is_numpy(rows) and is_numpy(weights):
-        return in_memory(rows) and bool(indices.size)
-    return all(map(in_memory, (rows, indices, weights)))
+def _are_in_memory(rows: Array, indices: Array, weights: Array, made: bool) -> bool:
+    if not in_memory(rows):
+        return False
+    if is_numpy(rows):
+        return bool(indices.size)
+    return made or (has_plain_memory(weights) and has_plain_memory(indices))
 
 
 def _all(x: Array) -> bool | None:
@@ -296,14 +301,10 @@ def _from_rows(xp: Namespace, rows: Array, order: tuple[int, ...], shape: tuple[
 
 def memory_order(x: Array) -> tuple[int, ...]:
     """Return the axes of `x`, samples first, the others from the largest stride to the smallest."""
-    if is_torch(x):
-        if not torch_is_compiling() and x.is_contiguous():
-            return tuple(range(x.ndim))
-        strides = x.stride()
-    elif is_numpy(x) or is_cupy(x):
-        if x.flags.c_contiguous:
-            return tuple(range(x.ndim))
+    if isinstance(x, np.ndarray) or is_cupy(x):
         strides = x.strides
+    elif is_torch(x):
+        strides = x.stride()
     else:
         return tuple(range(x.ndim))
     order: list[int] = []

@@ -45,7 +45,7 @@ def dense_product(indices: Array, weights: Array, num_samples: int) -> Product:
         if is_jax(rows):
             # JAX's default on accelerators rounds the factors to fewer bits.
             return namespace(rows).matmul(factor, rows, precision="highest")
-        return namespace(rows).matmul(factor, rows)
+        return factor @ rows
 
     return multiply
 

@@ -73,7 +73,7 @@ def zeta_weights(num_mix: int, *, gamma: Any, like: Array | None = None) -> Arra
     array([0.8262, 0.1186, 0.0381, 0.017 ])
     """
     num_mix = check_count("num_mix", num_mix)
-    weights = series_beside(num_mix, checked_gamma(gamma, like), like)
+    weights, _ = series_beside(num_mix, checked_gamma(gamma, like), like)
     # A copy, because what is remembered must not be written to.
     return weights.copy() if is_numpy(weights) else weights
 
@@ -87,20 +87,22 @@ def checked_gamma(gamma: Any, like: Array | None) -> Any:
     return gamma
 
 
-def series_beside(num_mix: int, gamma: Any, like: Array | None) -> Array:
+def series_beside(num_mix: int, gamma: Any, like: Array | None) -> tuple[Array, bool | None]:
     """Return what `zeta_weights` does, of arguments that have been checked.
 
-    What NumPy made on the host must not be written to.
+    What NumPy made on the host must not be written to; of that it is known whether all ranks have
+    weight, else that is None.
     """
     dtype = weights_dtype(like)
     if _computes_on_host(gamma, like):
         remembered = isinstance(gamma, float) and num_mix <= _MAX_REMEMBERED
         series = _remembered_series if remembered else _series_on_host
-        return cast(from_host(series(num_mix, gamma, host_dtype(dtype)), like), dtype)
+        weights = series(num_mix, gamma, host_dtype(dtype))
+        return cast(from_host(weights, like), dtype), bool((weights[..., -1] > 0).all())
     xp = namespace(like)
     gamma = _as_floating(gamma, like)
     ranks = xp.arange(1, num_mix + 1, dtype=gamma.dtype, device=device_of(gamma))
-    return on_grid(_p_series(xp, ranks, gamma), dtype)
+    return on_grid(_p_series(xp, ranks, gamma), dtype), None
 
 
 def _series_on_host(num_mix: int, gamma: Any, dtype: Any) -> np.ndarray:

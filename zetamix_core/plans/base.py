@@ -12,7 +12,7 @@ from typing import IO, TYPE_CHECKING, Any, ClassVar, Self
 
 import numpy as np
 
-from zetamix_core.arrays import Array, is_array, is_extension, to_host
+from zetamix_core.arrays import Array, Facts, is_array, is_extension, to_host
 from zetamix_core.checks import MAX_ENTRIES, check_like
 from zetamix_core.files import replacing
 from zetamix_core.leaves import mix_tree
@@ -115,9 +115,8 @@ class Plan(ABC):
                [3., 5.],
                [3., 5.]])
         """
-        return self.mix(x)
+        return self._mixed(x)
 
-    @abstractmethod
     def mix(self, x: Array, *, out: Array | None = None) -> Array:
         """Mix the samples of one array, as ``plan @ x``, into memory that is there already.
 
@@ -154,6 +153,7 @@ class Plan(ABC):
         >>> mixed is out, float(out[0, 0].round(6))
         (True, 1.0)
         """
+        return self._mixed(x, out=out)
 
     def apply(
         self,
@@ -209,7 +209,6 @@ class Plan(ABC):
         classes = {} if num_classes is None else num_classes
         return mix_tree(self, tree, num_classes=classes, as_data=as_data, keep=keep)
 
-    @abstractmethod
     def mix_labels(self, y: Array, num_classes: int | None = None) -> Array:
         """Mix labels with the same weights as the samples.
 
@@ -248,6 +247,7 @@ class Plan(ABC):
         array([[0.333, 0.   , 0.667],
                [0.667, 0.   , 0.333]])
         """
+        return self._mixed_labels(y, num_classes)
 
     @abstractmethod
     def where(self, active: Array | bool) -> Self:
@@ -380,7 +380,16 @@ class Plan(ABC):
         """Make plans of this class pytrees of JAX, once that is imported."""
         register_with_jax(type(self), self._children)
 
-    # What a kind of plan tells about itself.
+    # What a kind of plan does with one array, of which `facts` are known or to be asked, and what
+    # it tells about itself.
+
+    @abstractmethod
+    def _mixed(self, x: Array, facts: Facts | None = None, out: Array | None = None) -> Array:
+        """Mix the samples of one array; see `mix`."""
+
+    @abstractmethod
+    def _mixed_labels(self, y: Array, num_classes: int | None, facts: Facts | None = None) -> Array:
+        """Mix labels; see `mix_labels`."""
 
     @property
     @abstractmethod

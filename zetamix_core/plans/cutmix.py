@@ -10,6 +10,7 @@ import numpy as np
 
 from zetamix_core.arrays import (
     Array,
+    Facts,
     cast,
     device_of,
     from_host,
@@ -120,8 +121,8 @@ class CutMixPlan(Plan):
         """Number of samples T in a mixture."""
         return self.volumes.num_mix
 
-    def mix(self, x: Array, *, out: Array | None = None) -> Array:
-        facts = self.volumes._check_applies(x)
+    def _mixed(self, x: Array, facts: Facts | None = None, out: Array | None = None) -> Array:
+        facts = self.volumes._check_applies(x, "x", facts)
         if out is not None:
             check_out(out, x, self.num_outputs, averages=False)
         axes = from_front(self.axes, x.ndim)
@@ -141,10 +142,10 @@ class CutMixPlan(Plan):
         out[...] = pasted
         return out
 
-    def mix_labels(self, y: Array, num_classes: int | None = None) -> Array:
+    def _mixed_labels(self, y: Array, num_classes: int | None, facts: Facts | None = None) -> Array:
         check_is_array("y", y)
         _check_no_mask(y, num_classes)
-        return self.volumes.mix_labels(y, num_classes)
+        return self.volumes._mixed_labels(y, num_classes, facts)
 
     def where(self, active: Array | bool) -> CutMixPlan:
         volumes = self.volumes.where(active)

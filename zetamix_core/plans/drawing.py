@@ -15,7 +15,7 @@ from zetamix_core.checks import (
     check_size,
 )
 from zetamix_core.plans.mix import MixPlan
-from zetamix_core.random import stream_for
+from zetamix_core.random import Stream, stream_for
 from zetamix_core.weights import checked_gamma, series_beside
 
 __all__ = ["dirichlet_plan", "mixup_plan", "zeta_plan"]
@@ -95,15 +95,23 @@ def zeta_plan(
     """
     n, num_mix, num_outputs = _check_shape(n, num_mix, num_outputs)
     check_flag("anchored", anchored)
-    weights = series_beside(num_mix, checked_gamma(gamma, like), like)
+    gamma = checked_gamma(gamma, like)
+    return drawn_zeta((num_outputs, n, num_mix), gamma, anchored, stream_for(rng, like), like)
+
+
+def drawn_zeta(
+    shape: tuple[int, int, int], gamma: Any, anchored: bool, stream: Stream, like: Array | None
+) -> MixPlan:
+    """Draw what `zeta_plan` does, of arguments that have been checked; `shape` is (M, N, T)."""
+    num_outputs, n, num_mix = shape
+    weights, positive = series_beside(num_mix, gamma, like)
     if weights.ndim == 2 and weights.shape[0] != num_outputs:
         raise ValueError(
             f"an array gamma must have one entry for each output, got {weights.shape[0]} for "
             f"{num_outputs} outputs; pass a number to use it for all"
         )
-    stream = stream_for(rng, like)
     indices = stream.orderings(num_outputs, n, num_mix, anchored=anchored)
-    return MixPlan._drawn(indices, weights, n)
+    return MixPlan._drawn(indices, weights, n, positive=positive)
 
 
 def mixup_plan(

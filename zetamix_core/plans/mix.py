@@ -112,6 +112,8 @@ class MixPlan(Plan):
 
     _children = ("indices", "weights")
     _stored = ("indices", "weights", "num_samples")
+    # Whether the leaves are those that the plan was made of, not what JAX put there instead.
+    _sound: ClassVar[bool] = False
     # Whether no row repeats a sample. It is known of drawn plans, and of no others looked for.
     _distinct: ClassVar[bool] = False
     # Whether no weight is zero, known of weights that were made on the host; None: not known.
@@ -155,13 +157,14 @@ class MixPlan(Plan):
         indices, weights = self.indices, self.weights
         if is_numpy(indices):
             self._set(
+                _sound=True,
                 indices=frozen(indices, np.int64),
                 weights=frozen(weights, weights.dtype.newbyteorder("=")),
                 num_samples=int(self.num_samples),
             )
         else:
             # Classes are counted in the dtype of the indices, which a narrow one would cut off.
-            self._set(indices=cast(indices, widest_integer(indices)))
+            self._set(indices=cast(indices, widest_integer(indices)), _sound=True)
         self._register()
 
     @property
@@ -176,15 +179,15 @@ class MixPlan(Plan):
         self._check_single(of_arrays=False)
         return int(self.indices.shape[1])
 
-    def mix(self, x: Array, *, out: Array | None = None) -> Array:
-        facts = self._check_applies(x)
+    def _mixed(self, x: Array, facts: Facts | None = None, out: Array | None = None) -> Array:
+        facts = self._check_applies(x, "x", facts)
         if out is not None:
             check_out(out, x, self.num_outputs)
         dtypes = dtypes_for(x, out)
         return weighted_sum(self._entries(x, facts, dtypes[2]), x, out, dtypes=dtypes)
 
-    def mix_labels(self, y: Array, num_classes: int | None = None) -> Array:
-        facts = self._check_applies(y, "y")
+    def _mixed_labels(self, y: Array, num_classes: int | None, facts: Facts | None = None) -> Array:
+        facts = self._check_applies(y, "y", facts)
         foreign = is_numpy(self.indices) and facts.library not in ("numpy", "dask")
         dtype = working_dtype(namespace(y), default_float(y)) if foreign else self.weights.dtype
         real = dtype if facts.kind in ("integer", "bool") else dtypes_for(y)[2]
@@ -274,17 +277,19 @@ class MixPlan(Plan):
         num_samples: Any = arrays["num_samples"][()]
         return cls(arrays["indices"], arrays["weights"], num_samples)
 
-    def _check_applies(self, x: Array, name: str = "x") -> Facts:
+    def _check_applies(self, x: Array, name: str = "x", facts: Facts | None = None) -> Facts:
         """Check that the plan applies to `x`, and tell what `x` is."""
         self._check_single()
-        facts = examined(name, x)
+        facts = facts or examined(name, x)
         if facts.length != self.num_samples:
             raise ValueError(
                 f"the plan was drawn for {self.num_samples} samples, got {name} with "
                 f"{facts.length} along its first axis (shape {tuple(x.shape)}, dtype {x.dtype}); "
                 f"check that they come from the same batch, or draw a plan for n={facts.length}"
             )
-        if not is_numpy(self.indices):
+        if type(self.indices) is np.ndarray:
+            return facts
+        if facts.library != "torch" or x.device != getattr(self.indices, "device", None):
             remedy = "draw the plan with like= this array, or with like=None for any library"
             check_same_place(self.indices, x, f"the plan and {name}", remedy)
         return facts
@@ -330,12 +335,7 @@ class MixPlan(Plan):
 
     def _check_single(self, *, of_arrays: bool = True) -> None:
         """Check that this is one plan to be used: transformations of JAX may change its leaves."""
-        indices, weights = self.indices, self.weights
-        if type(indices) is type(weights) is np.ndarray:  # most often
-            fit = weights.shape in (indices.shape, indices.shape[1:])
-            if fit and indices.ndim == 2 and indices.dtype == np.int64:
-                return
-        if torch_is_compiling():
+        if self._sound or torch_is_compiling():
             return
         shapes = [tuple(getattr(leaf, "shape", ())) for leaf in (self.indices, self.weights)]
         whole = self._holds_arrays()

@@ -5,6 +5,8 @@ from __future__ import annotations
 import sys
 from typing import Any
 
+import numpy as np
+
 from zetamix_core.arrays import (
     Array,
     is_cupy,
@@ -25,6 +27,8 @@ def stream_for(rng: Any, like: Array | None) -> Stream:
     """Return the stream that `rng` stands for, drawing for the library and device of `like`."""
     if isinstance(rng, Stream):  # one of a rule, which draws several things of it
         return rng
+    if like is None or isinstance(like, np.ndarray):
+        return _portable_stream(rng, like)
     if is_torch(like):
         return _torch_stream(rng, like)
     if is_jax(like):
@@ -63,12 +67,12 @@ def _eager_torch_stream(rng: Any, like: Array) -> Stream:
     from zetamix_core.random import torch_streams
 
     torch = sys.modules["torch"]
-    if _is_device_word(rng):
-        generator, device = None, like.device
-    elif isinstance(rng, torch.Generator):
+    if isinstance(rng, torch.Generator):
         generator, device = rng, rng.device
+    elif _is_device_word(rng):
+        generator, device = None, like.device
     else:
-        return _portable_stream(rng, like)
+        return PortableStream(seed_sequence(rng), like)
     if device.type == "cpu":
         # Seeding the portable sampler is faster on a CPU, and serves tensors on any device.
         return PortableStream(torch_streams.seed_from(generator), like)

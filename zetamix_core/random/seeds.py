@@ -19,6 +19,12 @@ def seed_sequence(rng: Any) -> np.random.SeedSequence:
     """Return the seed that a portable `rng` stands for."""
     if rng is None:
         return np.random.SeedSequence()
+    if type(rng) is int and 0 <= rng < 2**128:
+        return np.random.SeedSequence(rng)
+    if type(rng) is tuple and {*map(type, rng)} == {int}:  # most often
+        seed, *key = rng
+        if 0 <= seed < 2**128 and min(key, default=0) >= 0 and max(key, default=0) < 2**32:
+            return np.random.SeedSequence(seed, spawn_key=key)
     if isinstance(rng, np.random.SeedSequence):
         return rng
     if isinstance(rng, np.random.Generator):

@@ -9,10 +9,12 @@ from typing import Any
 import numpy as np
 
 from zetamix_core.arrays import Array, is_array, is_torch
-from zetamix_core.checks import check_alpha, check_count, check_flag, check_gamma
-from zetamix_core.plans import MixPlan, dirichlet_plan, mixup_plan, zeta_plan
+from zetamix_core.checks import check_alpha, check_count, check_flag, check_gamma, check_size
+from zetamix_core.plans import MixPlan, dirichlet_plan, mixup_plan
+from zetamix_core.plans.drawing import drawn_zeta
 from zetamix_core.random import Stream
 from zetamix_core.rules.base import BaseRule
+from zetamix_core.weights import checked_gamma
 
 __all__ = ["Dirichlet", "Mixup", "Zeta"]
 
@@ -70,14 +72,12 @@ class Zeta(BaseRule):
         self, shape: tuple[int, ...], stream: Stream, like: Array | None, step: Any
     ) -> MixPlan:
         n = shape[0]
-        return zeta_plan(
-            n,
-            gamma=self._gamma_at(n, stream, like, step),
-            num_mix=_at_most(self.num_mix, n),
-            anchored=self.anchored,
-            rng=stream,
-            like=like,
-        )
+        num_mix = _at_most(self.num_mix, n)
+        check_size(n, num_mix)
+        gamma = self.gamma
+        if type(gamma) is not float:
+            gamma = checked_gamma(self._gamma_at(n, stream, like, step), like)
+        return drawn_zeta((n, n, num_mix), gamma, self.anchored, stream, like)
 
     def _gamma_at(self, n: int, stream: Stream, like: Array | None, step: Any) -> Any:
         gamma = self.gamma

@@ -78,7 +78,7 @@ class Rule(Protocol):
         ...
 
 
-class BaseRule(Rule, ABC):
+class BaseRule(ABC):
     """What the rules of the package share: they draw from one stream, for a known batch."""
 
     # Whether samples are averaged, which must not happen to ids, or only moved.

@@ -11,14 +11,15 @@ import grain
 import numpy as np
 
 from zetamix_core.adapting import (
+    Facts,
     check_leaf,
     check_lengths,
     check_num_classes,
     check_rule,
     check_samples,
+    flattened,
     is_whole_number,
     listed,
-    map_leaves,
     of_most_axes,
     paths_of_images,
     subject,
@@ -76,14 +77,8 @@ class _BatchMix(grain.transforms.RandomMap):  # type: ignore[misc]  # Grain has 
 
     def _shape(self, batch: Any, labels: Mapping[str, int]) -> tuple[int, ...]:
         """Return the shape of the samples, of which boxes are cut."""
-        arrays: dict[str, Any] = {}
-
-        def note(path: str, leaf: Any) -> None:
-            check_leaf(path, leaf)
-            check_samples(subject(path), leaf)
-            arrays[path] = leaf
-
-        map_leaves(note, batch, keep=listed("keep", self.keep))
+        found = flattened(batch, check=_check_samples, keep=listed("keep", self.keep))
+        arrays = {leaf.path: leaf.value for leaf in found.leaves}
         if not arrays:
             raise ValueError(f"a batch must hold an array to mix, got {batch!r}; mix after batch()")
         check_lengths(map(repr, arrays), arrays.values(), ", or leave one with keep=")
@@ -221,3 +216,9 @@ class ZetaMixup(_BatchMix):
 
     def _rule(self) -> Rule:
         return Zeta(gamma=self.gamma, num_mix=self.num_mix, anchored=self.anchored)
+
+
+def _check_samples(path: str, leaf: Any) -> Facts | None:
+    facts = check_leaf(path, leaf)
+    check_samples(subject(path), leaf)
+    return facts

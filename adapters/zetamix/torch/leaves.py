@@ -7,7 +7,18 @@ from typing import Any
 
 from torch import Tensor
 
-from zetamix_core.adapting import at, check_leaf, check_lengths, foreign, leave, map_leaves
+from zetamix_core.adapting import (
+    Batch,
+    Facts,
+    Leaf,
+    at,
+    check_leaf,
+    check_lengths,
+    flattened,
+    foreign,
+    leave,
+    quick_facts,
+)
 
 _CONVERT = "torch.as_tensor"
 
@@ -21,28 +32,37 @@ def as_batch(inputs: tuple[Any, ...]) -> Any:
     return inputs if len(inputs) > 1 else inputs[0]
 
 
-def leaves_of(batch: Any, keep: Collection[str]) -> dict[str, Tensor]:
-    """Return the tensors of a nested batch by their paths, in order; text and numbers may be by.
+def flattened_batch(batch: Any, declared: Collection[str], keep: Collection[str]) -> Batch:
+    """Return the tensors of a nested batch; text and numbers may be by.
 
     They have as many samples each, on one device.
     """
-    leaves: dict[str, Tensor] = {}
-
-    def note(path: str, leaf: Tensor) -> Tensor:
-        _check_tensor(path, leaf)
-        _check_no_coordinates(leaf)
-        leaves[path] = leaf
-        return leaf
-
-    map_leaves(note, batch, keep=keep, strict=False, convert=_CONVERT)
+    found = flattened(
+        batch, check=_check_tensor, declared=declared, keep=keep, strict=False, convert=_CONVERT
+    )
+    leaves = found.leaves
     if not leaves:
         raise TypeError(
             f"a batch must hold torch tensors, got {describe(batch)}; convert samples with "
             f"{_CONVERT}"
         )
-    check_lengths(map(repr, leaves), leaves.values(), ", or leave one with keep=")
-    _check_devices(leaves)
-    return leaves
+    first = leaves[0].value
+    for leaf in leaves[1:]:
+        if leaf.value.shape[0] != first.shape[0] or leaf.value.device != first.device:
+            _refuse_differing(leaves)
+    return found
+
+
+def _refuse_differing(leaves: list[Leaf]) -> None:
+    names, tensors = [repr(leaf.path) for leaf in leaves], [leaf.value for leaf in leaves]
+    check_lengths(names, tensors, ", or leave one with keep=")
+    first, device = leaves[0].path, leaves[0].value.device
+    for path, leaf, _ in leaves:
+        if leaf.device != device:
+            raise ValueError(
+                f"all tensors of a batch must be on the same device, got {device} at {first!r} "
+                f"and {leaf.device} at {path!r}; move one of them"
+            )
 
 
 def find_labels(batch: Any, getter: LabelsGetter) -> Any:
@@ -72,15 +92,16 @@ def find_labels(batch: Any, getter: LabelsGetter) -> Any:
     )
 
 
-def path_of(leaves: Mapping[str, Tensor], labels: Any) -> str:
+def path_of(leaves: list[Leaf], labels: Any) -> str:
     """Return the path at which the labels themselves, not a copy, are in the batch."""
-    for path, leaf in leaves.items():
-        if leaf is labels:
-            return path
+    for leaf in leaves:
+        if leaf.value is labels:
+            return leaf.path
     _check_no_text(labels)
+    tensors = {leaf.path: leaf.value for leaf in leaves}
     raise ValueError(
         f"labels_getter must return a tensor of the batch itself, got {describe(labels)} beside "
-        f"{describe(leaves)}; return it without a copy or a cast"
+        f"{describe(tensors)}; return it without a copy or a cast"
     )
 
 
@@ -95,7 +116,11 @@ def describe(batch: Any) -> str:
     return f"a {type(batch).__name__}"
 
 
-def _check_tensor(path: str, leaf: Any) -> None:
+def _check_tensor(path: str, leaf: Any) -> Facts | None:
+    """Check that a leaf is a tensor of numbers with samples; tell what is known of it."""
+    facts = quick_facts(leaf) if type(leaf) is Tensor else None
+    if facts is not None:
+        return facts
     check_leaf(path, leaf, "" if isinstance(leaf, Tensor) else _CONVERT)
     if not isinstance(leaf, Tensor):
         raise TypeError(
@@ -108,23 +133,14 @@ def _check_tensor(path: str, leaf: Any) -> None:
             f"tensors of a batch must have samples along their first axis, got a 0-d one of dtype "
             f"{leaf.dtype}{at(path)}; " + (leave(path) if path else "add an axis")
         )
+    _check_no_coordinates(leaf)
+    return None
 
 
 def _check_no_text(labels: Any) -> None:
     if isinstance(labels, (list, tuple)) and labels and isinstance(labels[0], (str, bytes)):
         found = foreign(labels, "labels")
         raise TypeError(f"labels must be a tensor of numbers, got text; {found.remedy} as a tensor")
-
-
-def _check_devices(leaves: Mapping[str, Tensor]) -> None:
-    first, *others = leaves or [""]
-    for path in others:
-        places = leaves[first].device, leaves[path].device
-        if places[0] != places[1]:
-            raise ValueError(
-                f"all tensors of a batch must be on the same device, got {places[0]} at {first!r} "
-                f"and {places[1]} at {path!r}; move one of them"
-            )
 
 
 def _check_no_coordinates(leaf: Tensor) -> None:

@@ -11,18 +11,26 @@ import torch
 from torch import Tensor, nn
 
 from zetamix.torch.keys import KeyedModule
-from zetamix.torch.leaves import LabelsGetter, as_batch, describe, find_labels, leaves_of, path_of
+from zetamix.torch.leaves import (
+    LabelsGetter,
+    as_batch,
+    describe,
+    find_labels,
+    flattened_batch,
+    path_of,
+)
 from zetamix_core import Plan, rules
 from zetamix_core.adapting import (
+    Leaf,
     Stream,
     check_num_classes,
     check_rule,
     check_samples,
     chosen,
+    declared_roles,
     is_whole_number,
     listed,
-    map_leaves,
-    mix_tree,
+    mixed_leaves,
     of_most_axes,
     paths_of_images,
     stream_for,
@@ -149,30 +157,25 @@ class BatchMix(KeyedModule, ABC):
         return names + [n for n in ("stop_at", "seed", "rank") if getattr(self, n) is not None]
 
     def _mix(self, batch: Any, key: Tensor, step: Tensor) -> Any:
-        leaves = leaves_of(batch, self.keep)
-        classes = self._classes(batch, leaves)
-        samples = [leaf for path, leaf in leaves.items() if path not in classes]
+        given = self.num_classes if isinstance(self.num_classes, Mapping) else None
+        found = flattened_batch(batch, (*self.as_data, *(given or ())), self.keep)
+        classes = self._labels_of(batch, found.leaves) if given is None else given
+        samples = [leaf.value for leaf in found.leaves if leaf.path not in classes]
         if not samples:
             raise ValueError(
                 f"a batch must have samples besides labels, got {describe(batch)}; pass the images "
                 f"first"
             )
         plan = self._draw(of_most_axes(samples), key, step)
-        mixed = mix_tree(
-            plan,
-            batch,
-            num_classes=classes,
-            as_data=(*self.as_data, *paths_of_images(batch)),
-            keep=self.keep,
-            label_smoothing=self.label_smoothing,
-            strict=False,
+        as_data = (*self.as_data, *paths_of_images(batch))
+        roles = declared_roles(classes, as_data, self.label_smoothing)
+        mixed = zip(found.leaves, mixed_leaves(plan, found, roles), strict=True)
+        return found.rebuilt(
+            value if leaf.path in classes else _as_given(value, leaf.value) for leaf, value in mixed
         )
-        return _as_given(mixed, leaves, {*classes, *self.keep})
 
-    def _classes(self, batch: Any, leaves: dict[str, Tensor]) -> Mapping[str, Any]:
-        """Return the paths of the labels, with their numbers of classes."""
-        if isinstance(self.num_classes, Mapping):
-            return self.num_classes
+    def _labels_of(self, batch: Any, leaves: list[Leaf]) -> Mapping[str, Any]:
+        """Return the path of the labels, with their number of classes."""
         labels = find_labels(batch, self.labels_getter)
         return {} if labels is None else {path_of(leaves, labels): self.num_classes}
 
@@ -260,20 +263,10 @@ class Mix(BatchMix):
         return ["rule", *super()._shown()]
 
 
-def _as_given(mixed: Any, leaves: dict[str, Tensor], other: Collection[str]) -> Any:
-    """Return mixed tensors as the subclass of those that were given, such as torchvision's Image.
-
-    Operators of torch return plain tensors. Labels are others than before.
-    """
-    kinds = {path: type(leaf) for path, leaf in leaves.items() if path not in other}
-    if all(kind in (Tensor, nn.Parameter) for kind in kinds.values()):
-        return mixed
-
-    def wrap(path: str, leaf: Tensor) -> Tensor:
-        kind = kinds.get(path, Tensor)
-        return leaf if kind is nn.Parameter else leaf.as_subclass(kind)
-
-    return map_leaves(wrap, mixed, keep=other, strict=False)
+def _as_given(mixed: Tensor, given: Tensor) -> Tensor:
+    """Return a mixed tensor as the subclass of the one that was given, as torchvision's Image."""
+    kind = type(given)
+    return mixed if kind is Tensor or kind is nn.Parameter else mixed.as_subclass(kind)
 
 
 def _check_num_classes(num_classes: Any) -> None:
