@@ -10,6 +10,8 @@ from __future__ import annotations
 import dataclasses
 import functools
 import importlib
+import os
+import platform
 from collections.abc import Callable
 from typing import Any
 
@@ -120,6 +122,22 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "needs(backend): the test runs on that library alone")
     config.addinivalue_line("markers", "pipeline: training with a heavy framework; see -m pipeline")
+    _share_programs_of_jax(config)
+
+
+def _share_programs_of_jax(config: pytest.Config) -> None:
+    """Compile each program of JAX once, for all processes of this run and of later ones.
+
+    Machines that share a folder have a cache each, since code is made for one processor.
+    """
+    # Another process may still be writing what one reads: it is compiled then, as without a cache.
+    unfinished = "ignore:Error reading persistent compilation cache entry:UserWarning"
+    config.addinivalue_line("filterwarnings", unfinished)
+    cache = getattr(config, "cache", None)
+    if cache is not None and "JAX_COMPILATION_CACHE_DIR" not in os.environ:
+        os.environ["JAX_COMPILATION_CACHE_DIR"] = str(cache.mkdir(f"jax-{platform.node()}"))
+        os.environ["JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"] = "0"
+        os.environ["JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES"] = "-1"
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:

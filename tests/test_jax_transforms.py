@@ -198,7 +198,9 @@ for rng in (0, key):
 
 
 def test_other_devices_than_the_default_and_several():
-    flags = {"XLA_FLAGS": "--xla_force_host_platform_device_count=8"}
+    flags = {
+        "XLA_FLAGS": "--xla_force_host_platform_device_count=8 --xla_backend_optimization_level=0"
+    }
     done = subprocess.run(
         [sys.executable, "-c", SEVERAL_DEVICES],
         env={**os.environ, **flags},

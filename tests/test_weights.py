@@ -93,12 +93,18 @@ def test_one_gamma_an_output(backend, dtype, from_numpy):
 @pytest.mark.needs("jax")
 def test_traced_by_jax(gamma):
     """In single precision, the only one there: on the grid, and within some quanta."""
+    for num_mix in (1, 2, 3, 8, 100, 1024):
+        traced = jitted_weights(num_mix)(np.float32(gamma))
+        assert_rounded_p_series(np.asarray(traced), np.float32(gamma), 8)
+
+
+@functools.cache
+def jitted_weights(num_mix):
+    """Return weights as a function of gamma, compiled once for all of them."""
     import jax
 
     like = jax.numpy.zeros(1)
-    for num_mix in (1, 2, 3, 8, 100, 1024):
-        traced = jax.jit(lambda g, num_mix=num_mix: zeta_weights(num_mix, gamma=g, like=like))
-        assert_rounded_p_series(np.asarray(traced(np.float32(gamma))), np.float32(gamma), 8)
+    return jax.jit(lambda g: zeta_weights(num_mix, gamma=g, like=like))
 
 
 @pytest.mark.parametrize("gamma", [0.0, 1e-8, 0.3, 1.0, 1.72865, 2.8, 6.0, 40.0])
