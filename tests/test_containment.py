@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from zetamix_core import MixPlan, mixing, zeta_plan
+from zetamix_core import MixPlan, linear_map, zeta_plan
 
 # Output 0 leaves sample 1 out by repeating sample 0, output 2 by a weight of zero.
 INDICES = np.asarray([[0, 0, 2], [1, 0, 2], [2, 1, 0]])
@@ -114,13 +114,13 @@ def test_the_exception_is_as_documented():
 @pytest.fixture
 def gathers(monkeypatch):
     calls = []
-    gather = mixing.gather_sum
+    gather = linear_map.gather_sum
 
     def note(*args, **options):
         calls.append(1)
         return gather(*args, **options)
 
-    monkeypatch.setattr(mixing, "gather_sum", note)
+    monkeypatch.setattr(linear_map, "gather_sum", note)
     return calls
 
 

@@ -9,7 +9,7 @@ import pytest
 from scipy.spatial.distance import cdist
 
 from zetamix_core import zeta_plan
-from zetamix_core.metrics import _samples, _threads, local_intrinsic_dimension, nearest_neighbors
+from zetamix_core.metrics import local_intrinsic_dimension, nearest_neighbors, threads
 
 METHODS = ["lpca", "participation_ratio", "mle", "twonn"]
 K = 15
@@ -188,7 +188,7 @@ def test_motions_and_scales_change_nothing(x, method):
 def test_blocks_change_nothing(backend, method, monkeypatch):
     x = backend.asarray(samples(90, 40))
     expected = as_numpy(backend, local_intrinsic_dimension(x, n_neighbors=K, method=method))
-    monkeypatch.setattr(_samples, "_BLOCK_ENTRIES", 700)
+    monkeypatch.setattr("zetamix_core.metrics.samples._BLOCK_ENTRIES", 700)
     found = as_numpy(backend, local_intrinsic_dimension(x, n_neighbors=K, method=method))
     np.testing.assert_allclose(found, expected, rtol=2e-3 if backend.name == "jax" else 1e-9)
 
@@ -403,7 +403,7 @@ def test_blocks_have_a_thread_of_blas_each():
         return item
 
     with np.errstate(divide="raise"):
-        assert _threads.map_in_threads(look, [3, 1, 2]) == [3, 1, 2]
+        assert threads.map_in_threads(look, [3, 1, 2]) == [3, 1, 2]
     assert seen == [([1] * len(before), "raise")] * 3
     assert blas_threads() == before
 
@@ -420,13 +420,13 @@ def test_errors_in_threads_are_raised():
         raise ValueError(item)
 
     with pytest.raises(ValueError, match="first"):
-        _threads.map_in_threads(fail, ["first", "second"])
+        threads.map_in_threads(fail, ["first", "second"])
 
 
 def test_blocks_have_bounded_size():
-    pieces = _samples.blocks(1000, 1 << 18)
+    pieces = samples.blocks(1000, 1 << 18)
     assert [piece.stop - piece.start for piece in pieces] == [4] * 250
-    assert _samples.blocks(3, 1 << 30) == [slice(0, 1), slice(1, 2), slice(2, 3)]
+    assert samples.blocks(3, 1 << 30) == [slice(0, 1), slice(1, 2), slice(2, 3)]
 
 
 # --- refusals -------------------------------------------------------------------------------------

@@ -437,7 +437,11 @@ def test_plans_whose_leaves_were_replaced():
     assert shapes == jax.tree.map(jnp.shape, plan)
     assert shapes != plan
     assert plan != shapes
-    refused(lambda: shapes @ jnp.asarray(X), "a plan must hold arrays", repr(shapes))
+    refused(
+        lambda: shapes @ jnp.asarray(X),
+        "a plan must hold integer indices and weights",
+        repr(shapes),
+    )
     assert repr(jax.tree.map(lambda leaf: None, plan)).startswith("MixPlan(indices=None")
     assert "Array(1." in repr(jax.tree.map(jnp.sum, plan))
     abstract = jax.eval_shape(

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from zetamix_core import MixPlan, _products, dirichlet_plan, mixing, mixup_plan, zeta_plan
+from zetamix_core import MixPlan, dirichlet_plan, linear_map, mixup_plan, products, zeta_plan
 
 DTYPES = ["float16", "float32", "float64", "complex64", "complex128"]
 
@@ -95,12 +95,12 @@ def test_the_products_agree(problem):
     plan, x = problem
     rows = x.reshape(len(x), -1) if x.size else x.reshape(len(x), 0)
     arrays = plan.indices, plan.weights, len(rows)
-    dense = _products.dense_product(*arrays)(rows)
-    gathered = _products.gather_sum(*arrays[:2], rows, np.float64, all_positive=False)
+    dense = products.dense_product(*arrays)(rows)
+    gathered = products.gather_sum(*arrays[:2], rows, np.float64, all_positive=False)
     np.testing.assert_allclose(dense, gathered, rtol=1e-13, atol=1e-13)
     np.testing.assert_allclose(dense, plan.matrix() @ rows, rtol=1e-13, atol=1e-13)
     for all_positive in (False, True):
-        sparse = _products.sparse_product(*arrays, all_positive)(rows)
+        sparse = products.sparse_product(*arrays, all_positive)(rows)
         np.testing.assert_allclose(sparse, gathered, rtol=1e-13, atol=1e-13)
 
 
@@ -114,9 +114,9 @@ def test_the_products_of_torch_agree(problem):
         return
     rows = torch.from_numpy(x.reshape(len(x), -1))
     arrays = torch.from_numpy(plan.indices.copy()), torch.from_numpy(plan.weights.copy())
-    gathered = _products.gather_sum(*arrays, rows, torch.float64, all_positive=False)
+    gathered = products.gather_sum(*arrays, rows, torch.float64, all_positive=False)
     for all_positive in (False, True):
-        sparse = _products.sparse_product(*arrays, len(x), all_positive)(rows)
+        sparse = products.sparse_product(*arrays, len(x), all_positive)(rows)
         torch.testing.assert_close(sparse, gathered, rtol=1e-13, atol=1e-13)
 
 
@@ -126,11 +126,11 @@ def taken(monkeypatch):
     names = []
     for name in ("dense_product", "sparse_product", "gather_sum"):
 
-        def note(*args, name=name, product=getattr(mixing, name)):  # noqa: B008
+        def note(*args, name=name, product=getattr(linear_map, name)):  # noqa: B008
             names.append(name.split("_")[0])
             return product(*args)
 
-        monkeypatch.setattr(mixing, name, note)
+        monkeypatch.setattr(linear_map, name, note)
     return names
 
 
@@ -202,9 +202,9 @@ def test_blocks_of_columns(backend, monkeypatch, dtype, num_mix):
     x = np.random.default_rng(0).integers(0, 9, size=(24, 5, 7)).astype(dtype)
     plan = zeta_plan(24, num_mix=num_mix, num_outputs=30, rng=0)
     for columns, entries in ((1, 30), (4, 1), (8, 300), (512, 1 << 18)):
-        monkeypatch.setattr(mixing, "_MIN_COLUMNS", columns)
-        monkeypatch.setattr(mixing, "_BLOCK_ENTRIES", entries)
-        monkeypatch.setattr(mixing, "_SPARSE_BYTES", {"numpy": 0, "torch": 0})
+        monkeypatch.setattr(linear_map, "_MIN_COLUMNS", columns)
+        monkeypatch.setattr(linear_map, "_BLOCK_ENTRIES", entries)
+        monkeypatch.setattr(linear_map, "_SPARSE_BYTES", {"numpy": 0, "torch": 0})
         mixed = backend.to_numpy(plan @ backend.asarray(x))
         assert_mixture(mixed, plan, x)
 
@@ -214,15 +214,15 @@ def test_blocks_are_for_what_the_cache_does_not_hold(request, require, monkeypat
     """Sparse products of much are made in blocks; of little, and dense ones, in one call."""
     require(name)
     counts = {"blocks": 0}
-    multiply = mixing._multiply_blocks
+    multiply = linear_map._multiply_blocks
 
     def note(*args, **kwargs):
         counts["blocks"] += 1
         return multiply(*args, **kwargs)
 
-    monkeypatch.setattr(mixing, "_multiply_blocks", note)
+    monkeypatch.setattr(linear_map, "_multiply_blocks", note)
     for limit, num_mix, blocks in ((32 * 40, 3, 0), (32 * 40 - 1, 3, 1), (0, 32, 0)):
-        monkeypatch.setattr(mixing, "_SPARSE_BYTES", {name: limit})
+        monkeypatch.setattr(linear_map, "_SPARSE_BYTES", {name: limit})
         counts["blocks"] = 0
         x = np.ones((32, 10), dtype=np.float32)
         x = request.getfixturevalue("torch_array")(x) if name == "torch" else x
@@ -243,8 +243,8 @@ def test_eager_jax_runs_one_program(monkeypatch):
     import jax.numpy as jnp
 
     calls = []
-    compiled = mixing._compiled_mix()
-    monkeypatch.setattr(mixing, "_compiled_mix", lambda: calls.append(1) or compiled)
+    compiled = linear_map._compiled_mix()
+    monkeypatch.setattr(linear_map, "_compiled_mix", lambda: calls.append(1) or compiled)
     x, plan = jnp.ones((8, 3)), zeta_plan(8, num_mix=3)
     _ = plan @ x
     assert len(calls) == 1
@@ -625,6 +625,6 @@ def test_dask_blocks_stay_small():
     with dask.config.set({"array.chunk-size": "1MiB"}):
         mixed = zeta_plan(512, num_mix=4, rng=0) @ x
         tallest = max(
-            np.prod([max(c) for c in step.chunks]) for step in (mixed, mixing.whole_samples(x))
+            np.prod([max(c) for c in step.chunks]) for step in (mixed, linear_map.whole_samples(x))
         )
     assert tallest * 8 <= 2 * 2**20

@@ -8,7 +8,7 @@ import pytest
 from scipy import stats
 
 from zetamix_core import zeta_plan
-from zetamix_core.random import _portable, _stream, stream_for
+from zetamix_core.random import portable, stream, stream_for
 
 # The draws below are fixed by their seeds, so that a right implementation passes for ever; a wrong
 # one misses this level by many orders of magnitude.
@@ -114,8 +114,8 @@ def algorithm(request, monkeypatch):
     """Both ways to draw have their own range of T / N; here each is made to do all of it."""
     if request.param != "default":
         share = 1 if request.param == "sparse" else 1000
-        monkeypatch.setattr(_portable, "_REDRAW_SHARE", share)
-        monkeypatch.setattr(_stream, "_FLOYD_SHARE", share)
+        monkeypatch.setattr(portable, "_REDRAW_SHARE", share)
+        monkeypatch.setattr(stream, "_FLOYD_SHARE", share)
     return request.param
 
 
@@ -222,7 +222,7 @@ def test_tied_words_are_drawn_again():
 
 def test_tied_words_of_any_row_are_drawn_again(monkeypatch):
     """In two blocks of rows: of the first the second row has a tie, of the second its only one."""
-    monkeypatch.setattr(_portable, "_BLOCK_ENTRIES", 6)
+    monkeypatch.setattr(portable, "_BLOCK_ENTRIES", 6)
     top = 1 << 60
     block = [3 * top, top, 2 * top, 2 * top, 5, 7]
     stream = stream_for(0, None)
@@ -234,7 +234,7 @@ def test_tied_words_of_any_row_are_drawn_again(monkeypatch):
 
 def test_blocks_do_not_change_the_draw(monkeypatch):
     whole = [zeta_plan(50, num_mix=t, rng=1).indices for t in (5, 40)]
-    monkeypatch.setattr(_portable, "_BLOCK_ENTRIES", 64)
+    monkeypatch.setattr(portable, "_BLOCK_ENTRIES", 64)
     parts = [zeta_plan(50, num_mix=t, rng=1).indices for t in (5, 40)]
     for a, b in zip(whole, parts, strict=True):
         assert np.array_equal(a, b)

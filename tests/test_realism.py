@@ -8,7 +8,6 @@ from scipy.spatial.distance import cdist
 
 from zetamix_core import mixup_plan, theory, zeta_plan
 from zetamix_core.metrics import (
-    _samples,
     displacement,
     nearest_distance,
     realism_diversity,
@@ -90,7 +89,7 @@ def test_sets_far_apart(backend, sets):
 def test_blocks_change_nothing(backend, sets, monkeypatch):
     given = [backend.asarray(each) for each in sets]
     expected = realism_diversity(*given, n_neighbors=K), nearest_distance(*given)
-    monkeypatch.setattr(_samples, "_BLOCK_ENTRIES", 300)
+    monkeypatch.setattr("zetamix_core.metrics.samples._BLOCK_ENTRIES", 300)
     assert realism_diversity(*given, n_neighbors=K) == pytest.approx(expected[0], abs=1e-6)
     found = nearest_distance(*given)
     pairs = as_numpy(backend, found), as_numpy(backend, expected[1])
