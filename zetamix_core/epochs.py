@@ -5,10 +5,11 @@ from __future__ import annotations
 import dataclasses
 import secrets
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, Generic, TypeVar, Unpack, overload
 
 import numpy as np
 
+from zetamix_core.annotations import AnyNumpy, EpochOptions
 from zetamix_core.arrays import (
     Array,
     device_of,
@@ -33,7 +34,17 @@ from zetamix_core.rules.base import averages, check_rule
 
 __all__ = ["batches"]
 
+Labels = TypeVar("Labels")
 
+
+@overload
+def batches(
+    x: AnyNumpy, y: None, batch_size: int, **options: Unpack[EpochOptions]
+) -> Epoch[None]: ...
+@overload
+def batches(
+    x: AnyNumpy, y: AnyNumpy, batch_size: int, **options: Unpack[EpochOptions]
+) -> Epoch[AnyNumpy]: ...
 def batches(
     x: np.ndarray,
     y: np.ndarray | None,
@@ -49,7 +60,7 @@ def batches(
     dtype: Any = None,
     seed: int | None = None,
     epoch: int = 0,
-) -> Epoch:
+) -> Epoch[Any]:
     r"""Iterate over an epoch of samples in host memory, shuffled and mixed by a rule.
 
     .. math:: \hat{x}_i = \sum_{r=1}^{T} w_r \, x_{s_i(r)}, \quad
@@ -143,7 +154,7 @@ _DEFAULTS = {"gamma": 2.8, "num_mix": None, "anchored": True}
 
 
 @dataclasses.dataclass(eq=False, repr=False)
-class Epoch:
+class Epoch(Generic[Labels]):
     """The mixed batches of an epoch, made one by one while iterated over; see `batches`."""
 
     x: np.ndarray
@@ -208,13 +219,13 @@ class Epoch:
         whole, rest = divmod(self.num_samples, self.batch_size)
         return whole + (rest > 0 and not self.drop_last)
 
-    def __iter__(self) -> Iterator[tuple[Array, Array | None]]:
+    def __iter__(self) -> Iterator[tuple[AnyNumpy, Labels]]:
         for samples, plan in self.steps():
             yield self.mix(plan, *self.gather(samples))
 
     def steps(self) -> Iterator[tuple[np.ndarray, Plan]]:
         """Yield the samples of each batch, and the plan to mix them by."""
-        key = (self.seed, self.epoch)
+        key: Any = (self.seed, self.epoch)
         order = np.arange(self.num_samples)
         if self.shuffle:
             whole = (1, self.num_samples, self.num_samples)
@@ -234,7 +245,7 @@ class Epoch:
         x = _take(self.x, samples, x_out)
         return x, None if self.y is None else _take(self.y, samples, y_out)
 
-    def mix(self, plan: Plan, x: Array, y: Array | None) -> tuple[Array, Array | None]:
+    def mix(self, plan: Plan, x: Array, y: Array | None) -> tuple[Any, Any]:
         """Mix a batch that has been gathered."""
         labels = None if y is None else plan.mix_labels(y, self.num_classes)
         if self.dtype is None:

@@ -3,8 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Unpack, overload
 
+from zetamix_core.annotations import (
+    RNG,
+    AnyNumpy,
+    CutMixOptions,
+    Gamma,
+    MixOptions,
+    MixupOptions,
+    Samples,
+    SupportsSamples,
+    ZetaOptions,
+)
 from zetamix_core.arrays import Array
 from zetamix_core.checks import (
     check_no_ids,
@@ -19,15 +30,31 @@ from zetamix_core.rules.base import averages, check_rule
 __all__ = ["cutmix", "mix", "mixup", "zeta_mixup"]
 
 
+@overload
+def mix(
+    x: AnyNumpy, y: None = None, rule: Rule = ..., **options: Unpack[MixOptions]
+) -> tuple[AnyNumpy, None]: ...
+@overload
+def mix(
+    x: AnyNumpy, y: SupportsSamples, rule: Rule = ..., **options: Unpack[MixOptions]
+) -> tuple[AnyNumpy, AnyNumpy]: ...
+@overload
+def mix(
+    x: Samples, y: None = None, rule: Rule = ..., **options: Unpack[MixOptions]
+) -> tuple[Samples, None]: ...
+@overload
+def mix(
+    x: Samples, y: SupportsSamples, rule: Rule = ..., **options: Unpack[MixOptions]
+) -> tuple[Samples, Samples]: ...
 def mix(
     x: Array,
     y: Array | None = None,
     rule: Rule = Zeta(),  # noqa: B008 - a frozen value
     *,
     num_classes: int | None = None,
-    rng: Any = None,
+    rng: RNG = None,
     step: Any = None,
-) -> tuple[Array, Array | None]:
+) -> tuple[Any, Any]:
     """Mix a batch and its labels by any rule.
 
     Parameters
@@ -86,16 +113,32 @@ def mix(
     return plan._mixed(x, facts), y_mixed
 
 
+@overload
+def zeta_mixup(
+    x: AnyNumpy, y: None = None, **options: Unpack[ZetaOptions]
+) -> tuple[AnyNumpy, None]: ...
+@overload
+def zeta_mixup(
+    x: AnyNumpy, y: SupportsSamples, **options: Unpack[ZetaOptions]
+) -> tuple[AnyNumpy, AnyNumpy]: ...
+@overload
+def zeta_mixup(
+    x: Samples, y: None = None, **options: Unpack[ZetaOptions]
+) -> tuple[Samples, None]: ...
+@overload
+def zeta_mixup(
+    x: Samples, y: SupportsSamples, **options: Unpack[ZetaOptions]
+) -> tuple[Samples, Samples]: ...
 def zeta_mixup(
     x: Array,
     y: Array | None = None,
     *,
-    gamma: Any = 2.8,
+    gamma: Gamma = 2.8,
     num_mix: int | None = None,
     num_classes: int | None = None,
     anchored: bool = True,
-    rng: Any = None,
-) -> tuple[Array, Array | None]:
+    rng: RNG = None,
+) -> tuple[Any, Any]:
     r"""Mix a batch and its labels by ζ-mixup.
 
     .. math:: \hat{x}_i = \sum_{r=1}^{T} w_r \, x_{s_i(r)}, \quad
@@ -160,6 +203,20 @@ def zeta_mixup(
     return mix(x, y, rule, num_classes=num_classes, rng=rng)
 
 
+@overload
+def mixup(
+    x: AnyNumpy, y: None = None, **options: Unpack[MixupOptions]
+) -> tuple[AnyNumpy, None]: ...
+@overload
+def mixup(
+    x: AnyNumpy, y: SupportsSamples, **options: Unpack[MixupOptions]
+) -> tuple[AnyNumpy, AnyNumpy]: ...
+@overload
+def mixup(x: Samples, y: None = None, **options: Unpack[MixupOptions]) -> tuple[Samples, None]: ...
+@overload
+def mixup(
+    x: Samples, y: SupportsSamples, **options: Unpack[MixupOptions]
+) -> tuple[Samples, Samples]: ...
 def mixup(
     x: Array,
     y: Array | None = None,
@@ -168,8 +225,8 @@ def mixup(
     per_sample: bool = True,
     num_classes: int | None = None,
     anchored: bool = True,
-    rng: Any = None,
-) -> tuple[Array, Array | None]:
+    rng: RNG = None,
+) -> tuple[Any, Any]:
     r"""Mix a batch and its labels by mixup, in pairs.
 
     .. math:: \hat{x} = \lambda x_1 + (1 - \lambda) x_2, \quad
@@ -228,6 +285,22 @@ def mixup(
     return mix(x, y, rule, num_classes=num_classes, rng=rng)
 
 
+@overload
+def cutmix(
+    x: AnyNumpy, y: None = None, **options: Unpack[CutMixOptions]
+) -> tuple[AnyNumpy, None]: ...
+@overload
+def cutmix(
+    x: AnyNumpy, y: SupportsSamples, **options: Unpack[CutMixOptions]
+) -> tuple[AnyNumpy, AnyNumpy]: ...
+@overload
+def cutmix(
+    x: Samples, y: None = None, **options: Unpack[CutMixOptions]
+) -> tuple[Samples, None]: ...
+@overload
+def cutmix(
+    x: Samples, y: SupportsSamples, **options: Unpack[CutMixOptions]
+) -> tuple[Samples, Samples]: ...
 def cutmix(
     x: Array,
     y: Array | None = None,
@@ -237,8 +310,8 @@ def cutmix(
     per_sample: bool = True,
     num_classes: int | None = None,
     anchored: bool = True,
-    rng: Any = None,
-) -> tuple[Array, Array | None]:
+    rng: RNG = None,
+) -> tuple[Any, Any]:
     r"""Paste a random box of one sample into another, and mix labels by volume.
 
     The sides of the box are the share :math:`(1 - \lambda)^{1/k}` of each of k axes, with

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from zetamix_core.annotations import Gamma, SupportsSamples
 from zetamix_core.arrays import (
     Array,
     Namespace,
@@ -31,7 +32,7 @@ from zetamix_core.rounding import on_grid
 __all__ = ["zeta_weights"]
 
 
-def zeta_weights(num_mix: int, *, gamma: Any, like: Array | None = None) -> Array:
+def zeta_weights(num_mix: int, *, gamma: Gamma, like: SupportsSamples | None = None) -> Array:
     r"""Return the normalized p-series weights of a mixture of T samples.
 
     .. math:: w_r = r^{-\gamma} / H_T(\gamma), \quad H_T(\gamma) = \sum_{j=1}^{T} j^{-\gamma}

@@ -16,7 +16,7 @@ from zetamix_core.adapting import Array, Epoch
 __all__ = ["batches"]
 
 
-def batches(x: np.ndarray, y: np.ndarray | None, batch_size: int, **options: Any) -> Epoch:
+def batches(x: np.ndarray, y: np.ndarray | None, batch_size: int, **options: Any) -> Epoch[Any]:
     r"""Iterate over an epoch of samples in host memory, shuffled and mixed on the current device.
 
     .. math:: \hat{x}_i = \sum_{r=1}^{T} w_r \, x_{s_i(r)}, \quad
@@ -73,8 +73,8 @@ def batches(x: np.ndarray, y: np.ndarray | None, batch_size: int, **options: Any
     return _DeviceEpoch(x, y, batch_size, **options)
 
 
-class _DeviceEpoch(Epoch):
-    def __iter__(self) -> Iterator[tuple[Array, Array | None]]:
+class _DeviceEpoch(Epoch[Any]):
+    def __iter__(self) -> Iterator[tuple[Any, Any]]:
         device, first = cupy.cuda.Device(), cupy.cuda.get_current_stream()
         stream = cupy.cuda.Stream(non_blocking=True)
         slots = [_Slot(self), _Slot(self)]
@@ -110,7 +110,7 @@ class _DeviceEpoch(Epoch):
 class _Slot:
     """A place for one batch, in pinned memory of the host and on the device."""
 
-    def __init__(self, epoch: Epoch) -> None:
+    def __init__(self, epoch: Epoch[Any]) -> None:
         self.pinned = _like(epoch, cupyx.empty_pinned)
         self.on_device = _like(epoch, cupy.empty)
         self.copied = cupy.cuda.Event(disable_timing=True)
@@ -118,7 +118,7 @@ class _Slot:
         # The memory may be one that work in the current stream has still to be done with.
         self.free.record(cupy.cuda.get_current_stream())
 
-    def send(self, epoch: Epoch, samples: np.ndarray, stream: Any) -> None:
+    def send(self, epoch: Epoch[Any], samples: np.ndarray, stream: Any) -> None:
         """Gather samples and labels on the host, and queue their copy to the device."""
         self.copied.synchronize()  # the host may write to the pinned memory again
         places = (None if pinned is None else pinned[: samples.size] for pinned in self.pinned)
@@ -130,7 +130,7 @@ class _Slot:
         self.copied.record(stream)
 
 
-def _like(epoch: Epoch, empty: Any) -> list[Any]:
+def _like(epoch: Epoch[Any], empty: Any) -> list[Any]:
     """Return uninitialized memory for the samples and the labels of a batch."""
     size = min(epoch.batch_size, epoch.num_samples)
     return [  # in the order of bytes that devices have

@@ -12,6 +12,7 @@ from typing import IO, TYPE_CHECKING, Any, ClassVar, Self
 
 import numpy as np
 
+from zetamix_core.annotations import Samples, SupportsSamples
 from zetamix_core.arrays import Array, Facts, is_array, is_extension, to_host
 from zetamix_core.checks import MAX_ENTRIES, check_like
 from zetamix_core.files import replacing
@@ -83,7 +84,7 @@ class Plan(ABC):
         """Number of outputs M and of samples N."""
         return self.num_outputs, self.num_samples
 
-    def __matmul__(self, x: Array) -> Array:
+    def __matmul__(self, x: Samples) -> Samples:
         """Mix the samples of one array along its first axis.
 
         Parameters
@@ -115,9 +116,9 @@ class Plan(ABC):
                [3., 5.],
                [3., 5.]])
         """
-        return self._mixed(x)
+        return self._mixed(x)  # type: ignore[no-any-return]
 
-    def mix(self, x: Array, *, out: Array | None = None) -> Array:
+    def mix(self, x: Samples, *, out: SupportsSamples | None = None) -> Samples:
         """Mix the samples of one array, as ``plan @ x``, into memory that is there already.
 
         Parameters
@@ -153,7 +154,7 @@ class Plan(ABC):
         >>> mixed is out, float(out[0, 0].round(6))
         (True, 1.0)
         """
-        return self._mixed(x, out=out)
+        return self._mixed(x, out=out)  # type: ignore[no-any-return]
 
     def apply(
         self,
@@ -209,7 +210,7 @@ class Plan(ABC):
         classes = {} if num_classes is None else num_classes
         return mix_tree(self, tree, num_classes=classes, as_data=as_data, keep=keep)
 
-    def mix_labels(self, y: Array, num_classes: int | None = None) -> Array:
+    def mix_labels(self, y: Samples, num_classes: int | None = None) -> Samples:
         """Mix labels with the same weights as the samples.
 
         Parameters
@@ -247,7 +248,7 @@ class Plan(ABC):
         array([[0.333, 0.   , 0.667],
                [0.667, 0.   , 0.333]])
         """
-        return self._mixed_labels(y, num_classes)
+        return self._mixed_labels(y, num_classes)  # type: ignore[no-any-return]
 
     @abstractmethod
     def where(self, active: Array | bool) -> Self:

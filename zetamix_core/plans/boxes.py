@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from zetamix_core.annotations import RNG, SupportsSamples
 from zetamix_core.arrays import Array, namespace
 from zetamix_core.checks import check_alpha, check_flag, check_like, check_num_samples
 from zetamix_core.inputs import shown, static_remedy
@@ -24,8 +25,8 @@ def cutmix_plan(
     axes: Sequence[int] = (-2, -1),
     per_sample: bool = True,
     anchored: bool = True,
-    rng: Any = None,
-    like: Array | None = None,
+    rng: RNG = None,
+    like: SupportsSamples | None = None,
 ) -> CutMixPlan:
     r"""Draw a CutMix plan: which boxes of which samples are pasted into which.
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from zetamix_core.annotations import RNG, Gamma, SupportsSamples
 from zetamix_core.arrays import Array
 from zetamix_core.checks import (
     check_alpha,
@@ -24,12 +25,12 @@ __all__ = ["dirichlet_plan", "mixup_plan", "zeta_plan"]
 def zeta_plan(
     n: int,
     *,
-    gamma: Any = 2.8,
+    gamma: Gamma = 2.8,
     num_mix: int | None = None,
     num_outputs: int | None = None,
     anchored: bool = True,
-    rng: Any = None,
-    like: Array | None = None,
+    rng: RNG = None,
+    like: SupportsSamples | None = None,
 ) -> MixPlan:
     r"""Draw a ζ-mixup plan: p-series weights over random orderings of T of N samples.
 
@@ -121,8 +122,8 @@ def mixup_plan(
     per_sample: bool = True,
     num_outputs: int | None = None,
     anchored: bool = True,
-    rng: Any = None,
-    like: Array | None = None,
+    rng: RNG = None,
+    like: SupportsSamples | None = None,
 ) -> MixPlan:
     r"""Draw a plan of mixup: two samples, with a Beta-distributed weight.
 
@@ -191,8 +192,8 @@ def dirichlet_plan(
     per_sample: bool = True,
     num_outputs: int | None = None,
     anchored: bool = True,
-    rng: Any = None,
-    like: Array | None = None,
+    rng: RNG = None,
+    like: SupportsSamples | None = None,
 ) -> MixPlan:
     r"""Draw a plan with symmetric Dirichlet weights over T of N samples.
 

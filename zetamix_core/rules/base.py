@@ -5,6 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from typing import Any, ClassVar, Protocol, runtime_checkable
 
+from zetamix_core.annotations import RNG, SupportsSamples
 from zetamix_core.arrays import Array
 from zetamix_core.checks import check_like, check_num_samples
 from zetamix_core.plans import Plan
@@ -36,9 +37,9 @@ class Rule(Protocol):
         self,
         shape: tuple[int, ...],
         *,
-        rng: Any = None,
-        like: Array | None = None,
-        groups: Array | None = None,
+        rng: RNG = None,
+        like: SupportsSamples | None = None,
+        groups: SupportsSamples | None = None,
         step: Any = None,
     ) -> Plan:
         """Draw the plan of a batch.
@@ -88,9 +89,9 @@ class BaseRule(ABC):
         self,
         shape: tuple[int, ...],
         *,
-        rng: Any = None,
-        like: Array | None = None,
-        groups: Array | None = None,
+        rng: RNG = None,
+        like: SupportsSamples | None = None,
+        groups: SupportsSamples | None = None,
         step: Any = None,
     ) -> Plan:
         if groups is not None:

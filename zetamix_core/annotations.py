@@ -1,0 +1,115 @@
+"""What arguments may be, as type checkers read it; nothing here is asked while running."""
+
+from __future__ import annotations
+
+from typing import (
+    Any,
+    Literal,
+    Protocol,
+    SupportsIndex,
+    TypeAlias,
+    TypedDict,
+    TypeVar,
+)
+
+import numpy as np
+
+
+class SupportsSamples(Protocol):
+    """An array of any library, as far as checkers can tell."""
+
+    @property
+    def shape(self) -> Any:
+        """Lengths of the axes, samples first."""
+
+    @property
+    def dtype(self) -> Any:
+        """What the entries are."""
+
+    @property
+    def ndim(self) -> int:
+        """Number of axes."""
+
+
+class SupportsSeed(Protocol):
+    """A generator of torch, without an import of it."""
+
+    def initial_seed(self) -> int:
+        """Return the seed that it was made with."""
+
+
+class SupportsOrderings(Protocol):
+    """A stream of draws, as rules hand it on."""
+
+    def orderings(self, num_outputs: int, n: int, num_mix: int, *, anchored: bool) -> Any:
+        """Return the orderings of a plan."""
+
+
+# Arrays of NumPy change their dtype where integers are mixed, which those of other libraries do not
+# tell checkers.
+AnyNumpy: TypeAlias = np.ndarray[Any, np.dtype[Any]]
+Samples = TypeVar("Samples", bound=SupportsSamples)
+
+# γ: one for all outputs, or an array with one for each.
+Gamma: TypeAlias = float | SupportsSamples
+# Sources of randomness; an array is a key of JAX or torch.
+RNG: TypeAlias = (
+    SupportsIndex
+    | tuple[SupportsIndex, ...]
+    | np.random.SeedSequence
+    | np.random.Generator
+    | SupportsSamples
+    | SupportsSeed
+    | SupportsOrderings
+    | Literal["device"]
+    | None
+)
+
+
+class MixOptions(TypedDict, total=False):
+    """The options of `mix`."""
+
+    num_classes: int | None
+    rng: RNG
+    step: Any
+
+
+class ZetaOptions(TypedDict, total=False):
+    """The options of `zeta_mixup`."""
+
+    gamma: Gamma
+    num_mix: int | None
+    num_classes: int | None
+    anchored: bool
+    rng: RNG
+
+
+class MixupOptions(TypedDict, total=False):
+    """The options of `mixup`."""
+
+    alpha: float
+    per_sample: bool
+    num_classes: int | None
+    anchored: bool
+    rng: RNG
+
+
+class CutMixOptions(MixupOptions, total=False):
+    """The options of `cutmix`."""
+
+    axes: tuple[int, ...] | list[int]
+
+
+class EpochOptions(TypedDict, total=False):
+    """The options of `batches`."""
+
+    rule: Any
+    gamma: float
+    num_mix: int | None
+    num_classes: int | None
+    anchored: bool
+    shuffle: bool
+    drop_last: bool
+    dtype: Any
+    seed: int | None
+    epoch: int
