@@ -14,8 +14,8 @@ import click
 import numpy as np
 from scipy.spatial import KDTree
 from sklearn.datasets import make_moons
-from zetamix.cli.datasets import Dataset, digits, half_moons, helix, two_spirals
 from zetamix.cli.outputs import check_inputs
+from zetamix.figures.datasets import Dataset, digits, half_moons, helix, two_spirals
 
 from zetamix_core.metrics.methods import random_order
 

@@ -16,7 +16,7 @@ from harness import progress_bar
 from poster_data import Source
 from rich.markup import escape
 from scipy import stats
-from zetamix.cli.methods import BATCH
+from zetamix.figures.methods import BATCH
 
 from zetamix_core.metrics import MixMeasures
 from zetamix_core.metrics.methods import ORIGINALS, Method, zeta

@@ -28,12 +28,12 @@ from poster_measures import (
     mixup_of_batches,
 )
 from zetamix import theory
-from zetamix.cli.datasets import Dataset
-from zetamix.cli.digits import draw_shares
-from zetamix.cli.manifolds import cloud_panel, draw_cloud, show_classes
-from zetamix.cli.methods import BATCH, MIXUP, ORIGINALS, mix, shuffled
 from zetamix.cli.outputs import save_picture
-from zetamix.cli.style import BLUE, GREY, ORANGE, name_row, slide, talk_style
+from zetamix.figures.datasets import Dataset
+from zetamix.figures.digits import draw_shares
+from zetamix.figures.manifolds import cloud_panel, draw_cloud, show_classes
+from zetamix.figures.methods import BATCH, MIXUP, ORIGINALS, mix, shuffled
+from zetamix.figures.style import BLUE, GREY, ORANGE, name_row, slide, talk_style
 
 __all__ = ["pictures", "save"]
 

@@ -14,14 +14,14 @@ import pytest
 from matplotlib.image import imread
 from zetamix import __version__, theory
 from zetamix.cli import main
-from zetamix.cli.datasets import digits, half_moons, helix, two_spirals
-from zetamix.cli.digits import digits_mixtures
-from zetamix.cli.gallery import PICTURES
-from zetamix.cli.measures import measure
-from zetamix.cli.methods import MIXUP, ORIGINALS, Method, mixtures, zeta
-from zetamix.cli.style import talk_style
-from zetamix.cli.summary import summarize
-from zetamix.cli.theory_picture import theory_picture
+from zetamix.figures.datasets import digits, half_moons, helix, two_spirals
+from zetamix.figures.digits import digits_mixtures
+from zetamix.figures.gallery import PICTURES
+from zetamix.figures.measures import measure
+from zetamix.figures.methods import MIXUP, ORIGINALS, Method, mixtures, zeta
+from zetamix.figures.style import talk_style
+from zetamix.figures.summary import summarize
+from zetamix.figures.theory_picture import theory_picture
 
 INF = math.inf
 PLAIN = {"COLUMNS": "100", "TERM": "dumb", "NO_COLOR": "1"}

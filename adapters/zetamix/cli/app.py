@@ -69,10 +69,10 @@ def demo(directory: Path, seed: int) -> None:
     """  # noqa: D301
     directory.mkdir(parents=True, exist_ok=True)
 
-    from zetamix.cli.comparison import compare
-    from zetamix.cli.gallery import PICTURES
-    from zetamix.cli.style import talk_style
     from zetamix.cli.tables import comparison_report, file_report
+    from zetamix.figures.comparison import compare
+    from zetamix.figures.gallery import PICTURES
+    from zetamix.figures.style import talk_style
 
     with _as_bad_input():
         for name in PICTURES:
@@ -205,11 +205,12 @@ def report(words: list[str], /, file: Path | None, output: Path, **options: Any)
         outputs.check_inputs(output, () if file is None else (file,))
         outputs.check_replaced(output, outputs.PAGES)
 
-    from zetamix.cli.report import write_report
+    from zetamix.figures.report import report_page
 
     command = shlex.join(["zetamix", *words])
     with _progress() as progress, _as_bad_input():
-        found = write_report(file, output, command, track=progress.track, **options)
+        page, found = report_page(file, command, track=progress.track, **options)
+        outputs.save_page(page, output)
     console = _console()
     console.print(str(found), soft_wrap=True)
     console.print(f"\nWritten: {output}", soft_wrap=True)
@@ -273,8 +274,8 @@ def theory(gamma: float, n: float, num_mix: float | None, file: Path | None) -> 
       zetamix theory --gamma 2.8 -n 32
       zetamix theory --gamma 2 -n inf --num-mix 8 --plot weights.png
     """  # noqa: D301
-    from zetamix.cli.summary import summarize
     from zetamix.cli.tables import file_report, theory_report
+    from zetamix.figures.summary import summarize
 
     with _as_bad_input():
         summary = summarize(gamma, n, num_mix)
@@ -282,8 +283,8 @@ def theory(gamma: float, n: float, num_mix: float | None, file: Path | None) -> 
             outputs.picture_format(file)
             outputs.check_replaced(file, outputs.PICTURES)
     if file is not None:
-        from zetamix.cli.style import talk_style
-        from zetamix.cli.theory_picture import theory_picture
+        from zetamix.figures.style import talk_style
+        from zetamix.figures.theory_picture import theory_picture
 
         with talk_style():
             outputs.save_picture(theory_picture(summary), file)

@@ -13,10 +13,10 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from zetamix.cli.summary import Summary
+from zetamix.figures.summary import Summary
 
 if TYPE_CHECKING:  # numbers of theory need no data set, which is slow to load
-    from zetamix.cli.comparison import Comparison
+    from zetamix.figures.comparison import Comparison
 
 __all__ = ["comparison_report", "file_report", "theory_report"]
 

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from zetamix import metrics
-from zetamix.cli.datasets import Dataset
-from zetamix.cli.methods import Key, Method, Mixture, mixtures
+from zetamix.figures.datasets import Dataset
+from zetamix.figures.methods import Key, Method, Mixture, mixtures
 from zetamix_core.adapting import in_units_of_spread
 
 __all__ = ["Measures", "measure"]

@@ -12,7 +12,7 @@ import matplotlib.style
 from matplotlib.figure import Figure
 
 from zetamix import metrics, theory
-from zetamix.cli.style import BLUE, GREY, ORANGE
+from zetamix.figures.style import BLUE, GREY, ORANGE
 
 __all__ = ["Chart", "draw_charts"]
 

@@ -7,9 +7,19 @@ from typing import Any
 import numpy as np
 from matplotlib.figure import Figure
 
-from zetamix.cli.datasets import Dataset, digits
-from zetamix.cli.methods import BATCH, MIXUP, ORIGINALS, Key, Method, Mixture, mix, shuffled, zeta
-from zetamix.cli.style import BLUE, GREY, ORANGE, name_row, slide
+from zetamix.figures.datasets import Dataset, digits
+from zetamix.figures.methods import (
+    BATCH,
+    MIXUP,
+    ORIGINALS,
+    Key,
+    Method,
+    Mixture,
+    mix,
+    shuffled,
+    zeta,
+)
+from zetamix.figures.style import BLUE, GREY, ORANGE, name_row, slide
 
 __all__ = ["digits_methods", "digits_mixtures", "draw_shares"]
 

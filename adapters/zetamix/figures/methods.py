@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from zetamix import MixPlan
-from zetamix.cli.datasets import Dataset
+from zetamix.figures.datasets import Dataset
 from zetamix_core.adapting import MIXUP, ORIGINALS, Key, Method, mixup, random_order, zeta
 
 __all__ = [

@@ -8,9 +8,9 @@ import numpy as np
 from matplotlib.cm import ScalarMappable
 from matplotlib.figure import Figure
 
-from zetamix.cli.datasets import Dataset, half_moons, helix, two_spirals
-from zetamix.cli.methods import MIXUP, ORIGINALS, Key, Method, mixtures, zeta
-from zetamix.cli.style import CLASSES, FAINT, name_row, slide
+from zetamix.figures.datasets import Dataset, half_moons, helix, two_spirals
+from zetamix.figures.methods import MIXUP, ORIGINALS, Key, Method, mixtures, zeta
+from zetamix.figures.style import CLASSES, FAINT, name_row, slide
 
 __all__ = ["cloud_panel", "draw_cloud", "manifolds", "show_classes"]
 

@@ -6,9 +6,9 @@ import math
 from dataclasses import dataclass
 
 from zetamix import theory
-from zetamix.cli.datasets import digits
-from zetamix.cli.measures import Measures, measure
-from zetamix.cli.methods import BATCH, MIXUP, ORIGINALS, Key, Method, zeta
+from zetamix.figures.datasets import digits
+from zetamix.figures.measures import Measures, measure
+from zetamix.figures.methods import BATCH, MIXUP, ORIGINALS, Key, Method, zeta
 
 __all__ = ["Comparison", "compare"]
 

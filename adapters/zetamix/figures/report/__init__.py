@@ -1,4 +1,4 @@
-"""The command `zetamix report`: a page about one's own data, with a choice of γ."""
+"""A page about one's own data, with a choice of γ."""
 
 from __future__ import annotations
 
@@ -8,16 +8,14 @@ from pathlib import Path
 from typing import Any
 
 from zetamix import metrics
-from zetamix.cli.report.data import embedded_digits, read_samples
-from zetamix.cli.report.page import render
-from zetamix_core.adapting import replacing
+from zetamix.figures.report.data import embedded_digits, read_samples
+from zetamix.figures.report.page import render
 
-__all__ = ["write_report"]
+__all__ = ["report_page"]
 
 
-def write_report(
+def report_page(
     file: Path | None,
-    output: Path,
     command: str,
     *,
     track: Callable[..., Iterable[Any]],
@@ -32,8 +30,8 @@ def write_report(
     neighbors: int,
     tolerance: float,
     seed: int,
-) -> metrics.GammaReport:
-    """Measure the samples of a file, or the digits, and write the page, which shows the command."""
+) -> tuple[str, metrics.GammaReport]:
+    """Measure the samples of a file, or the digits; return the page, and what is on it."""
     if file is None:
         data = embedded_digits()
     else:
@@ -57,7 +55,4 @@ def write_report(
         seed=seed,
         progress=functools.partial(track, description="measuring"),
     )
-    page = render(data, report, (seed,), command)
-    with replacing(output) as stream:
-        stream.write(page.encode("utf-8", errors="replace"))  # names of files can be any bytes
-    return report
+    return render(data, report, (seed,), command), report

@@ -6,10 +6,10 @@ from typing import Any
 
 from matplotlib.figure import Figure
 
-from zetamix.cli.datasets import digits
-from zetamix.cli.measures import measure
-from zetamix.cli.methods import Key, Method, mixup, zeta
-from zetamix.cli.style import BLUE, ORANGE, slide
+from zetamix.figures.datasets import digits
+from zetamix.figures.measures import measure
+from zetamix.figures.methods import Key, Method, mixup, zeta
+from zetamix.figures.style import BLUE, ORANGE, slide
 
 __all__ = ["tradeoff"]
 
