@@ -17,8 +17,6 @@ from sklearn.datasets import make_moons
 from zetamix.cli.outputs import check_inputs
 from zetamix.figures.datasets import Dataset, digits, half_moons, helix, two_spirals
 
-from zetamix_core.metrics.methods import random_order
-
 __all__ = ["Oracle", "Refusal", "Source", "bundled", "image_file", "nearest_curve", "refuse_input"]
 
 Oracle = Callable[[np.ndarray], np.ndarray]
@@ -57,7 +55,7 @@ class Source:
         data = self.draw(seed)
         if max_samples is None or len(data) <= max_samples:
             return data
-        return data[random_order(len(data), (seed, _SUBSET))[:max_samples]]
+        return data.shuffled((seed, _SUBSET))[:max_samples]
 
 
 def bundled() -> list[Source]:

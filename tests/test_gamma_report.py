@@ -17,7 +17,8 @@ from zetamix_core.metrics import (
     neighbor_vote,
     realism_diversity,
 )
-from zetamix_core.metrics.methods import MIXUP, ORIGINALS, epoch_plan, random_order, zeta
+from zetamix_core.metrics.methods import MIXUP, ORIGINALS, epoch_plan, random_order
+from zetamix_core.metrics.methods import zeta_method as zeta
 from zetamix_core.metrics.report import _suggest
 
 N, K, CLASSES = 100, 20, 3

@@ -27,17 +27,18 @@ from zetamix_core.leaves import (
     paths_of_images,
     subject,
 )
+from zetamix_core.metrics.experiment import Experiment
 from zetamix_core.metrics.methods import (
     MIXUP,
     ORIGINALS,
     Key,
     Method,
     epoch_plan,
-    mixup,
+    mixup_method,
     random_order,
-    zeta,
+    shuffled_plan,
+    zeta_method,
 )
-from zetamix_core.metrics.realism import in_units_of_spread
 from zetamix_core.numbers import is_whole_number
 from zetamix_core.random import Stream, stream_for
 from zetamix_core.rules.base import averages, check_rule
@@ -48,6 +49,7 @@ __all__ = [
     "ORIGINALS",
     "Array",
     "Epoch",
+    "Experiment",
     "Key",
     "Method",
     "Stream",
@@ -63,7 +65,6 @@ __all__ = [
     "ends",
     "epoch_plan",
     "foreign",
-    "in_units_of_spread",
     "is_array",
     "is_dask",
     "is_jax",
@@ -77,13 +78,14 @@ __all__ = [
     "listed",
     "map_leaves",
     "mix_tree",
-    "mixup",
+    "mixup_method",
     "of_most_axes",
     "paths_of_images",
     "random_order",
     "replacing",
     "shares",
+    "shuffled_plan",
     "stream_for",
     "subject",
-    "zeta",
+    "zeta_method",
 ]

@@ -3,42 +3,45 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from zetamix import theory
-from zetamix.figures.datasets import digits
-from zetamix.figures.measures import Measures, measure
-from zetamix.figures.methods import BATCH, MIXUP, ORIGINALS, Key, Method, zeta
+from zetamix.figures.datasets import BATCH, digits
+from zetamix_core.adapting import MIXUP, ORIGINALS, Key, zeta_method
 
-__all__ = ["Comparison", "compare"]
+__all__ = ["Compared", "compare"]
 
-_METHODS = (ORIGINALS, MIXUP, *(zeta(gamma) for gamma in (1.8, 2.0, 2.4, 2.8, 4.0, 6.0)))
 _EPOCHS = 8
-
-
-@dataclass(frozen=True)
-class Comparison:
-    """One method's measures, and what they should be."""
-
-    name: str
-    measured: Measures
-    displacement: float
-    dominant_weight: float
-
-
-def compare(key: Key) -> list[Comparison]:
-    """Measure originals, mixup and ζ-mixup at several γ."""
-    return [
-        Comparison(method.name, measure(digits(), method, key, epochs=_EPOCHS), *_expected(method))
-        for method in _METHODS
-    ]
-
-
-def _expected(method: Method) -> tuple[float, float]:
-    """Displacement and dominant weight in theory."""
-    if method.gamma is not None:
-        gamma = method.gamma
-        return theory.displacement(gamma, BATCH), theory.dominant_weight(gamma, BATCH)
+# Displacement and dominant weight in theory.
+_EXPECTED = {
+    ORIGINALS: (0.0, 1.0),
     # λ is uniform. Two samples are twice the variance apart, and the partner weighs 1 - λ, so the
     # square of the displacement is 2 E(1 - λ)² = 2/3; and max(λ, 1 - λ) is 3/4 in the mean.
-    return math.sqrt(2 / 3), 3 / 4
+    MIXUP: (math.sqrt(2 / 3), 3 / 4),
+} | {
+    zeta_method(gamma): (theory.displacement(gamma, BATCH), theory.dominant_weight(gamma, BATCH))
+    for gamma in (1.8, 2.0, 2.4, 2.8, 4.0, 6.0)
+}
+
+
+class Compared(NamedTuple):
+    """What a method does to displacement and dominant weight, and should do; and to labels."""
+
+    name: str
+    displacement: float
+    expected_displacement: float
+    dominant_weight: float
+    expected_dominant_weight: float
+    effective_classes: float
+
+
+def compare(key: Key) -> list[Compared]:
+    """Measure originals, mixup and ζ-mixup at several γ."""
+    keys = [(*key, epoch) for epoch in range(_EPOCHS)]
+    experiment = digits().experiment(*keys, drop_last=True)
+    rows = []
+    for method, (displacement, weight) in _EXPECTED.items():
+        mixed = experiment.mix(method)
+        measured = mixed.displacement(), displacement, mixed.dominant_weight(), weight
+        rows.append(Compared(method.name, *measured, mixed.richness().effective_classes))
+    return rows

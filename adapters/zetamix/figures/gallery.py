@@ -9,8 +9,8 @@ from matplotlib.figure import Figure
 
 from zetamix.figures.digits import digits_methods, digits_mixtures
 from zetamix.figures.manifolds import manifolds
-from zetamix.figures.methods import Key
 from zetamix.figures.tradeoff import tradeoff
+from zetamix_core.adapting import Key
 
 __all__ = ["PICTURES", "Picture"]
 
