@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 import shlex
 from collections.abc import Iterator
@@ -17,6 +18,9 @@ from zetamix import __version__
 from zetamix.cli import outputs
 
 __all__ = ["app", "demo", "report", "theory"]
+
+# Options of a report that tell how a file is read; the others are those of `gamma_report`.
+_READING = ("x_name", "y_name", "labelled", "image_shape", "max_samples")
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]}, invoke_without_command=True)
@@ -165,6 +169,7 @@ class _Numbers(click.ParamType):
 )
 @click.option(
     "--neighbors",
+    "n_neighbors",
     metavar="K",
     default=128,
     show_default=True,
@@ -188,7 +193,7 @@ class _Numbers(click.ParamType):
     help="Same seed, same page.",
 )
 @click.pass_obj
-def report(words: list[str], /, file: Path | None, output: Path, **options: Any) -> None:
+def report(words: list[str], /, file: Path | None, output: Path, seed: int, **options: Any) -> None:
     """Show what ζ-mixup makes of your data, and suggest a γ.
 
     DATA.npz has arrays of samples and, optionally, of labels; without a file, the digits of
@@ -205,11 +210,14 @@ def report(words: list[str], /, file: Path | None, output: Path, **options: Any)
         outputs.check_inputs(output, () if file is None else (file,))
         outputs.check_replaced(output, outputs.PAGES)
 
-    from zetamix.figures.report import report_page
+    from zetamix.figures.report import embedded_digits, read_samples, report_page
 
     command = shlex.join(["zetamix", *words])
+    reading = {name: options.pop(name) for name in _READING}
     with _progress() as progress, _as_bad_input():
-        page, found = report_page(file, command, track=progress.track, **options)
+        options["progress"] = functools.partial(progress.track, description="measuring")
+        data = read_samples(file, key=(seed, 0, 0), **reading) if file else embedded_digits()
+        page, found = report_page(data, command, seed=seed, **options)
         outputs.save_page(page, output)
     console = _console()
     console.print(str(found), soft_wrap=True)
