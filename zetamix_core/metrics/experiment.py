@@ -234,7 +234,7 @@ def _mean(values: Array) -> float:
     return float(namespace(values).mean(values))
 
 
-def _check_oracle(oracle: Any, y: Array | None) -> Callable[[Array], Array] | None:
+def _check_oracle(oracle: Any, y: Array | None) -> Oracle | None:
     if oracle is not None and (y is None or not callable(oracle)):
         what = "without y, whose labels it would judge" if y is None else repr(oracle)
         raise TypeError(

@@ -196,9 +196,9 @@ def gamma_report(
         estimator=method,
         oracle=oracle,
     )
-    compared = _compared(_GAMMAS if gammas is None else gammas, num_mix, batch_size)
+    ways = _ways_to_mix(_GAMMAS if gammas is None else gammas, num_mix, batch_size)
     _check_tolerance(tolerance)
-    measures = tuple(map(experiment.measure, (progress or iter)(compared)))
+    measures = tuple(map(experiment.measure, (progress or iter)(ways)))
     suggested, reason = _suggest(measures, tolerance)
     return GammaReport(
         measures,
@@ -259,7 +259,7 @@ def _failed(row: MixMeasures, original: MixMeasures, tolerance: float) -> str:
 # --- checks ---------------------------------------------------------------------------------------
 
 
-def _compared(gammas: Sequence[float], num_mix: int | None, batch_size: int) -> list[Method]:
+def _ways_to_mix(gammas: Sequence[float], num_mix: int | None, batch_size: int) -> list[Method]:
     if num_mix is not None and check_count("num_mix", num_mix) > batch_size:
         raise ValueError(
             f"num_mix must be between 1 and batch_size, got num_mix={num_mix} for batches of "
