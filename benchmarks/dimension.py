@@ -34,7 +34,7 @@ from harness import (
 from poster_data import Refusal, image_file, refuse_input
 from sklearn.neighbors import NearestNeighbors
 from targets import Verdict, verdict_table
-from zetamix.cli.datasets import digits, helix
+from zetamix.figures.datasets import digits, helix
 
 from zetamix_core.metrics import local_intrinsic_dimension, nearest_neighbors
 

@@ -14,7 +14,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator
 from peers import AUTHORS, TORCHVISION
 from targets import median
-from zetamix.cli.style import BLUE, GREY, ORANGE, slide, talk_style
+from zetamix.figures.style import BLUE, GREY, ORANGE, slide, talk_style
 
 __all__ = ["ratios_picture", "scaling_picture"]
 

@@ -22,7 +22,7 @@ from poster_measures import (
     measure_all,
     summarize,
 )
-from zetamix.cli.methods import BATCH
+from zetamix.figures.datasets import BATCH
 
 from zetamix_core.files import replacing
 

@@ -14,10 +14,8 @@ import click
 import numpy as np
 from scipy.spatial import KDTree
 from sklearn.datasets import make_moons
-from zetamix.cli.datasets import Dataset, digits, half_moons, helix, two_spirals
 from zetamix.cli.outputs import check_inputs
-
-from zetamix_core.metrics.methods import random_order
+from zetamix.figures.datasets import Dataset, digits, half_moons, helix, two_spirals
 
 __all__ = ["Oracle", "Refusal", "Source", "bundled", "image_file", "nearest_curve", "refuse_input"]
 
@@ -57,7 +55,7 @@ class Source:
         data = self.draw(seed)
         if max_samples is None or len(data) <= max_samples:
             return data
-        return data[random_order(len(data), (seed, _SUBSET))[:max_samples]]
+        return data.shuffled((seed, _SUBSET))[:max_samples]
 
 
 def bundled() -> list[Source]:

@@ -16,12 +16,10 @@ from harness import progress_bar
 from poster_data import Source
 from rich.markup import escape
 from scipy import stats
-from zetamix.cli.methods import BATCH
+from zetamix.figures.datasets import BATCH
 
 from zetamix_core.metrics import MixMeasures
-from zetamix_core.metrics.methods import ORIGINALS, Method, zeta
-from zetamix_core.metrics.report import Comparison
-from zetamix_core.plans import mixup_plan
+from zetamix_core.metrics.methods import ORIGINALS, Method, mixup_method, zeta_method
 
 __all__ = [
     "CONFIDENCE",
@@ -32,13 +30,14 @@ __all__ = [
     "MIXUP_BATCH",
     "MIXUP_EACH",
     "NEIGHBORS",
+    "OF_BATCHES",
+    "OF_EACH",
     "Interval",
     "Outcome",
     "Row",
     "few",
     "measure",
     "measure_all",
-    "mixup_of_batches",
     "summarize",
 ]
 
@@ -47,6 +46,8 @@ GAMMAS = (1.8, 2.0, 2.4, 2.8, 3.2, 4.0, 5.0, 6.0)
 GAMMA, FEW = 2.8, (4, 8)  # of mixtures of few samples
 CONFIDENCE = 0.95
 MIXUP_EACH, MIXUP_BATCH = "mixup, λ per sample", "mixup, λ per batch"
+OF_EACH = mixup_method(name=MIXUP_EACH)
+OF_BATCHES = mixup_method(per_sample=False, name=MIXUP_BATCH)
 MEASURES = MixMeasures._fields[2:]
 
 
@@ -118,38 +119,24 @@ def measure(
 ) -> list[Row]:
     """Measure all methods on the samples of one seed, in the same batches."""
     data = source.samples(seed, max_samples)
-    comparison = Comparison(
-        data.points,
-        data.targets if data.num_classes else None,
-        batch_size=BATCH,
-        num_classes=data.num_classes,
-        n_neighbors=NEIGHBORS,
-        method="lpca",
-        oracle=source.oracle,
-        seed=seed,
-    )
+    experiment = data.experiment((seed,), n_neighbors=NEIGHBORS, oracle=source.oracle)
     found = []
-    for num_mix, method in methods(source, gammas):
-        found.append(Row(source.name, seed, len(data), num_mix, comparison.measure(method)))
+    for method in methods(source, gammas):
+        size = method.num_mix or BATCH
+        found.append(Row(source.name, seed, len(data), size, experiment.measure(method)))
         advance()
     return found
 
 
-def methods(source: Source, gammas: Sequence[float]) -> list[tuple[int, Method]]:
-    """Return what is compared, with the number of samples in a mixture."""
-    compared = [(1, ORIGINALS), (2, Method(MIXUP_EACH, mixup_plan)), (2, mixup_of_batches())]
-    compared += [(BATCH, zeta(gamma)) for gamma in gammas]
-    return compared + [(size, few(size)) for size in FEW if source.is_images]
-
-
-def mixup_of_batches() -> Method:
-    """Return mixup as it was published: one λ from Beta(1, 1) for a whole batch."""
-    return Method(MIXUP_BATCH, functools.partial(mixup_plan, per_sample=False))
+def methods(source: Source, gammas: Sequence[float]) -> list[Method]:
+    """Return what is compared: mixup also as published, with one λ for a whole batch."""
+    compared = [ORIGINALS, OF_EACH, OF_BATCHES, *map(zeta_method, gammas)]
+    return compared + [few(size) for size in FEW if source.is_images]
 
 
 def few(num_mix: int, gamma: float = GAMMA) -> Method:
     """Return ζ-mixup of few samples, as it is looked at in images."""
-    return zeta(gamma, num_mix, f"ζ-mixup of {num_mix}, γ = {gamma:g}")
+    return zeta_method(gamma, num_mix, f"ζ-mixup of {num_mix}, γ = {gamma:g}")
 
 
 # --- summary --------------------------------------------------------------------------------------

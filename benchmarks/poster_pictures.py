@@ -22,18 +22,20 @@ from poster_measures import (
     GAMMA,
     MIXUP_BATCH,
     MIXUP_EACH,
+    OF_BATCHES,
+    OF_EACH,
     Interval,
     Outcome,
     few,
-    mixup_of_batches,
 )
 from zetamix import theory
-from zetamix.cli.datasets import Dataset
-from zetamix.cli.digits import draw_shares
-from zetamix.cli.manifolds import cloud_panel, draw_cloud, show_classes
-from zetamix.cli.methods import BATCH, MIXUP, ORIGINALS, mix, shuffled
 from zetamix.cli.outputs import save_picture
-from zetamix.cli.style import BLUE, GREY, ORANGE, name_row, slide, talk_style
+from zetamix.figures.datasets import BATCH, Dataset
+from zetamix.figures.digits import draw_methods
+from zetamix.figures.manifolds import draw_clouds
+from zetamix.figures.style import BLUE, GREY, ORANGE, slide, talk_style
+
+from zetamix_core.metrics.methods import ORIGINALS
 
 __all__ = ["pictures", "save"]
 
@@ -45,7 +47,7 @@ _SEED = 0  # of what is drawn but not measured
 _SHOWN = 10  # images in a row
 _MANIFOLDS = (
     ORIGINALS,
-    mixup_of_batches(),
+    OF_BATCHES,
     *(few(size, gamma) for gamma in (GAMMA, 4.0) for size in FEW),
 )
 _SIZES = (2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64, 96, 128)
@@ -92,28 +94,13 @@ def save(figure: Figure, path: Path) -> None:
 
 def manifolds(sources: Sequence[Source], limit: int | None) -> Figure:
     """Draw clouds: rows of data sets, columns of methods."""
-    figure = slide(
-        "mixup fills the gaps; ζ-mixup of 4 or 8 follows the manifold",
-        f"Grey: the originals. Colour: soft label, or position along the helix. "
-        f"One epoch, batches of {BATCH}.",
-    )
-    room = {"left": 0.055, "right": 0.985, "top": 0.8, "bottom": 0.09}
-    heights = (0.75, 1, 1.15)[: len(sources)]
-    grid = figure.add_gridspec(
-        len(sources), len(_MANIFOLDS), height_ratios=heights, wspace=0.08, hspace=0.1, **room
-    )
-    for row, source in enumerate(sources):
-        data = source.samples(_SEED, limit)
-        name_row(figure, grid[row, 0], 0.024, source.name, rotation=90)
-        for column, method in enumerate(_MANIFOLDS):
-            axes = cloud_panel(figure, grid[row, column], data)
-            draw_cloud(axes, data, method, (_SEED, row))
-            # Thousands of points would burden an .svg; in three dimensions, only all can be pixels.
-            for artist in axes.collections if data.points.shape[1] == 2 else [axes]:
-                artist.set_rasterized(True)
-            if row == 0:
-                axes.set_title(method.name.replace(", ", "\n"), pad=16)
-    show_classes(figure)
+    data = [source.samples(_SEED, limit) for source in sources]
+    title = "mixup fills the gaps; ζ-mixup of 4 or 8 follows the manifold"
+    figure = draw_clouds(title, data, _MANIFOLDS, (_SEED,))
+    # Thousands of points would burden an .svg; in three dimensions, only all can be pixels.
+    for axes in figure.axes[: len(data) * len(_MANIFOLDS)]:
+        for artist in [axes] if axes.name == "3d" else axes.collections:
+            artist.set_rasterized(True)
     return figure
 
 
@@ -124,42 +111,28 @@ def images(source: Source) -> Figure:
         "Bars: soft labels. Blue: the class of the original; orange: all others.",
     )
     batch = _batch(source.draw(_SEED))
-    methods = (ORIGINALS, MIXUP, *map(few, FEW))
+    methods = (ORIGINALS, OF_EACH, *map(few, FEW))
     room = {"left": 0.16, "right": 0.985, "top": 0.855, "bottom": 0.08}
     grid = figure.add_gridspec(len(methods), _SHOWN, wspace=0.2, hspace=0.14, **room)
-    for row, method in enumerate(methods):
-        name = MIXUP_EACH if method is MIXUP else method.name
-        name_row(figure, grid[row, 0], 0.026, name.replace(", ", "\n"))
-        mixture = mix(batch, method, (_SEED,))
-        for column in range(_SHOWN):
-            cell = grid[row, column].subgridspec(2, 1, height_ratios=(5, 1), hspace=0.08)
-            own = int(batch.targets[column])
-            axes = figure.add_subplot(cell[0])
-            _image(axes, mixture.points[column], "gray_r" if source.is_ink else "gray")
-            if row == 0 and source.class_names:
-                name = textwrap.fill(source.class_names[own], 11, break_long_words=False)
-                axes.set_title(name, fontsize=11, parse_math=False)
-            draw_shares(figure.add_subplot(cell[1]), mixture.labels[column], own=own)
+    colours = "gray_r" if source.is_ink else "gray"
+    drawn = draw_methods(figure, grid, batch, methods, (_SEED,), colours=colours)
+    if source.class_names:
+        for axes, own in zip(drawn[:_SHOWN], batch.targets[:_SHOWN], strict=True):
+            name = textwrap.fill(source.class_names[own], 11, break_long_words=False)
+            axes.set_title(name, fontsize=11, parse_math=False)
     return figure
 
 
 def _batch(data: Dataset) -> Dataset:
     """Return a batch that starts with images to show: of all classes alike, in their order."""
-    data = shuffled(data, (_SEED,))
+    data = data.shuffled((_SEED,))
     turns = np.empty(len(data))
     for each in np.unique(data.targets):
         own = data.targets == each
         turns[own] = np.arange(own.sum())
     shown = np.lexsort((data.targets, turns))[:_SHOWN]
     shown = shown[np.argsort(data.targets[shown], kind="stable")]
-    return data[[*shown, *np.delete(np.arange(len(data)), shown)[: BATCH - len(shown)]]]
-
-
-def _image(axes: Any, image: np.ndarray, colours: str) -> None:
-    image = np.clip(image, 0, 1)
-    axes.imshow(image, cmap=colours, vmin=0, vmax=1, interpolation="bicubic")
-    axes.set(xticks=[], yticks=[])
-    axes.spines[:].set(visible=True, color=GREY, linewidth=0.8)
+    return data.batch(shown)
 
 
 # --- measures over γ ------------------------------------------------------------------------------

@@ -14,14 +14,23 @@ import pytest
 from matplotlib.image import imread
 from zetamix import __version__, theory
 from zetamix.cli import main
-from zetamix.cli.datasets import digits, half_moons, helix, two_spirals
-from zetamix.cli.digits import digits_mixtures
-from zetamix.cli.gallery import PICTURES
-from zetamix.cli.measures import measure
-from zetamix.cli.methods import MIXUP, ORIGINALS, Method, mixtures, zeta
-from zetamix.cli.style import talk_style
-from zetamix.cli.summary import summarize
-from zetamix.cli.theory_picture import theory_picture
+from zetamix.figures.datasets import digits, half_moons, helix, two_spirals
+from zetamix.figures.digits import digits_mixtures
+from zetamix.figures.gallery import PICTURES
+from zetamix.figures.style import talk_style
+from zetamix.figures.summary import summarize
+from zetamix.figures.theory_picture import theory_picture
+
+from zetamix_core import MixPlan
+from zetamix_core.metrics.methods import (
+    MIXUP,
+    ORIGINALS,
+    Method,
+    epoch_plan,
+    random_order,
+    shuffled_plan,
+    zeta_method,
+)
 
 INF = math.inf
 PLAIN = {"COLUMNS": "100", "TERM": "dumb", "NO_COLOR": "1"}
@@ -222,48 +231,55 @@ def test_datasets():
     assert np.allclose(np.hypot(*helix().points[:, :2].T), 1)
 
 
-def test_mixtures_are_one_epoch_of_whole_batches():
-    batches = list(mixtures(digits(), zeta(2.8), (0, 5)))
-    assert len(batches) == 1797 // 32
-    seen = np.concatenate([mixture.batch.points for mixture in batches])
-    assert len(seen) == 1792
-    left = {image.tobytes() for image in digits().points} - {image.tobytes() for image in seen}
-    assert len(left) == 5  # no two digits are the same
-    assert not np.array_equal(batches[0].plan.indices, batches[1].plan.indices)
-    other = next(mixtures(digits(), MIXUP, (0, 5)))
-    assert np.array_equal(other.batch.points, batches[0].batch.points)
-    again = next(mixtures(digits(), zeta(2.8), (0, 6)))
-    assert not np.array_equal(again.batch.points, batches[0].batch.points)
+def test_an_epoch_of_whole_batches():
+    plan = shuffled_plan(zeta_method(2.8), 1797, 32, (0, 5), drop_last=True)
+    assert plan.indices.shape == (1792, 32)
+    assert np.array_equal(plan.indices[:, 0], random_order(1797, (0, 5))[:1792])
+    batches = plan.indices.reshape(56, 32, 32)
+    for batch in batches:
+        assert np.array_equal(np.sort(batch), np.tile(np.sort(batch[0]), (32, 1)))
+    ranks = np.argsort(batches[:, :, 0], axis=1).argsort(axis=1)
+    assert not np.array_equal(ranks[0], ranks[1])
+    other = shuffled_plan(MIXUP, 1797, 32, (0, 5), drop_last=True)
+    assert np.array_equal(other.indices[:, 0], plan.indices[:, 0])
+    again = shuffled_plan(zeta_method(2.8), 1797, 32, (0, 6), drop_last=True)
+    assert not np.array_equal(again.indices[:, 0], plan.indices[:, 0])
+    in_order = epoch_plan(zeta_method(2.8), 1797, 32, (0, 5), drop_last=True)
+    order = np.argsort(plan.indices[:, 0])
+    assert np.array_equal(in_order.indices, plan.indices[order])
+    assert np.array_equal(in_order.weights, plan.weights[order])
 
 
 def test_measures_of_a_plan_by_hand():
     """Partners are the next sample of the batch, with a weight of 3/4."""
-    from zetamix import MixPlan
 
     def draw(n, rng):
         indices = np.stack([np.arange(n), np.roll(np.arange(n), -1)], axis=1)
         return MixPlan(indices, np.asarray([0.25, 0.75]), n)
 
-    method = Method("next", draw)
     data = digits()
-    found = measure(data, method, (0,), epochs=2)
+    found = data.experiment((0, 0), (0, 1), drop_last=True).mix(Method("next", draw))
     steps, richness = [], []
-    for mixture in mixtures(data, method, (0,), epochs=2):
-        x, y = mixture.batch.points, mixture.batch.targets
-        steps.append(np.sum((np.roll(x, -1, axis=0) - x) ** 2) / 32)
-        mixed = np.exp(-0.25 * np.log(0.25) - 0.75 * np.log(0.75))
-        richness.append(np.where(np.roll(y, -1) == y, 1, mixed).mean())
+    for epoch in range(2):
+        for batch in random_order(1797, (0, epoch))[:1792].reshape(56, 32):
+            x, y = data.points[batch], data.targets[batch]
+            steps.append(np.sum((np.roll(x, -1, axis=0) - x) ** 2) / 32)
+            mixed = np.exp(-0.25 * np.log(0.25) - 0.75 * np.log(0.75))
+            richness.append(np.where(np.roll(y, -1) == y, 1, mixed).mean())
     variance = np.trace(np.cov(data.points.reshape(-1, 64).T))
-    assert found.displacement == pytest.approx(0.75 * np.sqrt(np.mean(steps) / variance))
-    assert found.distance == pytest.approx(found.displacement / 3)
-    assert found.richness == pytest.approx(np.mean(richness))
-    assert found.dominant_weight == 0.75
+    assert found.displacement() == pytest.approx(0.75 * np.sqrt(np.mean(steps) / variance))
+    assert found.distance() == pytest.approx(found.displacement() / 3)
+    assert found.richness().effective_classes == pytest.approx(np.mean(richness))
+    assert found.dominant_weight() == 0.75
 
 
 def test_originals_are_not_moved():
-    for mixture in mixtures(half_moons(0), ORIGINALS, (0,)):
-        assert np.array_equal(mixture.points, mixture.batch.points)
-        assert np.array_equal(mixture.labels.argmax(axis=1), mixture.batch.targets)
+    data = half_moons(0)
+    plan = shuffled_plan(ORIGINALS, 512, 32, (0,))
+    points, labels = data.mixed(plan)
+    assert np.array_equal(points, data.points[plan.indices[:, 0]])
+    assert np.array_equal(labels.argmax(axis=1), data.targets[plan.indices[:, 0]])
+    assert data.experiment((0,)).mix(ORIGINALS).displacement() == 0
 
 
 # zetamix theory -------------------------------------------------------------------------------

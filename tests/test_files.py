@@ -18,7 +18,7 @@ import numpy as np
 import pytest
 from matplotlib.figure import Figure
 from zetamix.cli import main, outputs
-from zetamix.cli.gallery import PICTURES
+from zetamix.figures.gallery import PICTURES
 
 from zetamix_core import MixPlan, zeta_plan
 from zetamix_core.files import replacing
@@ -112,7 +112,8 @@ from pathlib import Path
 warnings.simplefilter("ignore", DeprecationWarning)  # forks, of a process with threads of BLAS
 from matplotlib.figure import Figure
 from zetamix import metrics, zeta_plan
-from zetamix.cli import comparison, gallery, main, report, theory_picture
+from zetamix.cli import main
+from zetamix.figures import comparison, gallery, report, theory_picture
 
 start, benchmarks = Path(sys.argv[1]), sys.argv[2]
 
@@ -389,7 +390,7 @@ def test_a_directory_that_is_not_writable():
 
 @posix
 def test_the_command_in_a_directory_that_is_not_writable(capsys, monkeypatch):
-    monkeypatch.setattr("zetamix.cli.theory_picture.theory_picture", lambda summary: Figure())
+    monkeypatch.setattr("zetamix.figures.theory_picture.theory_picture", lambda summary: Figure())
 
     # Only while the file is written: somebody else may not be let to the packages of root.
     @contextlib.contextmanager
@@ -517,7 +518,7 @@ def test_a_demonstration_replaces_only_its_pictures(capsys, tmp_path):
 
 @pytest.mark.parametrize("name", ["a.png", "A.PNG", "a.pdf", "a.svg", "noext"])
 def test_plots_replace_plots(capsys, tmp_path, monkeypatch, name):
-    monkeypatch.setattr("zetamix.cli.theory_picture.theory_picture", lambda summary: Figure())
+    monkeypatch.setattr("zetamix.figures.theory_picture.theory_picture", lambda summary: Figure())
     file = tmp_path / name
     file.touch()  # an empty file is nobody's
     for _ in range(2):
@@ -567,7 +568,7 @@ NAMES = ["d[/x].html", "[red]x.html", ":smile: [b]x[/b].html", "two  spaces.html
 
 @pytest.mark.parametrize("name", NAMES)
 def test_names_of_pages_are_printed_as_they_are(data, capsys, tmp_path, monkeypatch, name):
-    monkeypatch.setattr("zetamix.cli.report.render", lambda *args: "page")
+    monkeypatch.setattr("zetamix.figures.report.render", lambda *args: "page")
     monkeypatch.setattr("zetamix.metrics.gamma_report", lambda *args, **options: "[/measures]")
     file = tmp_path / name
     file.parent.mkdir(exist_ok=True)
@@ -582,7 +583,7 @@ def test_names_of_pages_are_printed_as_they_are(data, capsys, tmp_path, monkeypa
 
 @pytest.mark.parametrize("name", [name.replace(".html", ".png") for name in NAMES])
 def test_names_of_pictures_are_printed_as_they_are(capsys, tmp_path, monkeypatch, name):
-    monkeypatch.setattr("zetamix.cli.theory_picture.theory_picture", lambda summary: Figure())
+    monkeypatch.setattr("zetamix.figures.theory_picture.theory_picture", lambda summary: Figure())
     file = tmp_path / name
     file.parent.mkdir(exist_ok=True)
     assert main(["theory", "--plot", str(file)]) == 0
@@ -627,7 +628,7 @@ def test_memory_that_is_not_there(capsys, data, tmp_path, monkeypatch):
     def fail(*args):
         raise MemoryError("Unable to allocate 2 TiB")
 
-    monkeypatch.setattr("zetamix.cli.report.data._check_header", fail)
+    monkeypatch.setattr("zetamix.figures.report.data._check_header", fail)
     error = refused(capsys, "report", str(data), "-o", str(tmp_path / "page.html"))
     assert error.endswith(
         "can't be read: Unable to allocate 2 TiB; save fewer samples, by numpy.savez\n"

@@ -17,7 +17,9 @@ from zetamix_core.metrics import (
     neighbor_vote,
     realism_diversity,
 )
-from zetamix_core.metrics.methods import MIXUP, ORIGINALS, epoch_plan, random_order, zeta
+from zetamix_core.metrics.experiment import Experiment
+from zetamix_core.metrics.methods import MIXUP, ORIGINALS, epoch_plan, random_order
+from zetamix_core.metrics.methods import zeta_method as zeta
 from zetamix_core.metrics.report import _suggest
 
 N, K, CLASSES = 100, 20, 3
@@ -146,6 +148,21 @@ def test_options():
     assert found == pytest.approx(expected)
     assert (report.num_samples, report.num_mix, report.batch_size) == (N, 4, 16)
     assert (report.n_neighbors, report.tolerance) == (K, 0.1)
+
+
+def test_several_epochs_are_measured_together():
+    """Means over all outputs; precision and overlap compare each of them with the originals."""
+    options = {"batch_size": 32, "num_classes": CLASSES, "n_neighbors": K}
+    method = zeta(2.0)
+    both = Experiment(X, Y, keys=[(0,), (1,)], **options).measure(method)
+    each = [Experiment(X, Y, keys=[(seed,)], **options).measure(method) for seed in (0, 1)]
+    for name in ("precision", "density", "effective_classes", "overlap", "same_class"):
+        expected = np.mean([getattr(row, name) for row in each])
+        assert getattr(both, name) == pytest.approx(expected), name
+    for name in ("displacement", "nearest_distance"):
+        expected = np.sqrt(np.mean([getattr(row, name) ** 2 for row in each]))
+        assert getattr(both, name) == pytest.approx(expected), name
+    assert each[0] != each[1]
 
 
 def test_images_are_rows(monkeypatch):

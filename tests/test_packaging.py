@@ -41,8 +41,8 @@ print([name for name in {FRAMEWORKS} if name in sys.modules])
 MODULES = ["epochs", "functions", "losses", "plans", "weights"]
 NAMESPACES = {
     "theory": ["theory"],
-    "metrics": [f"metrics.{name}" for name in ("dimension", "label_quality", "neighbors")]
-    + ["metrics.realism", "metrics.report"],
+    "metrics": [f"metrics.{name}" for name in ("dimension", "experiment", "label_quality")]
+    + ["metrics.neighbors", "metrics.realism", "metrics.report"],
     "rules": ["rules"],
 }
 
@@ -118,6 +118,11 @@ def test_adapters_enter_the_core_by_one_door():
             public = {*importlib.import_module(module).__all__, "*", "__all__", "__version__"}
             assert name in public, (path, module, name)
     assert used == set(door.__all__)
+
+
+def test_figures_know_nothing_of_the_command():
+    for path in (Path(zetamix.__file__).parent / "figures").rglob("*.py"):
+        assert "zetamix.cli" not in path.read_text(encoding="utf-8"), path
 
 
 def test_modules_are_of_a_length_to_be_read():

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from scipy import stats
-from zetamix.cli.datasets import digits, half_moons, two_spirals
+from zetamix.figures.datasets import digits, half_moons, two_spirals
 
 from zetamix_core import mixup_plan, zeta_plan
 from zetamix_core.metrics import (

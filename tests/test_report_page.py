@@ -13,11 +13,12 @@ import numpy as np
 import pytest
 from PIL import Image
 from zetamix.cli import main
-from zetamix.cli.datasets import digits, helix
-from zetamix.cli.report.data import _span, read_samples
+from zetamix.figures.datasets import digits, helix
+from zetamix.figures.report.data import _span, read_samples
 
 from zetamix_core import metrics
-from zetamix_core.metrics.methods import MIXUP, epoch_plan, zeta
+from zetamix_core.metrics.methods import MIXUP, epoch_plan
+from zetamix_core.metrics.methods import zeta_method as zeta
 
 GAMMAS = (1.4, 2.8, 6.0)
 FEW = ("--gammas", "1.4,2.8,6")

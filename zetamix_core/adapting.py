@@ -32,17 +32,18 @@ from zetamix_core.leaves import (
     paths_of_images,
     subject,
 )
+from zetamix_core.metrics.experiment import Experiment
 from zetamix_core.metrics.methods import (
     MIXUP,
     ORIGINALS,
     Key,
     Method,
     epoch_plan,
-    mixup,
+    mixup_method,
     random_order,
-    zeta,
+    shuffled_plan,
+    zeta_method,
 )
-from zetamix_core.metrics.realism import in_units_of_spread
 from zetamix_core.numbers import is_whole_number
 from zetamix_core.random import Stream, stream_for
 from zetamix_core.rules.base import averages, check_rule
@@ -54,6 +55,7 @@ __all__ = [
     "Array",
     "Batch",
     "Epoch",
+    "Experiment",
     "Facts",
     "Key",
     "Leaf",
@@ -73,7 +75,6 @@ __all__ = [
     "epoch_plan",
     "flattened",
     "foreign",
-    "in_units_of_spread",
     "is_array",
     "is_dask",
     "is_jax",
@@ -86,14 +87,15 @@ __all__ = [
     "library",
     "listed",
     "mixed_leaves",
-    "mixup",
+    "mixup_method",
     "of_most_axes",
     "paths_of_images",
     "quick_facts",
     "random_order",
     "replacing",
     "shares",
+    "shuffled_plan",
     "stream_for",
     "subject",
-    "zeta",
+    "zeta_method",
 ]

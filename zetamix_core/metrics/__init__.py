@@ -6,6 +6,7 @@ where one describes a whole set.
 """
 
 from zetamix_core.metrics.dimension import local_intrinsic_dimension
+from zetamix_core.metrics.experiment import MixMeasures
 from zetamix_core.metrics.label_quality import (
     LabelCorrectness,
     LabelRichness,
@@ -20,7 +21,7 @@ from zetamix_core.metrics.realism import (
     nearest_distance,
     realism_diversity,
 )
-from zetamix_core.metrics.report import GammaReport, MixMeasures, gamma_report
+from zetamix_core.metrics.report import GammaReport, gamma_report
 
 __all__ = [
     "GammaReport",

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -18,29 +17,31 @@ Key = tuple[int, ...]
 
 @dataclass(frozen=True)
 class Method:
-    """A way to draw plans, ``draw(n, rng=key)``, with its γ if it has one."""
+    """A way to draw plans, ``draw(n, rng=key)``, with its γ and T if it has one."""
 
     name: str
     draw: Callable[..., MixPlan]
     gamma: float | None = None
+    num_mix: int | None = None
 
 
-def zeta(gamma: float, num_mix: int | None = None, name: str | None = None) -> Method:
+def zeta_method(gamma: float, num_mix: int | None = None, name: str | None = None) -> Method:
     """ζ-mixup of T samples of a batch, or of all."""
 
     def draw(n: int, *, rng: Any) -> MixPlan:
         return zeta_plan(n, gamma=gamma, num_mix=min(num_mix or n, n), rng=rng)
 
-    return Method(name or f"ζ-mixup, γ = {gamma:.12g}", draw, gamma)
+    return Method(name or f"ζ-mixup, γ = {gamma:.12g}", draw, gamma, num_mix)
 
 
-def mixup(alpha: float) -> Method:
-    """mixup, with a λ from Beta(α, α) for each sample."""
-    return Method("mixup", functools.partial(mixup_plan, alpha=alpha))
+def mixup_method(alpha: float = 1.0, *, per_sample: bool = True, name: str = "mixup") -> Method:
+    """mixup, with a λ from Beta(α, α) for each sample, or for a whole batch."""
+    draw = functools.partial(mixup_plan, alpha=alpha, per_sample=per_sample)
+    return Method(name, draw, num_mix=2)
 
 
-ORIGINALS = zeta(math.inf, name="originals")
-MIXUP = mixup(1.0)
+ORIGINALS = Method("originals", functools.partial(zeta_plan, num_mix=1), num_mix=1)
+MIXUP = mixup_method()
 
 
 def random_order(n: int, key: Key) -> np.ndarray:
@@ -48,23 +49,31 @@ def random_order(n: int, key: Key) -> np.ndarray:
     return np.asarray(zeta_plan(n, num_outputs=1, anchored=False, rng=key).indices[0])
 
 
-def epoch_plan(method: Method, n: int, batch_size: int, key: Key) -> MixPlan:
-    """Draw the plans of all batches of a shuffled epoch, as one plan for the samples in order.
+def shuffled_plan(
+    method: Method, n: int, batch_size: int, key: Key, *, drop_last: bool = False
+) -> MixPlan:
+    """Draw the plans of all batches of a shuffled epoch, as one plan, in the order of the batches.
 
     All methods see the same batches at the same key, and ζ-mixup the same orderings at each γ.
     """
-    order = random_order(n, key)
-    starts = range(0, n, batch_size)
-    plans = [
-        method.draw(min(batch_size, n - start), rng=(*key, step))
-        for step, start in enumerate(starts)
-    ]
+    order = random_order(n, key)[: n - n % batch_size if drop_last else n]
+    batches = [order[start : start + batch_size] for start in range(0, len(order), batch_size)]
+    plans = [method.draw(len(batch), rng=(*key, step)) for step, batch in enumerate(batches)]
     num_mix = max(plan.num_mix for plan in plans)
-    indices = np.repeat(np.arange(n)[:, None], num_mix, axis=1)
-    weights = np.zeros((n, num_mix))
-    for start, plan in zip(starts, plans, strict=True):
-        batch = order[start : start + batch_size]
+    indices = np.repeat(order[:, None], num_mix, axis=1)
+    weights = np.zeros(indices.shape)
+    for step, (batch, plan) in enumerate(zip(batches, plans, strict=True)):
+        outputs = slice(step * batch_size, step * batch_size + len(batch))
         # A shorter last batch has fewer ranks; the others weigh nothing.
-        indices[batch, : plan.num_mix] = batch[plan.indices]
-        weights[batch, : plan.num_mix] = plan.weights
+        indices[outputs, : plan.num_mix] = batch[plan.indices]
+        weights[outputs, : plan.num_mix] = plan.weights
     return MixPlan(indices, weights, n)
+
+
+def epoch_plan(
+    method: Method, n: int, batch_size: int, key: Key, *, drop_last: bool = False
+) -> MixPlan:
+    """Draw the same plan, in the order of the samples that its outputs are anchored on."""
+    plan = shuffled_plan(method, n, batch_size, key, drop_last=drop_last)
+    order = np.argsort(plan.indices[:, 0])
+    return MixPlan(plan.indices[order], plan.weights[order], n)

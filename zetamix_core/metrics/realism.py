@@ -230,10 +230,16 @@ def displacement(x: Array, mixed: Array) -> float:
     xp = namespace(x)
     mixed = cast(mixed, x.dtype)
     own = xp.take(x, xp.arange(mixed.shape[0], device=device_of(x)) % x.shape[0], axis=0)
-    if bool(are_same(xp.stack([mixed, own]))):
+    return root_mean_square_step(x, mixed, own)
+
+
+def root_mean_square_step(rows: Array, mixed: Array, starts: Array) -> float:
+    """Return how far mixed rows are from others, one each, in units of the spread of `rows`."""
+    xp = namespace(rows)
+    if bool(are_same(xp.stack([mixed, starts]))):
         return 0.0  # rather than a quotient of rounding errors
-    scale, (rows,) = normalized(x)
-    steps = (mixed / scale) - (own / scale)
+    scale, (rows,) = normalized(rows)
+    steps = (mixed / scale) - (starts / scale)
     return in_units_of_spread(xp.sqrt(squared_norms(steps)), rows)
 
 

@@ -5,103 +5,22 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any
 
-from zetamix_core.arrays import (
-    Array,
-    cast,
-    default_float,
-    device_of,
-    is_array,
-    kind,
-    namespace,
-)
+from zetamix_core.arrays import Array, is_array
 from zetamix_core.checks import check_count, check_gamma
-from zetamix_core.metrics.dimension import local_intrinsic_dimension
-from zetamix_core.metrics.label_quality import (
-    class_weights,
-    label_correctness,
-    label_richness,
-    neighbor_vote,
-)
-from zetamix_core.metrics.methods import MIXUP, ORIGINALS, Method, epoch_plan, zeta
-from zetamix_core.metrics.realism import (
-    displacement,
-    in_units_of_spread,
-    nearest_distance,
-    realism_diversity,
-)
-from zetamix_core.metrics.samples import (
-    are_same,
-    as_rows,
-    check_neighbors,
-    check_number,
-    normalized,
-)
+from zetamix_core.metrics.experiment import Experiment, MixMeasures
+from zetamix_core.metrics.methods import MIXUP, ORIGINALS, Method, zeta_method
+from zetamix_core.metrics.samples import check_number
 from zetamix_core.numbers import is_whole_number
 
-__all__ = ["GammaReport", "MixMeasures", "gamma_report"]
+__all__ = ["GammaReport", "gamma_report"]
 
 Progress = Callable[[Sequence[Any]], Iterable[Any]]
 
 _GAMMAS = (1.0, 1.4, 1.8, 2.0, 2.4, 2.8, 3.2, 4.0, 5.0, 6.0)
 _ROUNDING = 1e-12
 _COMPARED = ("dimension", "precision", "recall")
-_CLOSE, _VOTERS = 5, 10  # neighbours of realism and of the vote, if there are so many samples
-
-
-class MixMeasures(NamedTuple):
-    """Measures of one way of mixing: means over the samples of an epoch.
-
-    Parameters
-    ----------
-    name : str
-        The way of mixing.
-    gamma : float or None
-        γ of ζ-mixup.
-    dimension : float
-        Local intrinsic dimension.
-    displacement : float
-        Root mean square distance from a sample to what became of it, in units of the data's root
-        total variance.
-    nearest_distance : float
-        Root mean square distance to the nearest original, in the same units.
-    precision, recall, density, coverage : float
-        Realism and diversity against the originals; see `realism_diversity`.
-    entropy : float or None
-        Entropy of the labels in nats; None without labels, as are those below.
-    effective_classes : float or None
-        Effective number of classes in a label.
-    classes_above : float or None
-        Number of classes that have one percent of a label or more.
-    overlap : float or None
-        Weight that a label and the oracle give to the same classes.
-    same_class : float or None
-        Share of labels whose largest class is that of the oracle.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> from zetamix.metrics import gamma_report
-    >>> x = np.random.default_rng(0).normal(size=(200, 3))
-    >>> [row.name for row in gamma_report(x, gammas=(2.8, 4)).rows]
-    ['originals', 'mixup', 'ζ-mixup, γ = 2.8', 'ζ-mixup, γ = 4']
-    """
-
-    name: str
-    gamma: float | None
-    dimension: float
-    displacement: float
-    nearest_distance: float
-    precision: float
-    recall: float
-    density: float
-    coverage: float
-    entropy: float | None = None
-    effective_classes: float | None = None
-    classes_above: float | None = None
-    overlap: float | None = None
-    same_class: float | None = None
 
 
 @dataclass(frozen=True)
@@ -267,92 +186,30 @@ def gamma_report(
     >>> report.suggested_gamma
     8.0
     """
-    comparison = Comparison(
+    experiment = Experiment(
         x,
         y,
+        keys=[(_check_seed(seed),)],
         batch_size=batch_size,
         num_classes=num_classes,
         n_neighbors=n_neighbors,
-        method=method,
+        estimator=method,
         oracle=oracle,
-        seed=seed,
     )
-    methods = _methods(_GAMMAS if gammas is None else gammas, num_mix, batch_size)
+    ways = _ways_to_mix(_GAMMAS if gammas is None else gammas, num_mix, batch_size)
     _check_tolerance(tolerance)
-    measures = tuple(comparison.measure(each) for each in (progress or iter)(methods))
+    measures = tuple(map(experiment.measure, (progress or iter)(ways)))
     suggested, reason = _suggest(measures, tolerance)
     return GammaReport(
         measures,
         suggested,
         reason,
-        num_samples=comparison.num_samples,
+        num_samples=experiment.num_samples,
         batch_size=batch_size,
-        num_mix=min(num_mix or batch_size, comparison.num_samples),
+        num_mix=min(num_mix or batch_size, experiment.num_samples),
         n_neighbors=n_neighbors,
         tolerance=tolerance,
     )
-
-
-class Comparison:
-    """Samples with their labels and an oracle, on which ways of mixing are measured; see above."""
-
-    def __init__(
-        self,
-        x: Array,
-        y: Array | None,
-        *,
-        batch_size: int,
-        num_classes: int | None,
-        n_neighbors: int,
-        method: str,
-        oracle: Callable[[Array], Array] | None,
-        seed: int,
-    ) -> None:
-        self.given = as_rows("x", x)
-        self.num_samples: int = self.given.shape[0]
-        check_neighbors(n_neighbors, self.num_samples, 3 if method == "twonn" else 2)
-        _, (rows,) = normalized(self.given)
-        self.rows = namespace(rows).where(are_same(self.given), 0.0, rows)
-        self.labels = None if y is None else class_weights(x, y, num_classes)
-        self.shape = tuple(x.shape[1:])
-        self.oracle = _check_oracle(oracle, y)
-        self.batch_size = check_count("batch_size", batch_size)
-        self.n_neighbors, self.estimator = n_neighbors, method
-        self.key = (_check_seed(seed),)
-
-    def measure(self, method: Method) -> MixMeasures:
-        """Mix an epoch, and measure what comes out."""
-        rows, n = self.rows, self.num_samples
-        plan = epoch_plan(method, n, self.batch_size, self.key)
-        mixed = rows if method is ORIGINALS else plan @ rows
-        dimension = local_intrinsic_dimension(
-            mixed, n_neighbors=self.n_neighbors, method=self.estimator
-        )
-        measures = MixMeasures(
-            method.name,
-            None if method is ORIGINALS else method.gamma,
-            _mean(dimension),
-            displacement(rows, mixed),
-            in_units_of_spread(nearest_distance(rows, mixed), rows),
-            *realism_diversity(rows, mixed, n_neighbors=min(_CLOSE, n - 1)),
-        )
-        if self.labels is None:
-            return measures
-        labels = self.labels if method is ORIGINALS else plan @ self.labels
-        if self.oracle is None:
-            told = self._vote(mixed)
-        else:  # which knows samples in their own units
-            samples = self.given if method is ORIGINALS else plan @ self.given
-            told = self.oracle(namespace(rows).reshape(samples, (n, *self.shape)))
-        judged = *label_richness(labels), *label_correctness(labels, told)
-        return MixMeasures(*measures[:9], *map(_mean, judged))
-
-    def _vote(self, mixed: Array) -> Array:
-        """Let the originals vote, but none on its own mixture."""
-        n = self.num_samples
-        anchors = namespace(mixed).arange(n, device=device_of(mixed))
-        k = min(_VOTERS, n - 1)
-        return neighbor_vote(self.rows, self.labels, mixed, n_neighbors=k, anchors=anchors)
 
 
 # --- the suggestion -------------------------------------------------------------------------------
@@ -399,17 +256,10 @@ def _failed(row: MixMeasures, original: MixMeasures, tolerance: float) -> str:
     return " and ".join(off) + (" are" if len(off) > 1 else " is") if off else ""
 
 
-def _mean(values: Array) -> float:
-    xp = namespace(values)
-    return float(
-        xp.mean(values if kind(values) == "floating" else cast(values, default_float(values)))
-    )
-
-
 # --- checks ---------------------------------------------------------------------------------------
 
 
-def _methods(gammas: Sequence[float], num_mix: int | None, batch_size: int) -> list[Method]:
+def _ways_to_mix(gammas: Sequence[float], num_mix: int | None, batch_size: int) -> list[Method]:
     if num_mix is not None and check_count("num_mix", num_mix) > batch_size:
         raise ValueError(
             f"num_mix must be between 1 and batch_size, got num_mix={num_mix} for batches of "
@@ -423,17 +273,7 @@ def _methods(gammas: Sequence[float], num_mix: int | None, batch_size: int) -> l
     grid = sorted(set(numbers))
     if not grid:
         raise ValueError("gammas must name one γ at least, got none; leave them out for the usual")
-    return [ORIGINALS, MIXUP, *(zeta(gamma, num_mix) for gamma in grid)]
-
-
-def _check_oracle(oracle: Any, y: Array | None) -> Callable[[Array], Array] | None:
-    if oracle is not None and (y is None or not callable(oracle)):
-        what = "without y, whose labels it would judge" if y is None else repr(oracle)
-        raise TypeError(
-            f"oracle must be a function that judges the labels y, got one {what}; pass for "
-            f"instance the predict_proba of a classifier, and y"
-        )
-    return oracle  # type: ignore[no-any-return]
+    return [ORIGINALS, MIXUP, *(zeta_method(gamma, num_mix) for gamma in grid)]
 
 
 def _check_seed(seed: Any) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 import shlex
 from collections.abc import Iterator
@@ -17,6 +18,9 @@ from zetamix import __version__
 from zetamix.cli import outputs
 
 __all__ = ["app", "demo", "report", "theory"]
+
+# Options of a report that tell how a file is read; the others are those of `gamma_report`.
+_READING = ("x_name", "y_name", "labelled", "image_shape", "max_samples")
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]}, invoke_without_command=True)
@@ -69,10 +73,10 @@ def demo(directory: Path, seed: int) -> None:
     """  # noqa: D301
     directory.mkdir(parents=True, exist_ok=True)
 
-    from zetamix.cli.comparison import compare
-    from zetamix.cli.gallery import PICTURES
-    from zetamix.cli.style import talk_style
     from zetamix.cli.tables import comparison_report, file_report
+    from zetamix.figures.comparison import compare
+    from zetamix.figures.gallery import PICTURES
+    from zetamix.figures.style import talk_style
 
     with _as_bad_input():
         for name in PICTURES:
@@ -165,6 +169,7 @@ class _Numbers(click.ParamType):
 )
 @click.option(
     "--neighbors",
+    "n_neighbors",
     metavar="K",
     default=128,
     show_default=True,
@@ -188,7 +193,7 @@ class _Numbers(click.ParamType):
     help="Same seed, same page.",
 )
 @click.pass_obj
-def report(words: list[str], /, file: Path | None, output: Path, **options: Any) -> None:
+def report(words: list[str], /, file: Path | None, output: Path, seed: int, **options: Any) -> None:
     """Show what ζ-mixup makes of your data, and suggest a γ.
 
     DATA.npz has arrays of samples and, optionally, of labels; without a file, the digits of
@@ -205,11 +210,15 @@ def report(words: list[str], /, file: Path | None, output: Path, **options: Any)
         outputs.check_inputs(output, () if file is None else (file,))
         outputs.check_replaced(output, outputs.PAGES)
 
-    from zetamix.cli.report import write_report
+    from zetamix.figures.report import embedded_digits, read_samples, report_page
 
     command = shlex.join(["zetamix", *words])
+    reading = {name: options.pop(name) for name in _READING}
     with _progress() as progress, _as_bad_input():
-        found = write_report(file, output, command, track=progress.track, **options)
+        options["progress"] = functools.partial(progress.track, description="measuring")
+        data = read_samples(file, key=(seed, 0, 0), **reading) if file else embedded_digits()
+        page, found = report_page(data, command, seed=seed, **options)
+        outputs.save_page(page, output)
     console = _console()
     console.print(str(found), soft_wrap=True)
     console.print(f"\nWritten: {output}", soft_wrap=True)
@@ -273,8 +282,8 @@ def theory(gamma: float, n: float, num_mix: float | None, file: Path | None) -> 
       zetamix theory --gamma 2.8 -n 32
       zetamix theory --gamma 2 -n inf --num-mix 8 --plot weights.png
     """  # noqa: D301
-    from zetamix.cli.summary import summarize
     from zetamix.cli.tables import file_report, theory_report
+    from zetamix.figures.summary import summarize
 
     with _as_bad_input():
         summary = summarize(gamma, n, num_mix)
@@ -282,8 +291,8 @@ def theory(gamma: float, n: float, num_mix: float | None, file: Path | None) -> 
             outputs.picture_format(file)
             outputs.check_replaced(file, outputs.PICTURES)
     if file is not None:
-        from zetamix.cli.style import talk_style
-        from zetamix.cli.theory_picture import theory_picture
+        from zetamix.figures.style import talk_style
+        from zetamix.figures.theory_picture import theory_picture
 
         with talk_style():
             outputs.save_picture(theory_picture(summary), file)

@@ -1,4 +1,4 @@
-"""What the command writes: which files it may replace, and how pictures get into them."""
+"""What the command writes: which files it may replace, and how pages and pictures get into them."""
 
 from __future__ import annotations
 
@@ -15,7 +15,15 @@ from zetamix_core.adapting import replacing
 if TYPE_CHECKING:  # slow to load, and not needed to refuse
     from matplotlib.figure import Figure
 
-__all__ = ["PAGES", "PICTURES", "check_inputs", "check_replaced", "picture_format", "save_picture"]
+__all__ = [
+    "PAGES",
+    "PICTURES",
+    "check_inputs",
+    "check_replaced",
+    "picture_format",
+    "save_page",
+    "save_picture",
+]
 
 # How files of ours begin, and what else is in them.
 PAGES = {b"<!doctype html": b'<meta name="generator" content="zetamix '}
@@ -74,3 +82,9 @@ def save_picture(figure: Figure, file: Path, metadata: Mapping[str, Any] | None 
     figure.savefig(buffer, format=ending, metadata={**program, **(metadata or {})})
     with replacing(file) as stream:
         stream.write(buffer.getbuffer())
+
+
+def save_page(page: str, file: Path) -> None:
+    """Write a page as a whole or not at all."""
+    with replacing(file) as stream:
+        stream.write(page.encode("utf-8", errors="replace"))  # names of files can be any bytes

@@ -13,10 +13,10 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from zetamix.cli.summary import Summary
+from zetamix.figures.summary import Summary
 
 if TYPE_CHECKING:  # numbers of theory need no data set, which is slow to load
-    from zetamix.cli.comparison import Comparison
+    from zetamix.figures.comparison import Compared
 
 __all__ = ["comparison_report", "file_report", "theory_report"]
 
@@ -24,17 +24,17 @@ __all__ = ["comparison_report", "file_report", "theory_report"]
 # zetamix demo ---------------------------------------------------------------------------------
 
 
-def comparison_report(rows: Iterable[Comparison]) -> Group:
+def comparison_report(rows: Iterable[Compared]) -> Group:
     """Lay out measured values beside those of theory."""
     table = _table("", "moved by", "theory", "top weight", "theory", "richness")
     for row in rows:
         table.add_row(
             row.name,
-            f"{row.measured.displacement:.3f}",
             f"{row.displacement:.3f}",
-            f"{row.measured.dominant_weight:.3f}",
+            f"{row.expected_displacement:.3f}",
             f"{row.dominant_weight:.3f}",
-            f"{row.measured.richness:.2f}",
+            f"{row.expected_dominant_weight:.3f}",
+            f"{row.effective_classes:.2f}",
         )
     table.columns[0].justify = "left"
     return Group(

@@ -13,8 +13,8 @@ from matplotlib.figure import Figure
 from PIL import Image
 
 from zetamix import MixPlan
-from zetamix.cli.report.data import Samples
-from zetamix.cli.style import BLUE, GREY, ORANGE
+from zetamix.figures.report.data import Samples
+from zetamix.figures.style import BLUE, GREY, ORANGE
 
 __all__ = ["Card", "Picture", "cards", "scatters"]
 

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from zetamix.cli.datasets import digits
+from zetamix.figures.datasets import digits
 from zetamix_core.adapting import Key, random_order
 
 __all__ = ["Samples", "embedded_digits", "read_samples"]

@@ -6,10 +6,9 @@ from typing import Any
 
 from matplotlib.figure import Figure
 
-from zetamix.cli.datasets import digits
-from zetamix.cli.measures import measure
-from zetamix.cli.methods import Key, Method, mixup, zeta
-from zetamix.cli.style import BLUE, ORANGE, slide
+from zetamix.figures.datasets import digits
+from zetamix.figures.style import BLUE, ORANGE, slide
+from zetamix_core.adapting import Experiment, Key, Method, mixup_method, zeta_method
 
 __all__ = ["tradeoff"]
 
@@ -25,16 +24,21 @@ def tradeoff(key: Key) -> Figure:
         "variance.",
     )
     axes = figure.add_axes((0.075, 0.18, 0.9, 0.7))
-    _curve(axes, "ζ-mixup", {f"γ = {gamma:g}": zeta(gamma) for gamma in _GAMMAS}, key, BLUE)
-    _curve(axes, "mixup", {f"α = {alpha:g}": mixup(alpha) for alpha in _ALPHAS}, key, ORANGE)
+    experiment = digits().experiment((*key, 0), (*key, 1), drop_last=True)
+    zetas = {f"γ = {gamma:g}": zeta_method(gamma) for gamma in _GAMMAS}
+    mixups = {f"α = {alpha:g}": mixup_method(alpha) for alpha in _ALPHAS}
+    _curve(axes, "ζ-mixup", zetas, experiment, BLUE)
+    _curve(axes, "mixup", mixups, experiment, ORANGE)
     axes.set(xlim=(0, 0.68), xlabel="distance from the sample that weighs most")
     axes.set(ylim=(0.9, 4.6), ylabel="effective classes in a label")
     return figure
 
 
-def _curve(axes: Any, name: str, methods: dict[str, Method], key: Key, colour: str) -> None:
-    outcomes = [measure(digits(), method, key, epochs=2) for method in methods.values()]
-    points = [(outcome.distance, outcome.richness) for outcome in outcomes]
+def _curve(
+    axes: Any, name: str, methods: dict[str, Method], experiment: Experiment, colour: str
+) -> None:
+    outputs = map(experiment.mix, methods.values())
+    points = [(mixed.distance(), mixed.richness().effective_classes) for mixed in outputs]
     axes.plot(*zip(*points, strict=True), "o-", color=colour, linewidth=3, markersize=9)
     look = {"color": colour, "textcoords": "offset points"}
     for parameter, point in zip(methods, points, strict=True):

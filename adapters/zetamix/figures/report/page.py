@@ -9,10 +9,10 @@ from jinja2 import Environment, PackageLoader
 from markupsafe import Markup
 
 from zetamix import __version__, metrics, theory
-from zetamix.cli.report.charts import draw_charts
-from zetamix.cli.report.data import Samples
-from zetamix.cli.report.frames import cards, scatters
-from zetamix_core.adapting import MIXUP, Key, epoch_plan, zeta
+from zetamix.figures.report.charts import draw_charts
+from zetamix.figures.report.data import Samples
+from zetamix.figures.report.frames import cards, scatters
+from zetamix_core.adapting import MIXUP, Key, epoch_plan, zeta_method
 
 __all__ = ["render"]
 
@@ -36,7 +36,7 @@ def render(data: Samples, report: metrics.GammaReport, key: Key, command: str) -
     zetas = report.rows[2:]
     start = _start(report)
     template = Environment(
-        loader=PackageLoader("zetamix.cli.report", "."),
+        loader=PackageLoader("zetamix.figures.report", "."),
         autoescape=True,
         trim_blocks=True,
         lstrip_blocks=True,
@@ -71,7 +71,10 @@ def _frames(data: Samples, report: metrics.GammaReport, key: Key) -> dict[str, A
     n, batch = report.num_samples, report.batch_size
     plan, *plans = (
         epoch_plan(method, n, batch, key)
-        for method in (MIXUP, *(zeta(row.gamma or 0, report.num_mix) for row in report.rows[2:]))
+        for method in (
+            MIXUP,
+            *(zeta_method(row.gamma or 0, report.num_mix) for row in report.rows[2:]),
+        )
     )
     if data.are_images:
         return {"cards": cards(data, plan, plans)}

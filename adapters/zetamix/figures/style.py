@@ -10,35 +10,48 @@ import matplotlib.style
 from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
 
-__all__ = ["BLUE", "CLASSES", "FAINT", "GREY", "ORANGE", "name_row", "slide", "talk_style"]
+__all__ = [
+    "BLUE",
+    "CLASSES",
+    "FAINT",
+    "GREY",
+    "INK",
+    "ORANGE",
+    "PLAIN",
+    "name_row",
+    "slide",
+    "talk_style",
+]
 
 # Blue and vermillion of Okabe and Ito, which every kind of colour vision tells apart.
 BLUE, ORANGE = "#0072B2", "#D55E00"
-_INK, GREY, FAINT = "#222222", "#6F6F6F", "#E2E2E2"
+INK, GREY, FAINT = "#222222", "#6F6F6F", "#E2E2E2"
 
 # A point between two classes is dark: the ones that are neither are those to look at.
 CLASSES = LinearSegmentedColormap.from_list("classes", [BLUE, "#3A3338", ORANGE])
 
-_RC = {
+PLAIN = {
     "axes.edgecolor": GREY,
-    "axes.labelcolor": _INK,
-    "axes.labelsize": 17,
+    "axes.labelcolor": INK,
     "axes.spines.right": False,
     "axes.spines.top": False,
+    "text.color": INK,
+    "xtick.color": INK,
+    "ytick.color": INK,
+}
+_TALK = PLAIN | {
+    "axes.labelsize": 17,
     "axes.titlesize": 17,
     "figure.dpi": 144,
     "font.size": 15,
     "savefig.dpi": 144,
-    "text.color": _INK,
-    "xtick.color": _INK,
-    "ytick.color": _INK,
 }
 
 
 @contextmanager
 def talk_style() -> Iterator[None]:
     """Draw and save in this style, whatever the user's own settings are."""
-    with matplotlib.style.context(["default", _RC]):
+    with matplotlib.style.context(["default", _TALK]):
         yield
 
 

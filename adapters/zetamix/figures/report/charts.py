@@ -12,26 +12,14 @@ import matplotlib.style
 from matplotlib.figure import Figure
 
 from zetamix import metrics, theory
-from zetamix.cli.style import BLUE, GREY, ORANGE
+from zetamix.figures.style import BLUE, GREY, INK, ORANGE, PLAIN
 
 __all__ = ["Chart", "draw_charts"]
 
-_INK = "#222222"
 _LINEAR = 3  # up to which densities share an axis with shares
 # What a chart is drawn in, and what the page calls it in light and in dark.
-_VARIABLES = {BLUE: "blue", ORANGE: "orange", GREY: "grey", _INK: "ink"}
-_RC = {
-    "axes.edgecolor": GREY,
-    "axes.labelcolor": _INK,
-    "axes.spines.right": False,
-    "axes.spines.top": False,
-    "font.family": "sans-serif",
-    "font.size": 11,
-    "svg.fonttype": "none",
-    "text.color": _INK,
-    "xtick.color": _INK,
-    "ytick.color": _INK,
-}
+_VARIABLES = {BLUE: "blue", ORANGE: "orange", GREY: "grey", INK: "ink"}
+_RC = PLAIN | {"font.family": "sans-serif", "font.size": 11, "svg.fonttype": "none"}
 
 _Draw: TypeAlias = Callable[[Any, metrics.GammaReport], None]
 

@@ -7,10 +7,10 @@ from typing import NamedTuple
 
 from matplotlib.figure import Figure
 
-from zetamix.cli.digits import digits_methods, digits_mixtures
-from zetamix.cli.manifolds import manifolds
-from zetamix.cli.methods import Key
-from zetamix.cli.tradeoff import tradeoff
+from zetamix.figures.digits import digits_methods, digits_mixtures
+from zetamix.figures.manifolds import manifolds
+from zetamix.figures.tradeoff import tradeoff
+from zetamix_core.adapting import Key
 
 __all__ = ["PICTURES", "Picture"]
 

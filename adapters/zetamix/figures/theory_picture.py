@@ -9,8 +9,8 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from zetamix import theory
-from zetamix.cli.style import BLUE, GREY, ORANGE, slide
-from zetamix.cli.summary import Summary
+from zetamix.figures.style import BLUE, GREY, ORANGE, slide
+from zetamix.figures.summary import Summary
 
 __all__ = ["theory_picture"]
 

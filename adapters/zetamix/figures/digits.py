@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 from matplotlib.figure import Figure
 
-from zetamix.cli.datasets import Dataset, digits
-from zetamix.cli.methods import BATCH, MIXUP, ORIGINALS, Key, Method, Mixture, mix, shuffled, zeta
-from zetamix.cli.style import BLUE, GREY, ORANGE, name_row, slide
+from zetamix import MixPlan
+from zetamix.figures.datasets import Dataset, digits
+from zetamix.figures.style import BLUE, GREY, ORANGE, name_row, slide
+from zetamix_core.adapting import MIXUP, ORIGINALS, Key, Method, zeta_method
 
-__all__ = ["digits_methods", "digits_mixtures", "draw_shares"]
+__all__ = ["digits_methods", "digits_mixtures", "draw_methods"]
 
-_METHODS = (ORIGINALS, MIXUP, *(zeta(gamma) for gamma in (1.8, 2.8, 4.0)))
-_MIXTURES = ((2, MIXUP), (4, zeta(2.0)), (8, zeta(2.0)))
+_METHODS = (ORIGINALS, MIXUP, *(zeta_method(gamma) for gamma in (1.8, 2.8, 4.0)))
+_MIXTURES = ((2, MIXUP), (4, zeta_method(2.0)), (8, zeta_method(2.0)))
 _PIXELS = "The digits have 8 × 8 pixels and are smoothed for display."
 
 
@@ -27,19 +29,38 @@ def digits_methods(key: Key) -> Figure:
         "mixup leaves ghosts; ζ-mixup keeps the digit and enriches its label",
         f"Bars: soft labels. Blue: the class of the original; orange: all others. {_PIXELS}",
     )
-    data = shuffled(digits(), key)
-    shown = _first_of_each_class(data)
-    batch = data[[*shown, *np.delete(np.arange(len(data)), shown)[: BATCH - len(shown)]]]
+    data = digits().shuffled(key)
+    batch = data.batch(_first_of_each_class(data))
     room = {"left": 0.13, "right": 0.985, "top": 0.885, "bottom": 0.08}
-    grid = figure.add_gridspec(len(_METHODS), len(shown), wspace=0.29, hspace=0.14, **room)
-    for row, method in enumerate(_METHODS):
-        name_row(figure, grid[row, 0], 0.026, method.name.replace(", ", "\n"))
-        mixture = mix(batch, method, key)
-        for column in range(len(shown)):
-            cell = grid[row, column].subgridspec(2, 1, height_ratios=(5, 1), hspace=0.08)
-            _image(figure.add_subplot(cell[0]), mixture.points[column])
-            draw_shares(figure.add_subplot(cell[1]), mixture.labels[column], own=column)
+    grid = figure.add_gridspec(len(_METHODS), 10, wspace=0.29, hspace=0.14, **room)
+    draw_methods(figure, grid, batch, _METHODS, key)
     return figure
+
+
+def draw_methods(
+    figure: Figure,
+    grid: Any,
+    batch: Dataset,
+    methods: Sequence[Method],
+    key: Key,
+    *,
+    colours: str = "gray_r",
+) -> list[Any]:
+    """Draw the first images of a batch and their labels in a grid, and return axes of the images.
+
+    A row is of a method.
+    """
+    images = []
+    for row, method in enumerate(methods):
+        name_row(figure, grid[row, 0], 0.026, method.name.replace(", ", "\n"))
+        points, labels = batch.mixed(method.draw(len(batch), rng=key))
+        for column in range(grid.ncols):
+            cell = grid[row, column].subgridspec(2, 1, height_ratios=(5, 1), hspace=0.08)
+            images.append(figure.add_subplot(cell[0]))
+            _image(images[-1], points[column], colours)
+            own = int(batch.targets[column])
+            _draw_shares(figure.add_subplot(cell[1]), labels[column], own=own)
+    return images
 
 
 def _first_of_each_class(data: Dataset) -> np.ndarray:
@@ -47,13 +68,14 @@ def _first_of_each_class(data: Dataset) -> np.ndarray:
     return np.unique(data.targets, return_index=True)[1]
 
 
-def _image(axes: Any, image: np.ndarray) -> None:
-    axes.imshow(image, cmap="gray_r", vmin=0, vmax=1, interpolation="bicubic")
+def _image(axes: Any, image: np.ndarray, colours: str = "gray_r") -> None:
+    image = np.clip(image, 0, 1)  # what rounding may exceed
+    axes.imshow(image, cmap=colours, vmin=0, vmax=1, interpolation="bicubic")
     axes.set(xticks=[], yticks=[])
     axes.spines[:].set(visible=True, color=GREY, linewidth=0.8)
 
 
-def draw_shares(axes: Any, label: np.ndarray, *, own: int) -> None:
+def _draw_shares(axes: Any, label: np.ndarray, *, own: int) -> None:
     """Draw a soft label as a bar, its own class first and the others by their share."""
     others = np.argsort(-label, kind="stable")
     classes = [own, *others[others != own]]
@@ -79,34 +101,38 @@ def digits_mixtures(key: Key) -> Figure:
         "mixup mixes two samples, ζ-mixup any number of them",
         f"The sources by falling weight, their mixture and its soft label. {_PIXELS}",
     )
-    data = shuffled(digits(), key)
+    data = digits().shuffled(key)
     sources = data[np.sort(_first_of_each_class(data))]
     room = {"left": 0.026, "right": 0.985, "top": 0.83, "bottom": 0.15}
     grid = figure.add_gridspec(len(_MIXTURES), 1, hspace=1.0, **room)
     for row, (num_mix, method) in enumerate(_MIXTURES):
-        output, label = _take_apart(figure, grid[row], method, mix(sources[:num_mix], method, key))
+        plan = method.draw(num_mix, rng=key)
+        output, label = _take_apart(figure, grid[row], method.name, sources[:num_mix], plan)
         if row == 0:
             output.set_title("mixture", pad=12)
             label.set_title("soft label, %", pad=12)
     return figure
 
 
-def _take_apart(figure: Figure, place: Any, method: Method, mixture: Mixture) -> tuple[Any, Any]:
+def _take_apart(
+    figure: Figure, place: Any, name: str, batch: Dataset, plan: MixPlan
+) -> tuple[Any, Any]:
     """Draw the first output of a mixture in a row: its sources, itself, its label."""
     cells = place.subgridspec(1, 12, width_ratios=[1] * 8 + [0.5, 1, 0.1, 3], wspace=0.12)
-    weights = mixture.weights[0]
+    weights = np.broadcast_to(plan.weights, plan.indices.shape)[0]
+    points, labels = batch.mixed(plan)
     ranks = np.argsort(-weights, kind="stable")
     sources = [figure.add_subplot(cells[column]) for column in range(len(ranks))]
     for axes, rank in zip(sources, ranks, strict=True):
-        _image(axes, mixture.batch.points[mixture.plan.indices[0, rank]])
+        _image(axes, batch.points[plan.indices[0, rank]])
         axes.set_xlabel(f"{weights[rank]:.1%}", fontsize=16)
-    heading = f"{method.name}: {len(ranks)} samples"
+    heading = f"{name}: {len(ranks)} samples"
     sources[0].set_title(heading, loc="left", fontweight="bold", pad=12)
     output = figure.add_subplot(cells[9])
-    _image(output, mixture.points[0])
+    _image(output, points[0])
     _arrow(sources[-1], output)
     label = figure.add_subplot(cells[11])
-    _label_bars(label, mixture.labels[0])
+    _label_bars(label, labels[0])
     return output, label
 
 

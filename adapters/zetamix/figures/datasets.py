@@ -1,4 +1,4 @@
-"""The data of the demonstration: digits, and curves on which one sees where mixtures fall."""
+"""Data to show: digits, and curves on which one sees where mixtures fall."""
 
 from __future__ import annotations
 
@@ -9,7 +9,12 @@ from typing import Any
 import numpy as np
 from sklearn.datasets import load_digits, make_moons
 
-__all__ = ["Dataset", "digits", "half_moons", "helix", "two_spirals"]
+from zetamix import MixPlan
+from zetamix_core.adapting import Experiment, Key, random_order
+
+__all__ = ["BATCH", "Dataset", "digits", "half_moons", "helix", "two_spirals"]
+
+BATCH = 32
 
 
 @dataclass(frozen=True)
@@ -29,6 +34,31 @@ class Dataset:
 
     def __getitem__(self, rows: Any) -> Dataset:
         return Dataset(self.name, self.points[rows], self.targets[rows], self.num_classes)
+
+    def shuffled(self, key: Key) -> Dataset:
+        """Put the samples into a random order."""
+        return self[random_order(len(self), key)]
+
+    def batch(self, first: np.ndarray) -> Dataset:
+        """Return a batch that starts with these rows, followed by the first of the others."""
+        others = np.delete(np.arange(len(self)), first)
+        return self[[*first, *others[: BATCH - len(first)]]]
+
+    def mixed(self, plan: MixPlan) -> tuple[np.ndarray, np.ndarray]:
+        """Return points and labels that a plan makes."""
+        return plan @ self.points, plan.mix_labels(self.targets, self.num_classes)
+
+    def experiment(self, *keys: Key, **options: Any) -> Experiment:
+        """Mix and measure these samples in batches of 32, in an epoch for each key."""
+        classes = None if self.num_classes is None else self.targets
+        return Experiment(
+            self.points,
+            classes,
+            keys=keys,
+            batch_size=BATCH,
+            num_classes=self.num_classes,
+            **options,
+        )
 
 
 @cache
