@@ -12,6 +12,7 @@ import functools
 import importlib
 import os
 import platform
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -121,6 +122,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "needs(backend): the test runs on that library alone")
+    config.addinivalue_line("markers", "fast: what needs NumPy alone; marked by itself")
     config.addinivalue_line("markers", "pipeline: training with a heavy framework; see -m pipeline")
     _share_programs_of_jax(config)
 
@@ -142,9 +144,27 @@ def _share_programs_of_jax(config: pytest.Config) -> None:
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     for item in items:
+        if _is_fast(item):
+            item.add_marker("fast")
         for marker in item.iter_markers("needs"):
             if reason := left_out(config, marker.args[0]):
                 item.add_marker(pytest.mark.skip(reason=reason))
+
+
+# Programs, pictures, compilers and other processes, which take their time.
+_SLOW = re.compile(
+    r"test_(benchmarks|cli|docs|files|poster|report_page|types|cupy|jax_|torch_|dimension|realism)"
+)
+
+
+def _is_fast(item: pytest.Item) -> bool:
+    """Tell whether a test belongs to the loop of a developer, of one minute in all."""
+    if item.get_closest_marker("needs") or _SLOW.match(item.path.name):
+        return False
+    if item.path.parent.name == "pipelines" or re.search(r"\[.*(jax|torch|dask)", item.name):
+        return False
+    params = getattr(getattr(item, "callspec", None), "params", {})
+    return params.get("backend", "numpy") == "numpy" and "require" not in item.fixturenames
 
 
 def left_out(config: pytest.Config, name: str) -> str | None:

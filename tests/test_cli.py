@@ -21,13 +21,12 @@ from zetamix.figures.style import talk_style
 from zetamix.figures.summary import summarize
 from zetamix.figures.theory_picture import theory_picture
 
-from zetamix_core import MixPlan
+from zetamix_core import MixPlan, permutation
 from zetamix_core.metrics.methods import (
     MIXUP,
     ORIGINALS,
     Method,
     epoch_plan,
-    random_order,
     shuffled_plan,
     zeta_method,
 )
@@ -234,7 +233,7 @@ def test_datasets():
 def test_an_epoch_of_whole_batches():
     plan = shuffled_plan(zeta_method(2.8), 1797, 32, (0, 5), drop_last=True)
     assert plan.indices.shape == (1792, 32)
-    assert np.array_equal(plan.indices[:, 0], random_order(1797, (0, 5))[:1792])
+    assert np.array_equal(plan.indices[:, 0], permutation(1797, (0, 5))[:1792])
     batches = plan.indices.reshape(56, 32, 32)
     for batch in batches:
         assert np.array_equal(np.sort(batch), np.tile(np.sort(batch[0]), (32, 1)))
@@ -261,7 +260,7 @@ def test_measures_of_a_plan_by_hand():
     found = data.experiment((0, 0), (0, 1), drop_last=True).mix(Method("next", draw))
     steps, richness = [], []
     for epoch in range(2):
-        for batch in random_order(1797, (0, epoch))[:1792].reshape(56, 32):
+        for batch in permutation(1797, (0, epoch))[:1792].reshape(56, 32):
             x, y = data.points[batch], data.targets[batch]
             steps.append(np.sum((np.roll(x, -1, axis=0) - x) ** 2) / 32)
             mixed = np.exp(-0.25 * np.log(0.25) - 0.75 * np.log(0.75))

@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from zetamix_core import mixup_plan, zeta_plan
+from zetamix_core import mixup_plan, permutation, zeta_plan
 from zetamix_core.metrics import (
     MixMeasures,
     displacement,
@@ -18,7 +18,7 @@ from zetamix_core.metrics import (
     realism_diversity,
 )
 from zetamix_core.metrics.experiment import Experiment
-from zetamix_core.metrics.methods import MIXUP, ORIGINALS, epoch_plan, random_order
+from zetamix_core.metrics.methods import MIXUP, ORIGINALS, epoch_plan
 from zetamix_core.metrics.methods import zeta_method as zeta
 from zetamix_core.metrics.report import _suggest
 
@@ -41,7 +41,7 @@ OPTIONS = {"gammas": GAMMAS, "n_neighbors": K, "num_classes": CLASSES}
 
 def by_hand(draw, batch_size=32, seed=0):
     """Mix an epoch batch by batch; return points and labels in the order of the samples."""
-    order = random_order(N, (seed,))
+    order = permutation(N, (seed,))
     points, labels = np.empty_like(X), np.empty((N, CLASSES))
     for step, start in enumerate(range(0, N, batch_size)):
         batch = order[start : start + batch_size]

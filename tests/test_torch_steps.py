@@ -11,7 +11,7 @@ from multiprocessing.reduction import ForkingPickler
 import pytest
 import torch
 from zetamix.torch import CutMix, Mixup, OneOf, ZetaMixup
-from zetamix.torch import _draws as draws
+from zetamix.torch import keys as draws
 
 from zetamix_core import zeta_plan
 

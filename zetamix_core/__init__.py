@@ -13,6 +13,7 @@ from zetamix_core.plans import (
     mixup_plan,
     zeta_plan,
 )
+from zetamix_core.random import permutation
 from zetamix_core.weights import zeta_weights
 
 __all__ = [
@@ -29,6 +30,7 @@ __all__ = [
     "mixed_loss",
     "mixup",
     "mixup_plan",
+    "permutation",
     "rules",
     "theory",
     "zeta_mixup",

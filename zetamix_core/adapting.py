@@ -40,7 +40,6 @@ from zetamix_core.metrics.methods import (
     Method,
     epoch_plan,
     mixup_method,
-    random_order,
     shuffled_plan,
     zeta_method,
 )
@@ -91,7 +90,6 @@ __all__ = [
     "of_most_axes",
     "paths_of_images",
     "quick_facts",
-    "random_order",
     "replacing",
     "shares",
     "shuffled_plan",

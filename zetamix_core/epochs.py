@@ -28,7 +28,7 @@ from zetamix_core.checks import (
 )
 from zetamix_core.labels import check_labels
 from zetamix_core.plans import Plan
-from zetamix_core.random import stream_for
+from zetamix_core.random import permutation, stream_for
 from zetamix_core.rules import Rule, Zeta
 from zetamix_core.rules.base import averages, check_rule
 
@@ -120,7 +120,7 @@ def batches(
 
     Notes
     -----
-    The permutation is drawn from the key (seed, epoch), the plan of batch i from
+    The order is ``permutation(n, (seed, epoch))``, the plan of batch i that of the key
     (seed, epoch, i), as by ``zeta_plan(..., rng=(seed, epoch, i))``. Mixed batches are new arrays:
     torch takes them over without a copy, by ``torch.from_dlpack(x_mixed)``.
 
@@ -226,10 +226,8 @@ class Epoch(Generic[Labels]):
     def steps(self) -> Iterator[tuple[np.ndarray, Plan]]:
         """Yield the samples of each batch, and the plan to mix them by."""
         key: Any = (self.seed, self.epoch)
-        order = np.arange(self.num_samples)
-        if self.shuffle:
-            whole = (1, self.num_samples, self.num_samples)
-            order = stream_for(key, None).orderings(*whole, anchored=False)[0]
+        n = self.num_samples
+        order = permutation(n, key) if self.shuffle else np.arange(n)
         for step in range(len(self)):
             samples = order[step * self.batch_size : (step + 1) * self.batch_size]
             shape = (samples.size, *self.x.shape[1:])

@@ -27,7 +27,7 @@ from zetamix_core.metrics.realism import (
     root_mean_square_step,
 )
 from zetamix_core.metrics.samples import are_same, as_rows, check_neighbors, normalized
-from zetamix_core.plans.mix import MixPlan
+from zetamix_core.plans import MixPlan
 
 __all__ = ["MixMeasures"]
 

@@ -9,8 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from zetamix_core.plans.drawing import mixup_plan, zeta_plan
-from zetamix_core.plans.mix import MixPlan
+from zetamix_core.plans import MixPlan, mixup_plan, zeta_plan
+from zetamix_core.random import permutation
 
 Key = tuple[int, ...]
 
@@ -44,11 +44,6 @@ ORIGINALS = Method("originals", functools.partial(zeta_plan, num_mix=1), num_mix
 MIXUP = mixup_method()
 
 
-def random_order(n: int, key: Key) -> np.ndarray:
-    """Return n samples in a random order, the same on every release."""
-    return np.asarray(zeta_plan(n, num_outputs=1, anchored=False, rng=key).indices[0])
-
-
 def shuffled_plan(
     method: Method, n: int, batch_size: int, key: Key, *, drop_last: bool = False
 ) -> MixPlan:
@@ -56,7 +51,7 @@ def shuffled_plan(
 
     All methods see the same batches at the same key, and ζ-mixup the same orderings at each γ.
     """
-    order = random_order(n, key)[: n - n % batch_size if drop_last else n]
+    order = permutation(n, key)[: n - n % batch_size if drop_last else n]
     batches = [order[start : start + batch_size] for start in range(0, len(order), batch_size)]
     plans = [method.draw(len(batch), rng=(*key, step)) for step, batch in enumerate(batches)]
     num_mix = max(plan.num_mix for plan in plans)

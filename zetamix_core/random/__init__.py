@@ -5,7 +5,8 @@ class offers ``orderings``, ``dirichlet`` and ``uniform`` (see `Stream`). `Porta
 NumPy, the same indices everywhere; the others draw natively, where the array is.
 """
 
+from zetamix_core.random.orders import permutation
 from zetamix_core.random.resolve import stream_for
 from zetamix_core.random.stream import Stream
 
-__all__ = ["Stream", "stream_for"]
+__all__ = ["Stream", "permutation", "stream_for"]

@@ -10,7 +10,8 @@ import numpy as np
 from sklearn.datasets import load_digits, make_moons
 
 from zetamix import MixPlan
-from zetamix_core.adapting import Experiment, Key, random_order
+from zetamix_core import permutation
+from zetamix_core.adapting import Experiment, Key
 
 __all__ = ["BATCH", "Dataset", "digits", "half_moons", "helix", "two_spirals"]
 
@@ -37,7 +38,7 @@ class Dataset:
 
     def shuffled(self, key: Key) -> Dataset:
         """Put the samples into a random order."""
-        return self[random_order(len(self), key)]
+        return self[permutation(len(self), key)]
 
     def batch(self, first: np.ndarray) -> Dataset:
         """Return a batch that starts with these rows, followed by the first of the others."""

@@ -12,7 +12,8 @@ from typing import Any
 import numpy as np
 
 from zetamix.figures.datasets import digits
-from zetamix_core.adapting import Key, random_order
+from zetamix_core import permutation
+from zetamix_core.adapting import Key
 
 __all__ = ["Samples", "embedded_digits", "read_samples"]
 
@@ -91,7 +92,7 @@ def read_samples(
     labels, classes = (None, ()) if y is None else _as_labels(y, names)
     total = len(x)
     if total > max_samples:
-        chosen = np.sort(random_order(total, key)[:max_samples])
+        chosen = np.sort(permutation(total, key)[:max_samples])
         x, labels = x[chosen], None if labels is None else labels[chosen]
     span = _span(x)
     if x.dtype.itemsize <= 2:
