@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, Unpack
 
 import torch
 from torch import Tensor
 from torch.utils.data import default_collate, get_worker_info
 
 from zetamix.torch.keys import check_rank, check_seed, draw_word, on_host, process_rank
-from zetamix.torch.mix import BatchMix, Mix
-from zetamix.torch.transforms import ZetaMixup
+from zetamix.torch.mix import BatchMix, CollateOptions, Mix
+from zetamix.torch.transforms import Gamma, ZetaMixup
 from zetamix_core.adapting import check_rule, is_whole_number
 from zetamix_core.rules import Rule
 
@@ -95,7 +95,7 @@ class Collate:
         *,
         seed: int | None = None,
         rank: int | None = None,
-        **options: Any,
+        **options: Unpack[CollateOptions],
     ) -> None:
         check_rule(rule)
         self._set_up(lambda: Mix(rule, **options), collate_fn, seed, rank, options)
@@ -237,6 +237,11 @@ class Collate:
         return rank
 
 
+class _ZetaOptions(CollateOptions, total=False):
+    gamma: Gamma
+    num_mix: int | None
+
+
 class ZetaMixupCollate(Collate):
     """Collate samples to a batch and mix it by ζ-mixup, in the workers of a DataLoader.
 
@@ -283,6 +288,6 @@ class ZetaMixupCollate(Collate):
         *,
         seed: int | None = None,
         rank: int | None = None,
-        **options: Any,
+        **options: Unpack[_ZetaOptions],
     ) -> None:
         self._set_up(lambda: ZetaMixup(**options), collate_fn, seed, rank, options)

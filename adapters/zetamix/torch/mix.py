@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Collection, Mapping
-from typing import Any
+from typing import Any, TypedDict, Unpack
 
 import numpy as np
 import torch
@@ -35,6 +35,26 @@ from zetamix_core.adapting import (
     paths_of_images,
     stream_for,
 )
+
+
+class CollateOptions(TypedDict, total=False):
+    """The options of `Mix` that a collate function has, too; see `ZetaMixup`."""
+
+    num_classes: int | Mapping[str, int] | None
+    p: float
+    label_smoothing: float
+    stop_at: int | None
+    labels_getter: LabelsGetter
+    as_data: str | Collection[str]
+    keep: str | Collection[str]
+
+
+class MixOptions(CollateOptions, total=False):
+    """The options of `Mix`; see `ZetaMixup`."""
+
+    seed: int | None
+    generator: torch.Generator | None
+    rank: int | None
 
 
 class BatchMix(KeyedModule, ABC):
@@ -250,7 +270,7 @@ class Mix(BatchMix):
     (torch.Size([16, 3, 8, 8]), torch.Size([16, 10]))
     """
 
-    def __init__(self, rule: rules.Rule, **options: Any) -> None:
+    def __init__(self, rule: rules.Rule, **options: Unpack[MixOptions]) -> None:
         super().__init__(**options)
         self._rule = check_rule(rule)
 

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
-from typing import Any
+from typing import Any, Unpack
 
 import torch
 from torch import Tensor
 
 from zetamix.torch.leaves import LabelsGetter
-from zetamix.torch.mix import BatchMix
+from zetamix.torch.mix import BatchMix, MixOptions
 from zetamix_core import rules
 
 Gamma = float | Tensor | tuple[float, float] | Callable[[Tensor], Any]
@@ -195,7 +195,7 @@ class Mixup(BatchMix):
         *,
         alpha: float = 1.0,
         per_sample: bool = True,
-        **options: Any,
+        **options: Unpack[MixOptions],
     ) -> None:
         super().__init__(**options)
         rule = rules.Mixup(alpha=alpha, per_sample=per_sample)
@@ -259,7 +259,7 @@ class CutMix(BatchMix):
         alpha: float = 1.0,
         axes: Sequence[int] = (-2, -1),
         per_sample: bool = True,
-        **options: Any,
+        **options: Unpack[MixOptions],
     ) -> None:
         super().__init__(**options)
         rule = rules.CutMix(alpha=alpha, axes=axes, per_sample=per_sample)
