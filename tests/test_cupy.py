@@ -87,7 +87,7 @@ def test_same_batches_as_the_core(stand_in, data, batch_size, labels):
     num_mix = min(3, batch_size)
     options = {"seed": 1, "num_mix": num_mix, "num_classes": 5 if labels else None}
     arrived = list(stand_in.batches(x, y, batch_size, **options))
-    expected = list(zetamix_core.epochs(x, y, batch_size, **options))
+    expected = list(zetamix_core.batches(x, y, batch_size, **options))
     assert len(arrived) == len(expected) == len(stand_in.batches(x, y, batch_size, **options))
     for (a, b), (c, d) in zip(arrived, expected, strict=True):
         assert np.array_equal(a, c)
@@ -173,7 +173,7 @@ def test_memory_of_devices_has_their_order_of_bytes(stand_in, data):
     x = data[0].astype(">f4")
     options = {"seed": 1, "num_mix": 3}
     arrived = [mixed for mixed, _ in stand_in.batches(x, None, 8, **options)]
-    expected = [mixed for mixed, _ in zetamix_core.epochs(data[0], None, 8, **options)]
+    expected = [mixed for mixed, _ in zetamix_core.batches(data[0], None, 8, **options)]
     for a, b in zip(arrived, expected, strict=True):
         assert a.dtype == np.dtype("=f4")
         assert np.array_equal(a, b)
@@ -216,7 +216,7 @@ def test_same_batches_on_a_device(cupy_backend, data, dtype):
             (cupy_backend.to_numpy(x), cupy_backend.to_numpy(y))
             for x, y in zetamix.cupy.batches(*data, 8, **options)
         ]
-    for (a, b), (c, d) in zip(arrived, zetamix_core.epochs(*data, 8, **options), strict=True):
+    for (a, b), (c, d) in zip(arrived, zetamix_core.batches(*data, 8, **options), strict=True):
         np.testing.assert_allclose(a, c, rtol=1e-6)
         np.testing.assert_allclose(b, d, rtol=1e-6)
         assert (a.dtype, b.dtype) == (c.dtype, d.dtype)

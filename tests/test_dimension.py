@@ -10,6 +10,7 @@ from scipy.spatial.distance import cdist
 
 from zetamix_core import zeta_plan
 from zetamix_core.metrics import local_intrinsic_dimension, nearest_neighbors, threads
+from zetamix_core.metrics.samples import blocks
 
 METHODS = ["lpca", "participation_ratio", "mle", "twonn"]
 K = 15
@@ -424,9 +425,9 @@ def test_errors_in_threads_are_raised():
 
 
 def test_blocks_have_bounded_size():
-    pieces = samples.blocks(1000, 1 << 18)
+    pieces = blocks(1000, 1 << 18)
     assert [piece.stop - piece.start for piece in pieces] == [4] * 250
-    assert samples.blocks(3, 1 << 30) == [slice(0, 1), slice(1, 2), slice(2, 3)]
+    assert blocks(3, 1 << 30) == [slice(0, 1), slice(1, 2), slice(2, 3)]
 
 
 # --- refusals -------------------------------------------------------------------------------------

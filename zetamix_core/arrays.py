@@ -155,6 +155,7 @@ def from_host(host: np.ndarray, like: Array | None) -> Array:
         return array if device is None else jax.device_put(array, device)
     if is_numpy(like) or is_dask(like):
         return host
+    host = host if host.flags.writeable else host.copy()
     return namespace(like).asarray(host, device=device_of(like))
 
 

@@ -170,8 +170,11 @@ class CutMixPlan(Plan):
         return CutMixPlan(self.volumes._moved_to(like), lower, upper, self.axes, self.lengths)
 
     def _described(self) -> str:
-        drawn = getattr(self.volumes, "_described", self.volumes.__repr__)()
-        return f"{drawn}, axes={self.axes}, lengths={self.lengths}"
+        described = f"axes={self.axes}, lengths={self.lengths}"
+        if is_array(self.lower) and isinstance(self.volumes, MixPlan):
+            return f"{self.volumes._described()}, {described}"
+        ends = f"lower={self.lower!r}, upper={self.upper!r}"
+        return f"volumes={self.volumes!r}, {ends}, {described}"
 
     def _to_store(self) -> Mapping[str, Any]:
         boxes = {name: getattr(self, name) for name in ("lower", "upper", "axes", "lengths")}
