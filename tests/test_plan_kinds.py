@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 
 from zetamix_core import CutMixPlan, MixPlan, Plan, cutmix_plan, zeta_plan
-from zetamix_core.leaves import check_leaf, declared_roles, flattened, mixed_leaves
+from zetamix_core.leaves import check_leaf, flattened
+from zetamix_core.roles import Roles, mixed_leaves
 
 X = np.random.default_rng(0).normal(size=(4, 3, 6)).astype(np.float32)
 DRAWS = {
@@ -122,18 +123,30 @@ def test_pasted_integers_stay_integers_in_memory():
 # --- a new kind of leaf is a function -------------------------------------------------------------
 
 
-def taken_from_the_heaviest(plan, leaf):
-    """A role as features to come write it: names follow the sample that weighs most."""
-    heaviest = plan.matrix().argmax(axis=1)
-    return leaf.value[heaviest]
+class Signed(Roles):
+    """Roles with one more, as features to come write it: differences, whose signs are kept."""
+
+    def of(self, leaf, masks):
+        return _largest if leaf.path == "difference" else super().of(leaf, masks)
+
+
+def _largest(plan, leaf):
+    """Take the entry of the largest absolute value among the samples of each output."""
+    rows = leaf.value[plan.indices]
+    places = np.abs(rows).argmax(axis=1)
+    return rows[np.arange(len(rows)), places]
 
 
 def test_a_new_role_is_one_function():
     plan = zeta_plan(4, anchored=False, rng=3)
-    batch = {"image": X, "label": np.arange(4), "id": np.asarray([7, 8, 9, 10])}
-    roles = {**declared_roles({"label": 4}), "id": taken_from_the_heaviest}
-    found = flattened(batch, check=check_leaf, declared=roles)
+    batch = {"image": X, "label": np.arange(4), "difference": np.asarray([-9.0, 1.0, 2.0, 3.0])}
+    roles = Signed(num_classes={"label": 4})
+    found = flattened(batch, check=check_leaf, declared=roles.declared)
     mixed = found.rebuilt(mixed_leaves(plan, found, roles))
-    assert np.array_equal(mixed["id"] - 7, mixed["label"].argmax(axis=1))
+    expected = [
+        batch["difference"][max(row, key=lambda j: abs(batch["difference"][j]))]
+        for row in plan.indices
+    ]
+    assert mixed["difference"].tolist() == expected
     assert np.array_equal(mixed["image"], plan @ X)
     assert list(mixed) == list(batch)

@@ -23,13 +23,9 @@ from zetamix_core.leaves import (
     Leaf,
     at,
     check_leaf,
-    declared_roles,
     flattened,
     leave,
-    listed,
-    mixed_leaves,
     of_most_axes,
-    paths_of_images,
     subject,
 )
 from zetamix_core.metrics.experiment import Experiment
@@ -45,6 +41,7 @@ from zetamix_core.metrics.methods import (
 )
 from zetamix_core.numbers import is_whole_number
 from zetamix_core.random import Stream, stream_for
+from zetamix_core.roles import Roles, guessed_labels, listed, mixed_leaves, paths_of_images
 from zetamix_core.rules.base import averages, check_rule
 from zetamix_core.rules.one_of import chosen, ends, shares
 
@@ -59,6 +56,7 @@ __all__ = [
     "Key",
     "Leaf",
     "Method",
+    "Roles",
     "Stream",
     "at",
     "averages",
@@ -69,11 +67,11 @@ __all__ = [
     "check_rule",
     "check_samples",
     "chosen",
-    "declared_roles",
     "ends",
     "epoch_plan",
     "flattened",
     "foreign",
+    "guessed_labels",
     "is_array",
     "is_dask",
     "is_jax",

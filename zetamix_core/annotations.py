@@ -70,6 +70,7 @@ class MixOptions(TypedDict, total=False):
     """The options of `mix`."""
 
     num_classes: int | None
+    ignore_index: int | None
     rng: RNG
     step: Any
 
@@ -80,6 +81,7 @@ class ZetaOptions(TypedDict, total=False):
     gamma: Gamma
     num_mix: int | None
     num_classes: int | None
+    ignore_index: int | None
     anchored: bool
     rng: RNG
 
@@ -90,6 +92,7 @@ class MixupOptions(TypedDict, total=False):
     alpha: float
     per_sample: bool
     num_classes: int | None
+    ignore_index: int | None
     anchored: bool
     rng: RNG
 

@@ -26,7 +26,7 @@ from zetamix_core.checks import (
     check_same_samples,
     check_samples,
 )
-from zetamix_core.labels import check_labels
+from zetamix_core.labels import checked_form, label_options
 from zetamix_core.plans import Plan
 from zetamix_core.random import permutation, stream_for
 from zetamix_core.rules import Rule, Zeta
@@ -183,7 +183,7 @@ class Epoch(Generic[Labels]):
             check_samples("y", self.y)
             self.y = _on_host("y", self.y)
             check_same_samples(self.x, self.y)
-            check_labels(self.y, self.num_classes)
+            checked_form(self.y, label_options(self.num_classes))
         for name in ("shuffle", "drop_last"):
             check_flag(name, getattr(self, name))
         if self.dtype is not None:

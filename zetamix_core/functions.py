@@ -24,6 +24,7 @@ from zetamix_core.checks import (
     check_samples,
     examined,
 )
+from zetamix_core.labels import label_options
 from zetamix_core.rules import CutMix, Mixup, Rule, Zeta
 from zetamix_core.rules.base import averages, check_rule
 
@@ -52,6 +53,7 @@ def mix(
     rule: Rule = Zeta(),  # noqa: B008 - a frozen value
     *,
     num_classes: int | None = None,
+    ignore_index: int | None = None,
     rng: RNG = None,
     step: Any = None,
 ) -> tuple[Any, Any]:
@@ -67,6 +69,8 @@ def mix(
         How the plan is drawn: one of `zetamix.rules`, or an object of your own with such a method.
     num_classes : int, optional
         Number of classes; required for integer labels.
+    ignore_index : int, optional
+        The label that does not count, as in `Plan.mix_labels`.
     rng : optional
         Source of randomness, as in `zeta_plan`.
     step : int or 0-d array, optional
@@ -104,12 +108,13 @@ def mix(
     ((4, 8, 8), array([1., 1., 1., 1.]))
     """
     facts = examined("x", x)
+    options = label_options(num_classes, ignore_index)
     y_facts = None if y is None else check_same_samples(x, y, facts)
     if averages(check_rule(rule)):
         check_no_ids("x", x, facts.kind)
     plan = rule.plan((facts.length, *x.shape[1:]), rng=rng, like=x, step=step)
     # Labels first: they are the ones that may be refused.
-    y_mixed = None if y is None else plan._mixed_labels(y, num_classes, y_facts)
+    y_mixed = None if y is None else plan._mixed_labels(y, options, y_facts)
     return plan._mixed(x, facts), y_mixed
 
 
@@ -136,6 +141,7 @@ def zeta_mixup(
     gamma: Gamma = 2.8,
     num_mix: int | None = None,
     num_classes: int | None = None,
+    ignore_index: int | None = None,
     anchored: bool = True,
     rng: RNG = None,
 ) -> tuple[Any, Any]:
@@ -158,6 +164,8 @@ def zeta_mixup(
         T, the number of samples in a mixture; the whole batch by default.
     num_classes : int, optional
         Number of classes; required for integer labels.
+    ignore_index : int, optional
+        The label that does not count, as in `Plan.mix_labels`.
     anchored : bool, default True
         Whether sample i has the largest weight in output i; else a random one has.
     rng : optional
@@ -200,7 +208,7 @@ def zeta_mixup(
     if num_mix is not None:
         check_num_mix(num_mix, check_samples("x", x))
     rule = Zeta(gamma=gamma, num_mix=num_mix, anchored=anchored)
-    return mix(x, y, rule, num_classes=num_classes, rng=rng)
+    return mix(x, y, rule, num_classes=num_classes, ignore_index=ignore_index, rng=rng)
 
 
 @overload
@@ -224,6 +232,7 @@ def mixup(
     alpha: float = 1.0,
     per_sample: bool = True,
     num_classes: int | None = None,
+    ignore_index: int | None = None,
     anchored: bool = True,
     rng: RNG = None,
 ) -> tuple[Any, Any]:
@@ -245,6 +254,8 @@ def mixup(
         Draw one :math:`\lambda` for each output, or one for the batch.
     num_classes : int, optional
         Number of classes; required for integer labels.
+    ignore_index : int, optional
+        The label that does not count, as in `Plan.mix_labels`.
     anchored : bool, default True
         Whether sample i is the first of the pair of output i; else a random one is.
     rng : optional
@@ -282,7 +293,7 @@ def mixup(
     (True, array([1., 1., 1.]))
     """
     rule = Mixup(alpha=alpha, per_sample=per_sample, anchored=anchored)
-    return mix(x, y, rule, num_classes=num_classes, rng=rng)
+    return mix(x, y, rule, num_classes=num_classes, ignore_index=ignore_index, rng=rng)
 
 
 @overload
@@ -309,6 +320,7 @@ def cutmix(
     axes: Sequence[int] = (-2, -1),
     per_sample: bool = True,
     num_classes: int | None = None,
+    ignore_index: int | None = None,
     anchored: bool = True,
     rng: RNG = None,
 ) -> tuple[Any, Any]:
@@ -323,7 +335,7 @@ def cutmix(
     x : array, shape (N, ...)
         Samples of any dtype, with at least one axis besides the first.
     y : array, shape (N, ...), optional
-        Labels in one of the forms of `Plan.mix_labels`, except masks.
+        Labels in one of the forms of `Plan.mix_labels`; those that have the axes are pasted, too.
     alpha : float, default 1.0
         Positive parameter of the Beta distribution.
     axes : sequence of int, default (-2, -1)
@@ -332,6 +344,8 @@ def cutmix(
         Draw a box for each output, or one for the batch.
     num_classes : int, optional
         Number of classes; required for integer labels.
+    ignore_index : int, optional
+        The label that does not count, as in `Plan.mix_labels`.
     anchored : bool, default True
         Whether the box is pasted into sample i for output i; else into a random one.
     rng : optional
@@ -348,7 +362,7 @@ def cutmix(
     Raises
     ------
     ValueError
-        If an argument is out of range, `y` is a mask, or `x` and `y` differ in length or device.
+        If an argument is out of range, or `x` and `y` differ in length or device.
     TypeError
         If an argument has the wrong type, or `x` and `y` are of different libraries.
 
@@ -367,4 +381,4 @@ def cutmix(
     True
     """
     rule = CutMix(alpha=alpha, axes=axes, per_sample=per_sample, anchored=anchored)
-    return mix(x, y, rule, num_classes=num_classes, rng=rng)
+    return mix(x, y, rule, num_classes=num_classes, ignore_index=ignore_index, rng=rng)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -18,44 +18,69 @@ from zetamix_core.arrays import (
     is_torch,
     kind,
     namespace,
+    widest_integer,
 )
-from zetamix_core.checks import MAX_ENTRIES, check_count, checked_blocks
+from zetamix_core.checks import MAX_ENTRIES, check_count, check_flag, checked_blocks
 from zetamix_core.inputs import shown
 from zetamix_core.linear_map import Entries, weighted_sum, whole_samples
+from zetamix_core.numbers import as_whole
 from zetamix_core.products import scatter_rows
 from zetamix_core.rounding import lowered
 
 
-def mix_labels(entries: Entries, y: Array, num_classes: int | None, dtype: Any) -> Array:
+class LabelOptions(NamedTuple):
+    """What is said of labels: see `Plan.mix_labels`."""
+
+    num_classes: int | None = None
+    ignore_index: int | None = None
+    positions: bool = False
+    onehot: int | None = None
+
+
+def label_options(
+    num_classes: Any, ignore_index: Any = None, positions: Any = False, onehot: Any = None
+) -> LabelOptions:
+    """Return what is said of labels, checked as far as that needs no labels."""
+    if num_classes is not None:
+        num_classes = check_num_classes(num_classes)
+    if ignore_index is not None:
+        ignore_index = check_ignore_index(ignore_index)
+    check_flag("positions", positions)
+    return LabelOptions(num_classes, ignore_index, positions, onehot)
+
+
+def mix_labels(entries: Entries, y: Array, options: LabelOptions, dtype: Any) -> Array:
     """Mix labels with a plan's entries; integer labels give probabilities of `dtype`.
 
     See `Plan.mix_labels` for the forms that `y` may take.
     """
-    num_classes, checked = check_labels(y, num_classes)
+    form = checked_form(y, options)
     lazy = is_dask(y)
     if lazy:
         y = checked_blocks("y", y)
-    if num_classes is None:
+    if form.name == "soft":
         return weighted_sum(entries, y)
     # Rounded before they are added, not after: so each output sums to exactly one.
     if entries.weights.dtype != dtype:
         entries = entries._replace(weights=lowered(entries.weights, dtype), positive=None)
-    if _is_multi_hot(y, num_classes):
-        rows = cast(y, dtype) if checked else _nan_unless((y >= 0) & (y <= 1), y, dtype)
-        return weighted_sum(entries, rows, exact=True)
-    mix = functools.partial(
-        _mix_classes if y.ndim == 1 else _mix_masks,
-        entries,
-        num_classes=num_classes,
-        dtype=dtype,
-        checked=checked,
-    )
-    if lazy:
-        return _map_lazily(mix, y, entries.indices.shape[0], num_classes, dtype)
-    return mix(y)
+    mix = functools.partial(_MIXERS[form.name], entries, form=form, dtype=dtype)
+    if not lazy:
+        return mix(y)
+    if form.name == "rows" or form.name == "one-hot":
+        return _map_rows_lazily(mix, y, entries.indices.shape[0], dtype)
+    if form.name == "column":
+        y = y[:, 0]
+    return _map_lazily(mix, y, entries.indices.shape[0], form.num_classes, dtype)
 
 
-def sparse_labels(entries: Entries, y: Array) -> tuple[Array, Array]:
+def label_weights(entries: Entries, y: Array, ignore_index: int) -> Array:
+    """Return ``Σ_r w_ir · v[s_i(r)]``, with v = 1 for labels that count and 0 for ignored ones."""
+    return weighted_sum(entries, cast(y != ignore_index, entries.weights.dtype), exact=True)
+
+
+def sparse_labels(
+    entries: Entries, y: Array, ignore_index: int | None = None
+) -> tuple[Array, Array]:
     """Return the classes (M, T) that each output mixes, and their weights (M, T)."""
     if kind(y) != "integer" or y.ndim != 1:
         raise ValueError(
@@ -72,29 +97,91 @@ def sparse_labels(entries: Entries, y: Array) -> tuple[Array, Array]:
     else:
         classes = take(y)
     # A copy: the plan's own weights are not to be handed out.
-    return classes, xp.asarray(xp.broadcast_to(weights, indices.shape), copy=True)
+    weights = xp.asarray(xp.broadcast_to(weights, indices.shape), copy=True)
+    if ignore_index is None:
+        return classes, weights
+    counts = classes != ignore_index
+    places = namespace(classes)
+    return places.where(counts, classes, 0), places.where(counts, weights, 0)
 
 
-def smooth_labels(y: Array, smoothing: float) -> Array:
-    """Return ``(1 − ε) y + ε / C``, for soft labels with C classes along their last axis."""
-    return y * (1 - smoothing) + smoothing / y.shape[-1]
+def smooth_labels(y: Array, smoothing: float, *, partial: bool = False) -> Array:
+    """Return ``(1 − ε) y + ε s / C``, for soft labels with C classes along their last axis.
+
+    s is the sum of a row, which is one unless the labels of a row count in `partial`.
+    """
+    share = smoothing / y.shape[-1]
+    if partial:
+        share = share * namespace(y).sum(y, axis=-1, keepdims=True)
+    return y * (1 - smoothing) + share
 
 
 # --- forms of labels ------------------------------------------------------------------------------
 
 
-def check_labels(y: Array, num_classes: int | None) -> tuple[int | None, bool]:
-    """Check labels; return their number of classes, and whether their values could be read.
+class Form(NamedTuple):
+    """What labels are, as their shape and dtype tell and what is declared; never their values."""
 
-    Floating labels, which are mixed as they are, give None.
-    """
-    if num_classes is not None:
-        num_classes = check_num_classes(num_classes)
+    # "soft", "classes" (N,), "column" (N, 1), "rows" (N, C) of 0 and 1, "one-hot" along an axis, or
+    # "masks", with a class at each position.
+    name: str
+    num_classes: int = 0
+    ignore_index: int | None = None
+    # Whether the values could be read, and are right.
+    checked: bool = True
+
+
+def checked_form(y: Array, options: LabelOptions) -> Form:
+    """Check labels, and tell what they are."""
+    name = form_of(y, options)
+    if name == "soft":
+        return Form("soft")
+    count = int(options.num_classes or 0)
+    return Form(name, count, options.ignore_index, check_values(y, name, count, options))
+
+
+def form_of(y: Array, options: LabelOptions) -> str:
+    """Return the name of the form of labels."""
+    count = options.num_classes
     if kind(y) in ("floating", "complex"):
-        _check_soft(y, num_classes)
-        return None, True
-    num_classes = _check_given(y, num_classes)
-    return num_classes, check_values(y, num_classes)
+        _check_soft(y, options)
+        return "soft"
+    count = _check_given(y, count)
+    if options.onehot is not None:
+        return _checked_onehot(y, count, options.onehot)
+    if options.positions:
+        return "classes" if y.ndim == 1 else "masks"
+    if y.ndim == 1:
+        if count == 1:
+            raise ValueError(
+                f"classes of shape (N,) need num_classes >= 2, got num_classes=1 for shape "
+                f"{tuple(y.shape)}; for one label that is 0 or 1 pass y[:, None]"
+            )
+        return "classes"
+    return _form_of_axes(y, count)
+
+
+def _form_of_axes(y: Array, count: int) -> str:
+    """Return the form of integer labels of two or more axes."""
+    shape = tuple(y.shape)
+    if y.ndim == 2:
+        if shape[1] == count:
+            return "rows"
+        if shape[1] == 1:
+            return "column"
+        raise ValueError(
+            f"integer labels of shape (N, L) must be rows of L = num_classes zeros and ones, got "
+            f"shape {shape} with num_classes={count}; pass num_classes={shape[1]}, or "
+            f"positions=True (in a batch the path in positions=) if every entry is a class"
+        )
+    if count in (shape[1], shape[-1]):
+        raise ValueError(
+            f"integer labels of three or more axes, one of which is as long as num_classes, may be "
+            f"masks or one-hot, got shape {shape} with num_classes={count}; pass positions=True if "
+            f"every entry is a class, or onehot=axis if they are 0 and 1 along an axis (in a batch "
+            f"positions=[path] or onehot={{path: axis}})"
+        )
+    return "masks"
 
 
 def check_num_classes(value: Any) -> int:
@@ -108,13 +195,41 @@ def check_num_classes(value: Any) -> int:
     return count
 
 
-def _check_soft(y: Array, num_classes: int | None) -> None:
-    if num_classes is not None and (y.ndim < 2 or y.shape[-1] != num_classes):
+def check_ignore_index(value: Any) -> int:
+    """Return the label that does not count, a whole number of any sign."""
+    number = as_whole(value)
+    if number is None:
+        raise TypeError(
+            f"ignore_index must be a whole number or None, got {shown(value)}; pass for instance "
+            f"-100 or 255"
+        )
+    return number
+
+
+def check_counted(y: Array, found: str) -> None:
+    """Check that labels are such that some of them may not count."""
+    if found != "integer":
         raise ValueError(
-            f"floating labels are mixed as they are, so that num_classes={num_classes} must be the "
+            f"labels must be integers for some of them not to count, got dtype {y.dtype} of shape "
+            f"{tuple(y.shape)}; cast them"
+        )
+
+
+def _check_soft(y: Array, options: LabelOptions) -> None:
+    count = options.num_classes
+    if count is not None and (y.ndim < 2 or y.shape[-1] != count):
+        raise ValueError(
+            f"floating labels are mixed as they are, so that num_classes={count} must be the "
             f"length of their last axis, got shape {tuple(y.shape)}; leave num_classes out for "
             f"regression targets, or pass classes as integers"
         )
+    for name in ("ignore_index", "positions", "onehot"):
+        value = getattr(options, name)
+        if value is not None and value is not False:
+            raise ValueError(
+                f"{name} goes with integer labels, got {name}={value} for dtype {y.dtype}; cast "
+                f"them, or give what does not count no weight of its own"
+            )
 
 
 def _check_given(y: Array, num_classes: int | None) -> int:
@@ -127,56 +242,132 @@ def _check_given(y: Array, num_classes: int | None) -> int:
     return num_classes
 
 
-def check_values(y: Array, num_classes: int) -> bool:
-    """Check integer labels of any form; return whether their values could be read for it."""
+def _checked_onehot(y: Array, count: int, axis: Any) -> str:
+    place = as_whole(axis)
+    inside = place is not None and y.ndim > 1 and -y.ndim <= place < y.ndim and place % y.ndim
+    if not inside or y.shape[place] != count:
+        raise ValueError(
+            f"onehot must be the axis of num_classes={count} zeros and ones, besides the first, "
+            f"got {shown(axis)} for shape {tuple(y.shape)}; pass for instance 1 or -1"
+        )
+    return "one-hot"
+
+
+_FAMILIAR = (-1, -100, 255)
+
+
+def check_values(y: Array, name: str, num_classes: int, options: LabelOptions) -> bool:
+    """Check integer labels of a form; return whether their values could be read for it."""
     values = host_values(y)
+    if values is not None and options.ignore_index is not None:
+        values = values[values != options.ignore_index]
     if values is None or values.size == 0:
         return values is not None
     low, high = values.min(), values.max()
-    if _is_multi_hot(y, num_classes):
+    got = f"got values from {low} to {high} in shape {tuple(y.shape)} and dtype {y.dtype}"
+    odd = next((v for v in _FAMILIAR if v in (low, high)), None)
+    ignore = f"ignore_index={odd} if such labels do not count, " if odd is not None else ""
+    if name in ("rows", "one-hot"):
         if low < 0 or high > 1:
+            what = "(N, num_classes)" if name == "rows" else "one-hot form"
             raise ValueError(
-                f"integer labels of shape (N, num_classes) must be 0 or 1, got values from {low} "
-                f"to {high} in shape {tuple(y.shape)} and dtype {y.dtype}; cast counts or soft "
+                f"integer labels of shape {what} must be 0 or 1, {got}; pass {ignore}or cast "
+                f"counts or soft labels to a floating dtype"
+                if ignore
+                else f"integer labels of shape {what} must be 0 or 1, {got}; cast counts or soft "
                 f"labels to a floating dtype"
             )
     elif low < 0 or high >= num_classes:
         raise ValueError(
-            f"labels must be classes from 0 to num_classes - 1 = {num_classes - 1}, got values "
-            f"from {low} to {high} in shape {tuple(y.shape)} and dtype {y.dtype}; pass a larger "
-            f"num_classes, or renumber the labels"
+            f"labels must be classes from 0 to num_classes - 1 = {num_classes - 1}, {got}; pass "
+            f"{ignore}a larger num_classes, or renumber the labels"
         )
     return True
-
-
-def _is_multi_hot(y: Array, num_classes: int) -> bool:
-    return bool(y.ndim == 2 and y.shape[1] == num_classes)
 
 
 # --- mixing classes -------------------------------------------------------------------------------
 
 
-def _mix_classes(
-    entries: Entries, y: Array, *, num_classes: int, dtype: Any, checked: bool
-) -> Array:
+def _mix_classes(entries: Entries, y: Array, *, form: Form, dtype: Any) -> Array:
     """Mix classes (N,) into (M, num_classes), by adding each weight where its class is."""
     xp, weights = namespace(y), entries.weights
     classes = _take_classes(entries.indices, y, dtype=entries.indices.dtype)
-    if checked:
-        return cast(scatter_rows(classes, weights, num_classes), dtype)
-    good = (classes >= 0) & (classes < num_classes)
-    mixed = scatter_rows(xp.where(good, classes, 0), weights, num_classes)
+    if form.ignore_index is not None:
+        counts = classes != form.ignore_index
+        weights = xp.where(counts, weights, xp.zeros_like(weights))
+        classes = xp.where(counts, classes, xp.zeros_like(classes))
+    if form.checked:
+        return cast(scatter_rows(classes, weights, form.num_classes), dtype)
+    good = (classes >= 0) & (classes < form.num_classes)
+    mixed = scatter_rows(xp.where(good, classes, 0), weights, form.num_classes)
     return _nan_unless(xp.all(good, axis=1, keepdims=True), mixed, dtype)
 
 
-def _mix_masks(entries: Entries, y: Array, *, num_classes: int, dtype: Any, checked: bool) -> Array:
-    """Mix masks (N, ...) into (M, ..., num_classes)."""
+def _mix_column(entries: Entries, y: Array, *, form: Form, dtype: Any) -> Array:
+    """Mix classes (N, 1) as classes (N,)."""
+    return _mix_classes(entries, y[:, 0] if y.ndim > 1 else y, form=form, dtype=dtype)
+
+
+def _mix_rows(entries: Entries, y: Array, *, form: Form, dtype: Any) -> Array:
+    """Mix rows of zeros and ones; among labels that count, if some do not."""
     xp = namespace(y)
-    y = cast(y, entries.indices.dtype)[..., None]
-    one_hot = y == xp.arange(num_classes, dtype=y.dtype, device=device_of(y))
-    good = (y >= 0) & (y < num_classes)
-    rows = cast(one_hot, dtype) if checked else _nan_unless(good, one_hot, dtype)
-    return weighted_sum(entries, rows, exact=True)
+    if form.ignore_index is None:
+        good = None if form.checked else (y >= 0) & (y <= 1)
+        rows = cast(y, dtype) if good is None else _nan_unless(good, y, dtype)
+        return weighted_sum(entries, rows, exact=True)
+    counts = y != form.ignore_index
+    y = xp.where(counts, y, xp.zeros_like(y))
+    rows = cast(y, dtype) if form.checked else _nan_unless((y >= 0) & (y <= 1), y, dtype)
+    hits = weighted_sum(entries, rows, exact=True)
+    weights = weighted_sum(entries, cast(counts, dtype), exact=True)
+    return xp.where(weights > 0, hits, 0) / xp.where(weights > 0, weights, 1)
+
+
+def _mix_masks(entries: Entries, y: Array, *, form: Form, dtype: Any) -> Array:
+    """Mix masks (N, ...) into (M, ..., num_classes)."""
+    return weighted_sum(entries, one_hot_masks(y, form, dtype), exact=True)
+
+
+def one_hot_masks(y: Array, form: Form, dtype: Any) -> Array:
+    """Return a class at each position as zeros and ones along a last axis, zeros if ignored."""
+    xp = namespace(y)
+    wide = cast(y, widest_integer(y))[..., None]
+    one_hot = wide == xp.arange(form.num_classes, dtype=wide.dtype, device=device_of(wide))
+    if form.ignore_index is not None:
+        # An ignored label that is a class too, such as 0, is a row of zeros.
+        one_hot = one_hot & (wide != form.ignore_index)
+    if form.checked:
+        return cast(one_hot, dtype)
+    good = (wide >= 0) & (wide < form.num_classes)
+    if form.ignore_index is not None:
+        good = good | (wide == form.ignore_index)
+    return _nan_unless(good, one_hot, dtype)
+
+
+def expanded(y: Array, form: Form, dtype: Any) -> Array:
+    """Return integer masks or one-hot masks that were pasted as labels of `dtype`."""
+    if form.name == "masks":
+        expand = functools.partial(one_hot_masks, form=form, dtype=dtype)
+        return (
+            _map_lazily(expand, y, y.shape[0], form.num_classes, dtype) if is_dask(y) else expand(y)
+        )
+    counted = (
+        y
+        if form.ignore_index is None
+        else namespace(y).where(y != form.ignore_index, y, namespace(y).zeros_like(y))
+    )
+    if form.checked:
+        return cast(counted, dtype)
+    return _nan_unless((counted >= 0) & (counted <= 1), counted, dtype)
+
+
+_MIXERS = {
+    "classes": _mix_classes,
+    "column": _mix_column,
+    "rows": _mix_rows,
+    "one-hot": _mix_rows,
+    "masks": _mix_masks,
+}
 
 
 def _take_classes(indices: Array, y: Array, *, dtype: Any) -> Array:
@@ -207,3 +398,12 @@ def _map_lazily(
         dtype=dtype,
         meta=y._meta[..., None].astype(dtype),
     )
+
+
+def _map_rows_lazily(
+    function: Callable[[Array], Array], y: Array, num_outputs: int, dtype: Any
+) -> Array:
+    """Apply `function`, which keeps the trailing axes, to blocks with all samples."""
+    y = whole_samples(y)
+    chunks = ((num_outputs,), *y.chunks[1:])
+    return y.map_blocks(function, chunks=chunks, dtype=dtype, meta=y._meta.astype(dtype))

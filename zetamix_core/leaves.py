@@ -1,16 +1,14 @@
-"""Nested batches: their leaves by paths, what becomes of each, and the way back to the batch."""
+"""Nested batches: their leaves by paths, and the way back to the batch."""
 
 from __future__ import annotations
 
 import copy
-import functools
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, MutableMapping
-from typing import Any, NamedTuple, TypeAlias
+from typing import Any, NamedTuple
 
 from zetamix_core.arrays import Array, Facts, is_array, kind, quick_facts, torch_is_compiling
-from zetamix_core.checks import as_code, check_fit, holds_pixels, said_of
+from zetamix_core.checks import as_code, check_fit, said_of
 from zetamix_core.inputs import foreign, looks_like_an_array, name_of
-from zetamix_core.labels import smooth_labels
 
 
 class Leaf(NamedTuple):
@@ -19,10 +17,6 @@ class Leaf(NamedTuple):
     path: str
     value: Array
     facts: Facts | None
-
-
-# What a plan makes of a leaf. A path that is declared has one; so a new kind of leaf is a function.
-Role: TypeAlias = Callable[[Any, Leaf], Any]
 
 
 class Batch(NamedTuple):
@@ -34,70 +28,6 @@ class Batch(NamedTuple):
     def rebuilt(self, values: Iterable[Any]) -> Any:
         """Return the batch with other values in the places of its leaves."""
         return _rebuilt(self.structure, iter(values))
-
-
-# --- roles ----------------------------------------------------------------------------------------
-
-
-def mix_tree(
-    plan: Any,
-    tree: Any,
-    *,
-    num_classes: Mapping[str, int],
-    as_data: Iterable[str],
-    keep: Iterable[str],
-) -> Any:
-    """Mix the leaves of `tree` by the rules of `Plan.apply`."""
-    roles = declared_roles(num_classes, as_data)
-    batch = flattened(tree, check=check_leaf, declared=roles, keep=listed("keep", keep))
-    return batch.rebuilt(mixed_leaves(plan, batch, roles))
-
-
-def declared_roles(
-    num_classes: Mapping[str, int], as_data: Iterable[str] = (), label_smoothing: float = 0.0
-) -> dict[str, Role]:
-    """Return what is to become of the leaves that are declared."""
-    classes = _check_paths("num_classes", num_classes)
-    roles: dict[str, Role] = dict.fromkeys(listed("as_data", as_data), mixed_data)
-    for path in classes:
-        roles[path] = functools.partial(
-            _mixed_labels, num_classes=classes[path], smoothing=label_smoothing
-        )
-    return roles
-
-
-def mixed_leaves(plan: Any, batch: Batch, roles: Mapping[str, Role]) -> Iterator[Any]:
-    """Yield what a plan makes of the leaves: of those without a role only averageable numbers."""
-    in_graph = torch_is_compiling()  # graphs know no notes
-    for leaf in batch.leaves:
-        role = roles.get(leaf.path, _mixed_numbers)
-        yield role(plan, leaf) if in_graph else _called(role, plan, leaf)
-
-
-def mixed_data(plan: Any, leaf: Leaf) -> Array:
-    """Mix a leaf of any numbers."""
-    return plan._mixed(leaf.value, leaf.facts)
-
-
-def _mixed_labels(plan: Any, leaf: Leaf, *, num_classes: int, smoothing: float) -> Array:
-    mixed = plan._mixed_labels(leaf.value, num_classes, leaf.facts)
-    return smooth_labels(mixed, smoothing) if smoothing else mixed
-
-
-def _mixed_numbers(plan: Any, leaf: Leaf) -> Array:
-    if leaf.facts is None or leaf.facts.kind in ("integer", "bool"):
-        check_averageable(leaf.path, leaf.value)
-    return mixed_data(plan, leaf)
-
-
-def _called(role: Role, plan: Any, leaf: Leaf) -> Any:
-    """Give a leaf its role, and say where it is if it is refused."""
-    try:
-        return role(plan, leaf)
-    except (TypeError, ValueError) as error:
-        if leaf.path:
-            error.add_note(f"at {leaf.path!r} of the structure")
-        raise
 
 
 # --- checks ---------------------------------------------------------------------------------------
@@ -153,35 +83,6 @@ def check_averageable(path: str, leaf: Any) -> None:
         )
 
 
-def listed(name: str, paths: Any) -> tuple[str, ...]:
-    """Return the paths by which leaves are declared, of which one may be given as it is."""
-    return tuple(_check_paths(name, [paths] if isinstance(paths, str) else paths))
-
-
-def _check_paths(name: str, paths: Any) -> Any:
-    """Check that leaves are declared by their paths, and return these to be read repeatedly."""
-    if isinstance(paths, Iterator):
-        paths = list(paths)
-    expected = Mapping if name == "num_classes" else Iterable
-    if not isinstance(paths, expected) or not all(isinstance(path, str) for path in paths):
-        example = "{'label': 10}" if name == "num_classes" else "['image']"
-        raise TypeError(
-            f"{name} must name leaves by their paths, which are strings, got {paths!r}; pass for "
-            f"instance {name}={example}"
-        )
-    return paths
-
-
-def paths_of_images(batch: Any) -> tuple[str, ...]:
-    """Return the path of the images of integers that stand alone or first in a pair."""
-    if is_array(batch):
-        return ("",) if holds_pixels(batch) else ()
-    pair = isinstance(batch, (tuple, list)) and bool(batch)
-    if pair and is_array(batch[0]) and holds_pixels(batch[0]):
-        return (str(getattr(batch, "_fields", "0")[0]),)
-    return ()
-
-
 def of_most_axes(samples: Iterable[Array]) -> Array:
     """Return the array that boxes and the precision of labels go by, not weights of samples."""
     first, *others = samples
@@ -211,12 +112,14 @@ def flattened(
     check: Callable[[str, Any], Facts | None],
     declared: Collection[str] = (),
     keep: Collection[str] = (),
+    whole: Collection[str] = (),
     strict: bool = True,
     convert: str = "",
 ) -> Batch:
     """Return the arrays of nested mappings, lists and tuples, each checked by ``check(path, x)``.
 
-    None and what is at a path of `keep` stay. Anything else is an error if `strict`, else it stays,
+    What is at a path of `whole` is a leaf, be it an array or a list. None and what is at a path of
+    `keep` stay. Anything else is an error if `strict`, else it stays,
     too, unless it holds numbers in a form of its own. A declared path must lead to one array.
     `convert` is as in `check_leaf`.
     """
@@ -224,7 +127,7 @@ def flattened(
     seen: set[str] = set()
 
     def note(path: str) -> None:
-        if path in seen and (path in keep or path in declared):
+        if path in seen and (path in keep or path in declared or path in whole):
             raise ValueError(
                 f"a declared path must lead to one leaf, got {path!r} for two of them; rename a "
                 f"key, so that their paths differ"
@@ -235,6 +138,10 @@ def flattened(
         if path in keep:
             note(path)
             return node
+        if path in whole:
+            note(path)
+            leaves.append(Leaf(path, node, None))
+            return _Leaf
         # As scalars, NumPy has text and bytes, too.
         if is_array(node) and not isinstance(node, (str, bytes)):
             note(path)
@@ -255,7 +162,7 @@ def flattened(
         return node
 
     structure = visit("", tree)
-    if missing := sorted({*declared, *keep} - seen):
+    if missing := sorted({*declared, *keep, *whole} - seen):
         raise ValueError(
             f"declared paths must lead to arrays, got {missing} where there are "
             f"{sorted(seen)}; write the path of tree['a'][0] as 'a/0'"

@@ -23,8 +23,9 @@ from zetamix_core.checks import (
     check_same_place,
     check_samples,
     checked_blocks,
+    examined,
 )
-from zetamix_core.labels import check_values
+from zetamix_core.labels import LabelOptions, check_counted, check_ignore_index, check_values
 from zetamix_core.linear_map import output_dtype
 from zetamix_core.plans import MixPlan, Plan
 from zetamix_core.rounding import lowered
@@ -41,6 +42,7 @@ def mixed_loss(
     plan: Plan,
     *,
     reduction: str = "mean",
+    ignore_index: int | None = None,
 ) -> Array:
     r"""Mix the losses of the labels instead of the labels, for any loss and any number of classes.
 
@@ -63,6 +65,10 @@ def mixed_loss(
         The plan that mixed the samples.
     reduction : {"mean", "sum", "none"}, default "mean"
         What to make of the values.
+    ignore_index : int, optional
+        The integer label that does not count. The mean is divided by the weight that counts, as in
+        PyTorch's cross-entropy; where nothing counts, the loss is zero. `loss` is given class 0 in
+        the place of such labels, and its value is not used.
 
     Returns
     -------
@@ -100,27 +106,58 @@ def mixed_loss(
         )
     if not isinstance(reduction, str) or reduction not in _REDUCTIONS:
         raise ValueError(f"reduction must be one of {_REDUCTIONS}, got {reduction!r}; pass 'mean'")
+    if ignore_index is not None:
+        ignore_index = check_ignore_index(ignore_index)
+        check_counted(y, examined("y", y).kind)
     indices, weights = _entries(plan, y)
+    if _is_cut(plan, y):
+        # What boxes are pasted in has one label at each position, which weighs all.
+        y = plan @ y
+        whole = namespace(y)
+        indices = whole.arange(y.shape[0], device=device_of(y))[:, None]
+        weights = whole.ones_like(weights[:, :1])
     y = checked_blocks("y", y)
     xp = namespace(y)
     # Torch takes from few unsigned dtypes, and its losses want these classes.
     y = cast(y, xp.int64) if is_torch(y) and kind(y) == "integer" else y
     total: Any = 0
+    counted: Any = 0
     for r in range(indices.shape[1]):
-        values = loss(pred, xp.take(y, indices[:, r], axis=0))
+        labels = xp.take(y, indices[:, r], axis=0)
+        counts = None
+        if ignore_index is not None:
+            counts = labels != ignore_index
+            labels = xp.where(counts, labels, xp.zeros_like(labels))
+        values = loss(pred, labels)
         _check_values(values, y, indices.shape[0])
         work = working_dtype(xp, output_dtype(values))
         weights = lowered(weights, work)
         weight = weights[:, r][(...,) + (None,) * (values.ndim - 1)]
+        if counts is not None:
+            _check_shapes(values, counts)
+            weight = xp.where(counts, weight, xp.zeros_like(weight))
+            counted = counted + weight
         # A label without weight does not count, not even if its loss is infinite; taken out before
         # the product, it does not get into the gradient of the weight either.
         total = total + xp.where(weight == 0, 0, cast(values, work)) * weight
     if reduction == "none":
         return total
-    return xp.mean(total) if reduction == "mean" else xp.sum(total)
+    if reduction == "sum":
+        return xp.sum(total)
+    if ignore_index is None:
+        return xp.mean(total)
+    whole = xp.sum(counted)
+    return xp.sum(total) / xp.where(whole > 0, whole, xp.ones_like(whole))
 
 
-def mixed_accuracy(pred: Array, y: Array, plan: Plan | None = None, *, top_k: int = 1) -> Array:
+def mixed_accuracy(
+    pred: Array,
+    y: Array,
+    plan: Plan | None = None,
+    *,
+    top_k: int = 1,
+    ignore_index: int | None = None,
+) -> Array:
     r"""Return the share of the labels that the best-scored classes hit, by weight.
 
     .. math:: \frac{1}{M} \sum_{i=1}^{M} \sum_{c \in \mathrm{top}_k(\mathrm{pred}_i)} \hat{y}_{ic}
@@ -137,6 +174,9 @@ def mixed_accuracy(pred: Array, y: Array, plan: Plan | None = None, *, top_k: in
         The plan that mixed the samples, for labels that were not mixed yet.
     top_k : int, default 1
         How many of the best-scored classes count.
+    ignore_index : int, optional
+        The class that does not count, with `plan`: the accuracy is that among those that do, zero
+        where none does. Soft labels have what counts as the sum of their rows; divide by it.
 
     Returns
     -------
@@ -178,8 +218,9 @@ def mixed_accuracy(pred: Array, y: Array, plan: Plan | None = None, *, top_k: in
     else:
         plan = _label_plan(plan)
         _check_classes(y, pred, plan.shape[0])
-        ids, shares = plan.sparse_labels(y)
-        if not check_values(y, pred.shape[1]):
+        ids, shares = plan.sparse_labels(y, ignore_index=ignore_index)
+        options = LabelOptions(pred.shape[1], ignore_index)
+        if not check_values(y, "classes", pred.shape[1], options):
             good = (ids >= 0) & (ids < pred.shape[1])
             ids, shares = xp.where(good, ids, 0), xp.where(good, shares, xp.nan)
         candidates = [(ids[:, r], shares[:, r]) for r in range(ids.shape[1])]
@@ -189,7 +230,10 @@ def mixed_accuracy(pred: Array, y: Array, plan: Plan | None = None, *, top_k: in
         ]
     stacked = xp.stack(hits)
     stacked = cast(stacked, working_dtype(xp, stacked.dtype))
-    return xp.sum(xp.mean(stacked, axis=1))
+    if plan is None or ignore_index is None:
+        return xp.sum(xp.mean(stacked, axis=1))
+    whole = xp.sum(cast(shares, stacked.dtype))
+    return xp.sum(stacked) / xp.where(whole > 0, whole, xp.ones_like(whole))
 
 
 def _at_most(top_k: int, pred: Array) -> int:
@@ -221,6 +265,20 @@ def _entries(plan: Any, y: Array) -> tuple[Array, Array]:
     plan = _label_plan(plan)
     indices, weights, *_ = plan._entries(y, plan._check_applies(y, "y"))
     return indices, namespace(weights).broadcast_to(weights, indices.shape)
+
+
+def _is_cut(plan: Plan, y: Array) -> bool:
+    """Tell whether labels are pasted by a plan, so that there is one at each position."""
+    return y.ndim > 2 and plan._pastes(y)
+
+
+def _check_shapes(values: Array, counts: Array) -> None:
+    if tuple(values.shape) != tuple(counts.shape):
+        raise ValueError(
+            f"loss must return one value for each label, where some do not count, got shape "
+            f"{tuple(values.shape)} for labels of shape {tuple(counts.shape)}; turn its reduction "
+            f"off"
+        )
 
 
 def _label_plan(plan: Any) -> MixPlan:

@@ -21,7 +21,7 @@ from zetamix_core.checks import (
     check_same_samples,
     check_samples,
 )
-from zetamix_core.labels import mix_labels
+from zetamix_core.labels import label_options, mix_labels
 from zetamix_core.linear_map import Entries
 from zetamix_core.metrics.neighbors import gather, nearest_rows, neighbor_sets, take_each
 from zetamix_core.metrics.samples import (
@@ -300,7 +300,7 @@ def class_weights(x: Array, y: Array, num_classes: int | None) -> Array:
     # Each sample alone, mixed with nothing.
     xp, device = namespace(y), device_of(y)
     alone = Entries(xp.arange(y.shape[0], device=device)[:, None], xp.ones(1, device=device))
-    return as_soft_labels("y", mix_labels(alone, y, num_classes, default_float(y)))
+    return as_soft_labels("y", mix_labels(alone, y, label_options(num_classes), default_float(y)))
 
 
 def as_soft_labels(name: str, labels: Any) -> Array:

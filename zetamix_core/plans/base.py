@@ -2,31 +2,27 @@
 
 from __future__ import annotations
 
-import dataclasses
-import io
-from abc import ABC, abstractmethod
-from collections.abc import Iterable, Mapping
-from contextlib import AbstractContextManager, nullcontext
-from os import PathLike
-from typing import IO, TYPE_CHECKING, Any, ClassVar, Self
-
-import numpy as np
+from abc import abstractmethod
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Self
 
 from zetamix_core.annotations import Samples, SupportsSamples
-from zetamix_core.arrays import Array, Facts, is_array, is_extension, to_host
-from zetamix_core.checks import MAX_ENTRIES, check_like
-from zetamix_core.files import replacing
-from zetamix_core.leaves import mix_tree
-from zetamix_core.npz import UNREADABLE, read_arrays
-from zetamix_core.plans.pytrees import register_with_jax
+from zetamix_core.arrays import Array, Facts
+from zetamix_core.labels import LabelOptions, check_ignore_index, label_options
+from zetamix_core.leaves import check_leaf, flattened
+from zetamix_core.plans.union import check_rows, union
+from zetamix_core.plans.value import Value
+from zetamix_core.roles import Roles, listed, mixed_leaves
 
 if TYPE_CHECKING:
     from zetamix_core.plans.mix import MixPlan
 
 __all__ = ["Plan"]
 
+_PLAIN = LabelOptions()
 
-class Plan(ABC):
+
+class Plan(Value):
     r"""Which samples make each output: draw once, apply to anything that shares the first axis.
 
     `MixPlan` averages samples, `CutMixPlan` pastes boxes of one into another. Both are immutable
@@ -49,10 +45,6 @@ class Plan(ABC):
     TypeError
         If it is made an instance of: `zeta_plan` and the other functions draw plans.
 
-    See Also
-    --------
-    zetamix.rules : How plans are drawn.
-
     Examples
     --------
     >>> from zetamix import Plan, cutmix_plan, zeta_plan
@@ -61,11 +53,6 @@ class Plan(ABC):
     """
 
     __array_ufunc__ = None  # else NumPy would take `x @ plan` apart before refusing it
-
-    # The fields whose values are arrays, or plans of arrays; the others are hashable.
-    _children: ClassVar[tuple[str, ...]]
-    # The names of what a file holds.
-    _stored: ClassVar[tuple[str, ...]]
 
     num_samples: int
 
@@ -163,25 +150,47 @@ class Plan(ABC):
         num_classes: Mapping[str, int] | None = None,
         as_data: Iterable[str] = (),
         keep: Iterable[str] = (),
+        dominant: Iterable[str] = (),
+        ignore_index: int | Mapping[str, int] | None = None,
+        positions: Iterable[str] = (),
+        onehot: Mapping[str, int] | None = None,
+        scaled: Iterable[str] = (),
+        valid: Mapping[str, str] | None = None,
     ) -> Any:
         """Mix every array of a nested structure that shares the first axis.
 
-        Floating arrays are mixed, by the same boxes if the plan has any; None is kept. An integer
-        or bool array is refused unless it is declared, so that class numbers are never averaged by
-        accident.
+        Floating arrays are mixed, by the same boxes if the plan has any and the array has their
+        axes; None is kept. An integer or bool array is refused unless it is declared, so that class
+        numbers are never averaged by accident. Nothing is guessed.
 
         Parameters
         ----------
         tree : array, or nested dict, list, tuple and named tuple of arrays
             The first axis of each array has N samples.
         num_classes : mapping of str to int, optional
-            Paths of integer arrays that hold labels, with their number of classes; they are mixed
-            as by `mix_labels`. The path of ``tree["target"]["mask"]`` is ``"target/mask"``, that of
+            Paths of arrays that hold labels, with their number of classes; they are mixed as by
+            `mix_labels`. The path of ``tree["target"]["mask"]`` is ``"target/mask"``, that of
             ``tree[1]`` is ``"1"``; fields of named tuples go by their names.
         as_data : iterable of str, optional
             Paths of integer arrays that hold data, such as uint8 images.
         keep : iterable of str, optional
-            Paths of what is to be left as it is, of any type, such as ids and file names.
+            Paths of what is to be left as it is, of any type.
+        dominant : iterable of str, optional
+            Paths of what is taken from the sample that weighs most in each output, of equal weights
+            from that of the first rank: ids, names, boxes, text; arrays, or lists of N things.
+        ignore_index : int or mapping of str to int, optional
+            The label that does not count, of all integer labels or by their paths.
+        positions : iterable of str, optional
+            Paths of labels of which every entry is a class, whatever their shape.
+        onehot : mapping of str to int, optional
+            Paths of integer one-hot masks, with the axis of their classes.
+        scaled : iterable of str, optional
+            Paths of arrays of another resolution than the boxes, which are scaled for them.
+        valid : mapping of str to str, optional
+            Paths of padded arrays, with those of their masks, which are bool or 0 and 1 over the
+            first axes. Padding has no weight: the rest is renormalized, position by position, and
+            zero where nothing is valid; the mask becomes that of what any sample reaches. Boxes are
+            pasted in both.
 
         Returns
         -------
@@ -191,7 +200,8 @@ class Plan(ABC):
         Raises
         ------
         ValueError
-            If an integer array is not declared, or a declared path is not in `tree`.
+            If an integer array is not declared, a declared path is not in `tree`, or a path is
+            declared to be two things.
         TypeError
             If a leaf is neither an array nor None.
 
@@ -200,17 +210,41 @@ class Plan(ABC):
         >>> import numpy as np
         >>> from zetamix import zeta_plan
         >>> plan = zeta_plan(2, gamma=1.0, rng=0)
-        >>> batch = {"image": np.eye(2), "label": np.asarray([0, 1])}
-        >>> mixed = plan.apply(batch, num_classes={"label": 2})
-        >>> mixed["label"].round(3)
-        array([[0.667, 0.333],
-               [0.333, 0.667]])
+        >>> batch = {"image": np.eye(2), "label": np.asarray([0, 1]), "file": ["a.png", "b.png"]}
+        >>> mixed = plan.apply(batch, num_classes={"label": 2}, dominant=["file"])
+        >>> mixed["label"].round(3), mixed["file"]
+        (array([[0.667, 0.333],
+               [0.333, 0.667]]), ['a.png', 'b.png'])
         """
         self._check_single()
-        classes = {} if num_classes is None else num_classes
-        return mix_tree(self, tree, num_classes=classes, as_data=as_data, keep=keep)
+        roles = Roles(
+            num_classes={} if num_classes is None else num_classes,
+            as_data=listed("as_data", as_data),
+            keep=listed("keep", keep),
+            dominant=listed("dominant", dominant),
+            ignore_index=ignore_index,
+            positions=listed("positions", positions),
+            onehot={} if onehot is None else onehot,
+            scaled=listed("scaled", scaled),
+            valid={} if valid is None else valid,
+        )
+        return self._applied(tree, roles)
 
-    def mix_labels(self, y: Samples, num_classes: int | None = None) -> Samples:
+    def _applied(self, tree: Any, roles: Roles) -> Any:
+        """Mix the leaves of a nested structure by their roles."""
+        keep, whole = roles.keep, roles.dominant
+        batch = flattened(tree, check=check_leaf, declared=roles.declared, keep=keep, whole=whole)
+        return batch.rebuilt(mixed_leaves(self, batch, roles))
+
+    def mix_labels(
+        self,
+        y: Samples,
+        num_classes: int | None = None,
+        *,
+        ignore_index: int | None = None,
+        positions: bool = False,
+        onehot: int | None = None,
+    ) -> Samples:
         """Mix labels with the same weights as the samples.
 
         Parameters
@@ -218,13 +252,25 @@ class Plan(ABC):
         y : array, shape (N, ...)
             One of
 
-            - integer classes (N,), with `num_classes`: gives (M, num_classes),
+            - integer classes (N,) or (N, 1), with `num_classes`: gives (M, num_classes),
             - integer one-hot or multi-hot rows (N, num_classes): gives (M, num_classes),
-            - integer masks (N, ...) of any other shape, with `num_classes`: gives
-              (M, ..., num_classes); not where boxes are pasted,
+            - integer masks (N, ...) of three or more axes, a class at each position, with
+              `num_classes`: gives (M, ..., num_classes); of two axes with ``positions=True``,
+            - integer one-hot masks with their classes along the axis `onehot`: gives their shape,
             - floating soft labels or regression targets (N, ...): gives (M, ...).
+
+            Where boxes are pasted, labels that have their axes are pasted too; the others are mixed
+            by volume.
         num_classes : int, optional
             Number of classes C; required for integer labels.
+        ignore_index : int, optional
+            The integer label that does not count. Its sample or position adds nothing, so that
+            mixed rows sum to the weight that counts (see `label_weights`); multi-hot entries are
+            averaged among those that count. Nothing becomes NaN by it.
+        positions : bool, default False
+            Whether every entry is a class, also where the shape could mean rows or one-hot masks.
+        onehot : int, optional
+            The axis of zeros and ones of integer one-hot masks.
 
         Returns
         -------
@@ -236,19 +282,104 @@ class Plan(ABC):
         Raises
         ------
         ValueError
-            If integer labels come without `num_classes` or are out of range, or if `y` does not
-            have N samples. On accelerators, lazy and traced arrays, where reading them would
-            synchronize, a label out of range gives NaN in the outputs that use it.
+            If integer labels come without `num_classes` or are out of range, if their shape leaves
+            open what they are, or if `y` does not have N samples. On accelerators, lazy and traced
+            arrays, where reading them would synchronize, a label out of range gives NaN in the
+            outputs that use it.
+        TypeError
+            If `y` is no array, or an option has the wrong type.
 
         Examples
         --------
         >>> import numpy as np
         >>> from zetamix import zeta_plan
-        >>> zeta_plan(2, gamma=1.0, rng=0).mix_labels(np.asarray([2, 0]), 3).round(3)
+        >>> plan = zeta_plan(2, gamma=1.0, rng=0)
+        >>> plan.mix_labels(np.asarray([2, 0]), 3).round(3)
         array([[0.333, 0.   , 0.667],
                [0.667, 0.   , 0.333]])
+        >>> plan.mix_labels(np.asarray([2, -100]), 3, ignore_index=-100).round(3)
+        array([[0.   , 0.   , 0.667],
+               [0.   , 0.   , 0.333]])
         """
-        return self._mixed_labels(y, num_classes)  # type: ignore[no-any-return]
+        options = label_options(num_classes, ignore_index, positions, onehot)
+        return self._mixed_labels(y, options)  # type: ignore[no-any-return]
+
+    def label_weights(self, y: Samples, ignore_index: int) -> Samples:
+        r"""Return the weight of the labels that count, :math:`\sum_r w_{ir} v_{s_i(r)}`.
+
+        Parameters
+        ----------
+        y : array of int, shape (N, ...)
+            Classes, masks or multi-hot rows, some of which do not count.
+        ignore_index : int
+            The label that does not count, :math:`v = 0`; for all others :math:`v = 1`.
+
+        Returns
+        -------
+        array of float, shape (M, ...)
+            Weights from 0 to 1, one for each mixed class, mask position or entry of a row.
+
+        Raises
+        ------
+        ValueError
+            If `y` does not have N samples, or is floating.
+        TypeError
+            If `y` is no array, or `ignore_index` no whole number.
+
+        See Also
+        --------
+        zetamix.mixed_loss : A loss whose mean is divided by these weights.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from zetamix import zeta_plan
+        >>> plan = zeta_plan(2, gamma=1.0, rng=0)
+        >>> plan.label_weights(np.asarray([2, -100]), -100).round(3)
+        array([0.667, 0.333])
+        """
+        number = check_ignore_index(ignore_index)
+        return self._label_weights(y, number)  # type: ignore[no-any-return]
+
+    def union(self, arrays: Sequence[Samples]) -> tuple[list[Samples], list[Samples]]:
+        """Put the rows of all samples of a mixture together, such as the boxes of objects.
+
+        Parameters
+        ----------
+        arrays : list of N arrays, each of shape (n_i, ...)
+            The rows of each sample; of boxes in a `CutMixPlan`, x1, y1, x2, y2 and more.
+
+        Returns
+        -------
+        rows : list of M arrays
+            The rows of the samples that have weight in each output, from rank 1 on. Where boxes are
+            pasted, objects are clipped to what was pasted, and left out if nothing of them is seen.
+        weights : list of M arrays, each of shape (number of rows,)
+            The weight of the sample that each row comes from.
+
+        Raises
+        ------
+        ValueError
+            If there are not N arrays.
+        TypeError
+            If `arrays` is no list of arrays, or the plan is traced or on an accelerator.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from zetamix import mixup_plan
+        >>> boxes = [np.asarray([[0.0, 0.0, 4.0, 4.0]]), np.zeros((0, 4))]
+        >>> rows, weights = mixup_plan(2, rng=0).union(boxes)
+        >>> [len(each) for each in rows]
+        [1, 1]
+        """
+        self._check_single()
+        check_rows(arrays, self.num_samples)
+        entries = self._label_plan
+        return union(entries.indices, entries.weights, arrays, self._clip)
+
+    # What is seen in output i of the rows of the sample at rank r: all, unless boxes are pasted.
+    _clip: Any = None
 
     @abstractmethod
     def where(self, active: Array | bool) -> Self:
@@ -282,105 +413,6 @@ class Plan(ABC):
                [1.   , 0.   ]])
         """
 
-    def save(self, file: str | PathLike[str] | IO[bytes]) -> None:
-        """Write the plan to an npz file, to repeat exactly the same mixture later.
-
-        Parameters
-        ----------
-        file : path or binary file
-            Where to write; the path is taken as it is. A file of that name is replaced once the
-            new one is complete: a full disk or a killed process leaves the old one.
-
-        Raises
-        ------
-        OSError
-            If the file can't be written, or its directory, in which the new file is made.
-
-        Examples
-        --------
-        >>> import io
-        >>> from zetamix import MixPlan, zeta_plan
-        >>> plan, file = zeta_plan(4, rng=0), io.BytesIO()
-        >>> plan.save(file)
-        >>> MixPlan.load(io.BytesIO(file.getvalue())) == plan
-        True
-        """
-        self._check_single()
-        arrays = {name: _storable(value) for name, value in self._to_store().items()}
-        # In memory first: NumPy seeks in what it writes to, and after an error leaves it half done.
-        archive = io.BytesIO()
-        np.savez(archive, allow_pickle=False, **arrays)
-        with _opened(file, "wb") as handle:
-            handle.write(archive.getbuffer())
-
-    @classmethod
-    def load(cls, file: str | PathLike[str] | IO[bytes], like: Array | None = None) -> Self:
-        """Read a plan that `save` wrote; nothing is unpickled.
-
-        Parameters
-        ----------
-        file : path or binary file
-            What to read, written by a plan of this class.
-        like : array, optional
-            Array whose library and device the plan takes; NumPy if None.
-
-        Returns
-        -------
-        Plan
-            Equal to the one that was saved, and of its class.
-
-        Raises
-        ------
-        ValueError
-            If the file does not hold such a plan.
-
-        Examples
-        --------
-        >>> import io
-        >>> from zetamix import CutMixPlan, cutmix_plan
-        >>> plan, file = cutmix_plan((8, 32, 32), rng=0), io.BytesIO()
-        >>> plan.save(file)
-        >>> _ = file.seek(0)
-        >>> CutMixPlan.load(file) == plan
-        True
-        """
-        check_like(like)
-        with _opened(file, "rb") as handle:
-            try:
-                plan = cls._from_stored(read_arrays(handle, cls._stored, MAX_ENTRIES))
-            except UNREADABLE as error:
-                names = ", ".join(cls._stored[:-1]) + f" and {cls._stored[-1]}"
-                raise ValueError(
-                    f"a saved plan is an npz file with {names}, got {file!r} ({error}); write it "
-                    f"with {cls.__name__}.save"
-                ) from error
-        return plan if like is None else plan._moved_to(like)
-
-    def __repr__(self) -> str:
-        return f"{type(self).__name__}({self._described()})"
-
-    def __eq__(self, other: object) -> bool:
-        if type(other) is not type(self):
-            return NotImplemented
-        names = [field.name for field in dataclasses.fields(self)]  # type: ignore[arg-type]
-        return all(_same(getattr(self, name), getattr(other, name)) for name in names)
-
-    __hash__ = None  # type: ignore[assignment]
-
-    def __reduce__(self) -> tuple[type[Plan], tuple[Any, ...]]:
-        self._check_single()
-        names = [field.name for field in dataclasses.fields(self)]  # type: ignore[arg-type]
-        return type(self), tuple(getattr(self, name) for name in names)
-
-    def _set(self, **fields: Any) -> None:
-        """Give fields their value while the plan is made; after that nobody does."""
-        for name, value in fields.items():
-            object.__setattr__(self, name, value)
-
-    def _register(self) -> None:
-        """Make plans of this class pytrees of JAX, once that is imported."""
-        register_with_jax(type(self), self._children)
-
     # What a kind of plan does with one array, of which `facts` are known or to be asked, and what
     # it tells about itself.
 
@@ -388,52 +420,30 @@ class Plan(ABC):
     def _mixed(self, x: Array, facts: Facts | None = None, out: Array | None = None) -> Array:
         """Mix the samples of one array; see `mix`."""
 
+    def _mixed_scaled(self, x: Array, facts: Facts | None = None) -> Array:
+        """Mix an array that may have another resolution than boxes were drawn for."""
+        return self._mixed(x, facts)
+
+    def _pastes(self, x: Array) -> bool:
+        """Tell whether boxes are pasted in an array, instead of an average made."""
+        return False
+
     @abstractmethod
-    def _mixed_labels(self, y: Array, num_classes: int | None, facts: Facts | None = None) -> Array:
+    def _mixed_labels(
+        self,
+        y: Array,
+        options: LabelOptions = _PLAIN,
+        facts: Facts | None = None,
+        *,
+        scaled: bool = False,
+    ) -> Array:
         """Mix labels; see `mix_labels`."""
+
+    @abstractmethod
+    def _label_weights(self, y: Array, ignore_index: int) -> Array:
+        """Return the weight of the labels that count; see `label_weights`."""
 
     @property
     @abstractmethod
     def _label_plan(self) -> MixPlan:
         """The plan that mixes the labels of samples."""
-
-    @abstractmethod
-    def _check_single(self) -> None:
-        """Check that this is one plan to be used: transformations of JAX may change its leaves."""
-
-    @abstractmethod
-    def _moved_to(self, like: Array) -> Self:
-        """Return this plan of NumPy in the library and on the device of `like`."""
-
-    @abstractmethod
-    def _described(self) -> str:
-        """Return what `repr` shows."""
-
-    @abstractmethod
-    def _to_store(self) -> Mapping[str, Any]:
-        """Return what a file is to hold, by the names of `_stored`."""
-
-    @classmethod
-    @abstractmethod
-    def _from_stored(cls, arrays: Mapping[str, np.ndarray]) -> Self:
-        """Make a plan of what a file holds."""
-
-
-def _same(a: Any, b: Any) -> bool:
-    """Tell whether two values of a field are equal; leaves may be other things than arrays."""
-    if is_array(a) or is_array(b):
-        return is_array(a) and is_array(b) and np.array_equal(to_host(a), to_host(b))
-    return bool(a == b)
-
-
-def _storable(value: Any) -> np.ndarray:
-    """Return numbers that NumPy alone can read: files don't tell dtypes of other packages."""
-    array = to_host(value) if is_array(value) else np.asarray(value)
-    return array.astype(np.float32) if is_extension(array.dtype) else array
-
-
-def _opened(file: str | PathLike[str] | IO[bytes], mode: str) -> AbstractContextManager[Any]:
-    """Open a path as it is: NumPy adds an ending to names, and leaves broken files open."""
-    if not isinstance(file, str | PathLike):
-        return nullcontext(file)
-    return replacing(file) if mode == "wb" else open(file, mode)

@@ -21,19 +21,22 @@ from zetamix_core.arrays import (
     kind,
     namespace,
     portable_float,
+    to_host,
 )
 from zetamix_core.checks import (
     check_axes,
-    check_is_array,
     check_out,
     check_same_place,
     checked_blocks,
 )
 from zetamix_core.inputs import shown
+from zetamix_core.labels import LabelOptions, check_counted, checked_form, expanded
 from zetamix_core.linear_map import inverse, memory_order
 from zetamix_core.numbers import is_whole_number
-from zetamix_core.plans.base import Plan
-from zetamix_core.plans.mix import MixPlan, frozen
+from zetamix_core.plans.base import _PLAIN, Plan
+from zetamix_core.plans.entries import frozen
+from zetamix_core.plans.mix import MixPlan
+from zetamix_core.plans.union import seen_in_box
 
 __all__ = ["CutMixPlan"]
 
@@ -121,31 +124,99 @@ class CutMixPlan(Plan):
         """Number of samples T in a mixture."""
         return self.volumes.num_mix
 
-    def _mixed(self, x: Array, facts: Facts | None = None, out: Array | None = None) -> Array:
+    def _mixed(
+        self,
+        x: Array,
+        facts: Facts | None = None,
+        out: Array | None = None,
+        *,
+        scaled: bool = False,
+    ) -> Array:
         facts = self.volumes._check_applies(x, "x", facts)
+        axes = axes_of_box(self.axes, x.ndim)
+        if axes is None:  # such as one number a sample
+            return self.volumes._mixed(x, facts, out)
         if out is not None:
             check_out(out, x, self.num_outputs, averages=False)
-        axes = from_front(self.axes, x.ndim)
-        lengths = tuple(x.shape[axis] for axis in axes)
-        if lengths != self.lengths:
-            raise ValueError(
-                f"the boxes were drawn for axes {self.axes} of lengths {self.lengths}, got x of "
-                f"shape {tuple(x.shape)}; resize it, or draw boxes for these lengths"
-            )
-        lower, upper = self.lower, self.upper
-        indices = self.volumes._entries(x, facts).indices
-        if indices is not self.volumes.indices:
-            lower, upper = from_host(lower, x), from_host(upper, x)
-        pasted = _paste(x, indices, lower, upper, axes)
+        pasted = self._pasted(x, facts, axes, scaled)
         if out is None:
             return pasted
         out[...] = pasted
         return out
 
-    def _mixed_labels(self, y: Array, num_classes: int | None, facts: Facts | None = None) -> Array:
-        check_is_array("y", y)
-        _check_no_mask(y, num_classes)
-        return self.volumes._mixed_labels(y, num_classes, facts)
+    def _mixed_labels(
+        self,
+        y: Array,
+        options: LabelOptions = _PLAIN,
+        facts: Facts | None = None,
+        *,
+        scaled: bool = False,
+    ) -> Array:
+        facts = self.volumes._check_applies(y, "y", facts)
+        form = checked_form(y, options)
+        axes = self._axes_of_labels(y, form.name)
+        if axes is None:
+            return self.volumes._mixed_labels(y, options, facts)
+        pasted = self._pasted(y, facts, axes, scaled)
+        if form.name == "soft":
+            return pasted
+        dtype = self.volumes._label_dtype(y, facts)
+        return expanded(pasted, form, dtype)
+
+    def _mixed_scaled(self, x: Array, facts: Facts | None = None) -> Array:
+        return self._mixed(x, facts, scaled=True)
+
+    def _pastes(self, x: Array) -> bool:
+        return axes_of_box(self.axes, x.ndim) is not None
+
+    def _clip(self, i: int, rank: int, rows: Array) -> Array:
+        if len(self.axes) != 2:
+            raise ValueError(
+                f"boxes of objects have two axes, got a plan for axes {self.axes}; draw it for "
+                f"axes=(-2, -1)"
+            )
+        lower, upper = to_host(self.lower), to_host(self.upper)
+        here = i if lower.shape[0] > 1 else 0
+        return seen_in_box(rows, lower[here], upper[here], pasted=rank == 1)
+
+    def _label_weights(self, y: Array, ignore_index: int) -> Array:
+        facts = self.volumes._check_applies(y, "y")
+        check_counted(y, facts.kind)
+        axes = self._axes_of_labels(y, "masks" if y.ndim > 2 else "rows")
+        if axes is None:
+            return self.volumes._label_weights(y, ignore_index)
+        pasted = self._pasted(y, facts, axes, scaled=False)
+        return cast(pasted != ignore_index, self.volumes._label_dtype(y, facts))
+
+    def _axes_of_labels(self, y: Array, form: str) -> tuple[int, ...] | None:
+        """Return the axes of the box in labels that are pasted, None for those mixed by volume."""
+        dense = form in ("masks", "one-hot") or (form == "soft" and y.ndim > 2)
+        axes = axes_of_box(self.axes, y.ndim) if dense else None
+        if axes is None and form in ("masks", "one-hot"):
+            raise ValueError(
+                f"masks must have the axes of the boxes, got labels of shape {tuple(y.shape)} for "
+                f"axes {self.axes}; count the axes from the end when the plan is drawn, as in "
+                f"axes=(-2, -1)"
+            )
+        return axes
+
+    def _pasted(self, x: Array, facts: Facts, axes: tuple[int, ...], scaled: bool) -> Array:
+        """Paste the boxes along these axes of `x`."""
+        lengths = tuple(x.shape[axis] for axis in axes)
+        lower, upper = self.lower, self.upper
+        if lengths != self.lengths:
+            if not scaled:
+                raise ValueError(
+                    f"the boxes were drawn for axes {self.axes} of lengths {self.lengths}, got x "
+                    f"of shape {tuple(x.shape)}; resize it, draw boxes for these lengths, or "
+                    f"declare what has another resolution by scaled=[path]"
+                )
+            ratios = [new / old for new, old in zip(lengths, self.lengths, strict=True)]
+            lower, upper = _scaled(lower, upper, ratios)
+        indices = self.volumes._entries(x, facts).indices
+        if indices is not self.volumes.indices:
+            lower, upper = from_host(lower, x), from_host(upper, x)
+        return _paste(x, indices, lower, upper, axes)
 
     def where(self, active: Array | bool) -> CutMixPlan:
         volumes = self.volumes.where(active)
@@ -231,6 +302,27 @@ def _check_ends(name: str, ends: Any, volumes: MixPlan, num_axes: int) -> None:
     check_same_place(volumes.weights, ends, f"volumes and {name}", f"convert {name}")
 
 
+def axes_of_box(axes: tuple[int, ...], ndim: int) -> tuple[int, ...] | None:
+    """Return the axes of a box counted from the front, None in an array that lacks them."""
+    positive = tuple(axis + ndim if axis < 0 else axis for axis in axes)
+    return positive if all(1 <= axis < ndim for axis in positive) else None
+
+
+def _scaled(lower: Array, upper: Array, ratios: list[float]) -> tuple[Array, Array]:
+    """Return the ends of boxes at another resolution.
+
+    They are rounded to the nearest cell, ties to even; outwards where nothing would be left.
+    """
+    xp = namespace(lower)
+    factor = xp.asarray(ratios, dtype=lower.dtype, device=device_of(lower))
+    low, high = lower * factor, upper * factor
+    nothing = (upper > lower) & (xp.round(high) <= xp.round(low))
+    return (
+        xp.where(nothing, xp.floor(low), xp.round(low)),
+        xp.where(nothing, xp.ceil(high), xp.round(high)),
+    )
+
+
 def from_front(axes: Sequence[int], ndim: int) -> tuple[int, ...]:
     """Return the axes counted from the front."""
     axes = check_axes(axes)
@@ -243,14 +335,6 @@ def from_front(axes: Sequence[int], ndim: int) -> tuple[int, ...]:
             f"series"
         )
     return positive
-
-
-def _check_no_mask(y: Array, num_classes: int | None) -> None:
-    if kind(y) in ("integer", "bool") and y.ndim > 1 and (y.ndim, y.shape[1]) != (2, num_classes):
-        raise ValueError(
-            f"cutmix mixes labels by volume, which makes no sense for masks, got integer labels "
-            f"of shape {tuple(y.shape)}; stack the mask to x as one more channel to cut both alike"
-        )
 
 
 def _paste(x: Array, indices: Array, lower: Array, upper: Array, axes: tuple[int, ...]) -> Array:

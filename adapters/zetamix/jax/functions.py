@@ -19,6 +19,7 @@ def mix(
     rule: Rule = Zeta(),  # noqa: B008 - a frozen value
     *,
     num_classes: Any = None,
+    ignore_index: int | None = None,
     axis_name: str | tuple[str, ...] | None = None,
 ) -> tuple[Any, Any]:
     """Mix a batch and its labels by any rule, in one traceable call.
@@ -38,6 +39,8 @@ def mix(
         all of which must give arrays of the same shapes and dtypes.
     num_classes : int or pytree, optional
         Number of classes, as in `zeta_mixup`; required for integer labels.
+    ignore_index : int, optional
+        The label that does not count, as in `zeta_mixup`.
     axis_name : str or tuple of str, optional
         Named axes whose index is folded into the key, as in `zeta_mixup`.
 
@@ -73,7 +76,7 @@ def mix(
     """
     check_rule(rule)
     key, batch = checked_batch(key, x, y, axis_name, averages=averages(rule))
-    return mixed_by(rule, key, batch, num_classes)
+    return mixed_by(rule, key, batch, num_classes, ignore_index)
 
 
 def zeta_mixup(
@@ -84,6 +87,7 @@ def zeta_mixup(
     gamma: Any = 2.8,
     num_mix: int | None = None,
     num_classes: Any = None,
+    ignore_index: int | None = None,
     anchored: bool = True,
     axis_name: str | tuple[str, ...] | None = None,
 ) -> tuple[Any, Any]:
@@ -113,6 +117,8 @@ def zeta_mixup(
     num_classes : int or pytree, optional
         Number of classes for all arrays of `y`, or a pytree of the structure of `y` with one for
         each, None for floating labels; required for integer labels.
+    ignore_index : int, optional
+        The label that does not count in integer labels, as in `Plan.mix_labels`.
     anchored : bool, default True
         Whether sample i has the largest weight in output i; else a random one has.
     axis_name : str or tuple of str, optional
@@ -156,7 +162,8 @@ def zeta_mixup(
     ((4, 8, 8), (4,), [0, 2, 1, 2])
     """
     rule = Zeta(gamma=gamma, num_mix=num_mix, anchored=anchored)
-    return mix(key, x, y, rule, num_classes=num_classes, axis_name=axis_name)
+    options = {"num_classes": num_classes, "ignore_index": ignore_index}
+    return mix(key, x, y, rule, **options, axis_name=axis_name)
 
 
 def mixup(
@@ -167,6 +174,7 @@ def mixup(
     alpha: float = 1.0,
     per_sample: bool = True,
     num_classes: Any = None,
+    ignore_index: int | None = None,
     anchored: bool = True,
     axis_name: str | tuple[str, ...] | None = None,
 ) -> tuple[Any, Any]:
@@ -190,6 +198,8 @@ def mixup(
         Draw one :math:`\lambda` for each output, or one for the batch.
     num_classes : int or pytree, optional
         Number of classes, as in `zeta_mixup`; required for integer labels.
+    ignore_index : int, optional
+        The label that does not count, as in `zeta_mixup`.
     anchored : bool, default True
         Whether sample i is the first of the pair of output i; else a random one is.
     axis_name : str or tuple of str, optional
@@ -227,7 +237,8 @@ def mixup(
     (True, [1.0, 1.0, 1.0, 1.0])
     """
     rule = Mixup(alpha=alpha, per_sample=per_sample, anchored=anchored)
-    return mix(key, x, y, rule, num_classes=num_classes, axis_name=axis_name)
+    options = {"num_classes": num_classes, "ignore_index": ignore_index}
+    return mix(key, x, y, rule, **options, axis_name=axis_name)
 
 
 def cutmix(
@@ -239,6 +250,7 @@ def cutmix(
     axes: Sequence[int] = (-2, -1),
     per_sample: bool = True,
     num_classes: Any = None,
+    ignore_index: int | None = None,
     anchored: bool = True,
     axis_name: str | tuple[str, ...] | None = None,
 ) -> tuple[Any, Any]:
@@ -255,7 +267,7 @@ def cutmix(
     x : pytree of arrays, each of shape (N, ...)
         Samples of any dtypes, all as long as the first along the axes of the box.
     y : pytree of arrays, each of shape (N, ...), optional
-        Labels, as in `zeta_mixup`, except masks.
+        Labels, as in `zeta_mixup`; those that have the axes of the box are pasted, too.
     alpha : float, default 1.0
         Positive parameter of the Beta distribution.
     axes : sequence of int, default (-2, -1)
@@ -264,6 +276,8 @@ def cutmix(
         Draw a box for each output, or one for the batch.
     num_classes : int or pytree, optional
         Number of classes, as in `zeta_mixup`; required for integer labels.
+    ignore_index : int, optional
+        The label that does not count, as in `zeta_mixup`.
     anchored : bool, default True
         Whether the box is pasted into sample i for output i; else into a random one.
     axis_name : str or tuple of str, optional
@@ -280,7 +294,7 @@ def cutmix(
     Raises
     ------
     ValueError
-        As `zeta_mixup`; also if arrays of `x` differ in length along `axes`, or `y` has a mask.
+        As `zeta_mixup`; also if arrays of `x` differ in length along `axes`.
     TypeError
         As `zeta_mixup`.
 
@@ -305,4 +319,5 @@ def cutmix(
     True
     """
     rule = CutMix(alpha=alpha, axes=axes, per_sample=per_sample, anchored=anchored)
-    return mix(key, x, y, rule, num_classes=num_classes, axis_name=axis_name)
+    options = {"num_classes": num_classes, "ignore_index": ignore_index}
+    return mix(key, x, y, rule, **options, axis_name=axis_name)

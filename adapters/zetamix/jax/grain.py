@@ -12,6 +12,7 @@ import numpy as np
 
 from zetamix_core.adapting import (
     Facts,
+    Roles,
     check_leaf,
     check_lengths,
     check_num_classes,
@@ -19,7 +20,6 @@ from zetamix_core.adapting import (
     check_samples,
     flattened,
     is_whole_number,
-    listed,
     of_most_axes,
     paths_of_images,
     subject,
@@ -35,6 +35,12 @@ class _BatchMix(grain.transforms.RandomMap):  # type: ignore[misc]  # Grain has 
     num_classes: int | Mapping[str, int] | None
     as_data: str | Collection[str]
     keep: str | Collection[str]
+    dominant: str | Collection[str]
+    ignore_index: int | Mapping[str, int] | None
+    positions: str | Collection[str]
+    onehot: Mapping[str, int] | None
+    scaled: str | Collection[str]
+    valid: Mapping[str, str] | None
 
     @abstractmethod
     def _rule(self) -> Rule:
@@ -43,12 +49,22 @@ class _BatchMix(grain.transforms.RandomMap):  # type: ignore[misc]  # Grain has 
     def __post_init__(self) -> None:
         # Here, because errors in workers come late and from another process.
         self._rule()
-        counts = self.num_classes
-        for count in counts.values() if isinstance(counts, Mapping) else [counts]:
-            if count is not None:
-                check_num_classes(count)
-        listed("as_data", self.as_data)
-        listed("keep", self.keep)
+        self._roles()
+        if is_whole_number(self.num_classes):
+            check_num_classes(self.num_classes)
+
+    def _roles(self) -> Roles:
+        return Roles(
+            num_classes=self.num_classes if isinstance(self.num_classes, Mapping) else {},
+            as_data=self.as_data,  # type: ignore[arg-type]  # and so on: listed there
+            keep=self.keep,  # type: ignore[arg-type]
+            dominant=self.dominant,  # type: ignore[arg-type]
+            ignore_index=self.ignore_index,
+            positions=self.positions,  # type: ignore[arg-type]
+            onehot=self.onehot or {},
+            scaled=self.scaled,  # type: ignore[arg-type]
+            valid=self.valid or {},
+        )
 
     def random_map(self, element: Any, rng: np.random.Generator) -> Any:
         """Mix one batch.
@@ -65,36 +81,33 @@ class _BatchMix(grain.transforms.RandomMap):  # type: ignore[misc]  # Grain has 
         tree of NumPy arrays
             The structure of `element`, with mixed arrays.
         """
-        classes = self._paths_of_labels(element)
-        shape = self._shape(element, classes or {})
-        plan = self._rule().plan(shape, rng=rng)
-        return plan.apply(
-            element,
-            num_classes=classes,
-            as_data=[*listed("as_data", self.as_data), *paths_of_images(element)],
-            keep=self.keep,
-        )
+        roles = self._with_labels(element, self._roles()).with_data(paths_of_images(element))
+        plan = self._rule().plan(self._shape(element, roles), rng=rng)
+        return plan._applied(element, roles)
 
-    def _shape(self, batch: Any, labels: Mapping[str, int]) -> tuple[int, ...]:
+    def _shape(self, batch: Any, roles: Roles) -> tuple[int, ...]:
         """Return the shape of the samples, of which boxes are cut."""
-        found = flattened(batch, check=_check_samples, keep=listed("keep", self.keep))
-        arrays = {leaf.path: leaf.value for leaf in found.leaves}
+        found = flattened(batch, check=_check_samples, keep=roles.keep, whole=roles.dominant)
+        arrays = {leaf.path: leaf.value for leaf in found.leaves if leaf.path not in roles.dominant}
         if not arrays:
             raise ValueError(f"a batch must hold an array to mix, got {batch!r}; mix after batch()")
         check_lengths(map(repr, arrays), arrays.values(), ", or leave one with keep=")
+        labels = {*roles.num_classes, *roles.dominant}
         samples = [array for path, array in arrays.items() if path not in labels]
         return tuple(of_most_axes(samples or arrays.values()).shape)
 
-    def _paths_of_labels(self, batch: Any) -> Mapping[str, int] | None:
+    def _with_labels(self, batch: Any, roles: Roles) -> Roles:
+        """Return the roles with the second of a pair as labels, if their number is all there is."""
         if not is_whole_number(self.num_classes):
-            return self.num_classes  # type: ignore[return-value]
+            return roles
         if not isinstance(batch, tuple | list) or len(batch) != 2 or hasattr(batch, "_fields"):
             raise ValueError(
                 f"a number as num_classes goes with batches (x, y), got {self.num_classes} for a "
                 f"batch of type {type(batch).__name__}; name the labels by their paths, for "
                 f"instance num_classes={{'label': {self.num_classes}}}"
             )
-        return {"1": self.num_classes}  # type: ignore[dict-item]
+        count: Any = self.num_classes
+        return roles.with_labels("1", count)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -107,7 +120,7 @@ class Mix(_BatchMix):
     ----------
     rule : Rule
         How plans are drawn: one of `zetamix.rules`, or an object of your own with such a method.
-    num_classes, as_data, keep : optional
+    num_classes, as_data, keep, dominant, ignore_index, positions, onehot, scaled, valid : optional
         What the arrays of a batch are, as in `ZetaMixup`.
 
     Raises
@@ -139,6 +152,12 @@ class Mix(_BatchMix):
     num_classes: int | Mapping[str, int] | None = None
     as_data: str | Collection[str] = ()
     keep: str | Collection[str] = ()
+    dominant: str | Collection[str] = ()
+    ignore_index: int | Mapping[str, int] | None = None
+    positions: str | Collection[str] = ()
+    onehot: Mapping[str, int] | None = None
+    scaled: str | Collection[str] = ()
+    valid: Mapping[str, str] | None = None
 
     def _rule(self) -> Rule:
         return check_rule(self.rule)
@@ -172,6 +191,8 @@ class ZetaMixup(_BatchMix):
         Paths of what is to be left as it is, such as ids and text.
     anchored : bool, default True
         Whether sample i has the largest weight in output i; else a random one has.
+    dominant, ignore_index, positions, onehot, scaled, valid : optional
+        What else can be said of leaves by their paths, as in `zetamix.Plan.apply`.
 
     Raises
     ------
@@ -213,6 +234,12 @@ class ZetaMixup(_BatchMix):
     as_data: str | Collection[str] = ()
     keep: str | Collection[str] = ()
     anchored: bool = True
+    dominant: str | Collection[str] = ()
+    ignore_index: int | Mapping[str, int] | None = None
+    positions: str | Collection[str] = ()
+    onehot: Mapping[str, int] | None = None
+    scaled: str | Collection[str] = ()
+    valid: Mapping[str, str] | None = None
 
     def _rule(self) -> Rule:
         return Zeta(gamma=self.gamma, num_mix=self.num_mix, anchored=self.anchored)

@@ -123,27 +123,36 @@ def _check_averageable(samples: Leaves) -> None:
             )
 
 
-def mixed_by(rule: Rule, key: jax.Array, batch: Batch, num_classes: Any) -> tuple[Any, Any]:
+def mixed_by(
+    rule: Rule, key: jax.Array, batch: Batch, num_classes: Any, ignore_index: int | None
+) -> tuple[Any, Any]:
     """Mix a batch by the plan that a rule draws from a key."""
     first = batch.first
     if not isinstance(rule, OneOf) or not is_jax_tracing(first, key):
         plan = rule.plan(first.shape, rng=key, like=first)
-        return mixed_batch(plan, batch, num_classes)
+        return mixed_batch(plan, batch, num_classes, ignore_index)
     # What `OneOf.plan` does on the host: a number chooses the rule, which draws from what follows.
     stream: Any = stream_for(key, first)
     number = stream.uniform((1,))[0]
     chosen = jnp.searchsorted(jnp.asarray(ends(rule), number.dtype), number, side="right")
     ways = [functools.partial(mixed_by, member) for member in rule.rules]
-    branches = [lambda key, way=way: way(key, batch, num_classes) for way in ways]
+    branches = [lambda key, way=way: way(key, batch, num_classes, ignore_index) for way in ways]
     return jax.lax.switch(chosen, branches, stream.key)  # type: ignore[no-any-return]
 
 
-def mixed_batch(plan: Plan, batch: Batch, num_classes: Any) -> tuple[Any, Any]:
+def mixed_batch(
+    plan: Plan, batch: Batch, num_classes: Any, ignore_index: int | None
+) -> tuple[Any, Any]:
     # Labels first: they are the ones that may be refused.
     names, labels, structure = batch.labels
     counts = _counts(structure, num_classes)
     y_mixed = [
-        _at(name, plan.mix_labels, label, count)
+        _at(
+            name,
+            functools.partial(plan.mix_labels, ignore_index=_of(ignore_index, label)),
+            label,
+            count,
+        )
         for name, label, count in zip(names, labels, counts, strict=True)
     ]
     names, samples, in_x = batch.samples
@@ -151,6 +160,11 @@ def mixed_batch(plan: Plan, batch: Batch, num_classes: Any) -> tuple[Any, Any]:
         _at(name, plan.__matmul__, sample) for name, sample in zip(names, samples, strict=True)
     ]
     return in_x.unflatten(x_mixed), structure.unflatten(y_mixed)
+
+
+def _of(ignore_index: int | None, label: jax.Array) -> int | None:
+    """Return what does not count in an array of labels, nothing in floating ones."""
+    return ignore_index if kind(label) == "integer" else None
 
 
 def _counts(structure: Any, num_classes: Any) -> list[Any]:

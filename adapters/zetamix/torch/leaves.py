@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from torch import Tensor
@@ -11,11 +11,13 @@ from zetamix_core.adapting import (
     Batch,
     Facts,
     Leaf,
+    Roles,
     at,
     check_leaf,
     check_lengths,
     flattened,
     foreign,
+    guessed_labels,
     leave,
     quick_facts,
 )
@@ -32,15 +34,22 @@ def as_batch(inputs: tuple[Any, ...]) -> Any:
     return inputs if len(inputs) > 1 else inputs[0]
 
 
-def flattened_batch(batch: Any, declared: Collection[str], keep: Collection[str]) -> Batch:
+def flattened_batch(batch: Any, roles: Roles) -> Batch:
     """Return the tensors of a nested batch; text and numbers may be by.
 
     They have as many samples each, on one device.
     """
+    _check_no_images(batch, roles)
     found = flattened(
-        batch, check=_check_tensor, declared=declared, keep=keep, strict=False, convert=_CONVERT
+        batch,
+        check=_check_tensor,
+        declared=roles.declared,
+        keep=roles.keep,
+        whole=roles.dominant,
+        strict=False,
+        convert=_CONVERT,
     )
-    leaves = found.leaves
+    leaves = [leaf for leaf in found.leaves if leaf.path not in roles.dominant]
     if not leaves:
         raise TypeError(
             f"a batch must hold torch tensors, got {describe(batch)}; convert samples with "
@@ -65,31 +74,30 @@ def _refuse_differing(leaves: list[Leaf]) -> None:
             )
 
 
-def find_labels(batch: Any, getter: LabelsGetter) -> Any:
-    """Return the labels of a batch: what `getter` gives, or what has a usual place or name.
-
-    That is the second of a pair or, in a mapping or the mapping that comes second, what is called
-    "labels", else something with "label" or "target" in its name.
-    """
+def find_labels(
+    batch: Any, leaves: list[Leaf], roles: Roles, getter: LabelsGetter, *, needed: bool
+) -> str | None:
+    """Return the path of the labels: of what `getter` gives, or of what has their place or name."""
     if callable(getter):
-        return getter(batch)
+        path = path_of(leaves, getter(batch))
+        if path in roles.taken:
+            raise ValueError(
+                f"labels_getter must not return what is declared to be something else, got "
+                f"{path!r}; leave it out of as_data, dominant, scaled and valid"
+            )
+        return path
     if getter is None or isinstance(batch, Tensor):
         return None
-    place = batch
-    if isinstance(batch, (tuple, list)):
-        place = batch[1] if len(batch) > 1 else None
-    if place is None or isinstance(place, Tensor):
-        return place
-    _check_no_text(place)
-    if isinstance(place, Mapping):
-        names = sorted((name for name in place if _sounds_like_labels(name)), key=_is_no_exact_name)
-        if names:
-            return place[names[0]]
-    raise ValueError(
-        f"labels are looked for as the tensor that is second of a pair, or by a name with 'label' "
-        f"or 'target' in it, got {describe(batch)}; pass labels_getter=, or labels_getter=None if "
-        f"there are none"
-    )
+    found = guessed_labels(batch, leaves, roles.taken)
+    if found is None and needed:
+        if isinstance(batch, (tuple, list)) and len(batch) > 1:
+            _check_no_text(batch[1])
+        raise ValueError(
+            f"labels are looked for as the second of a pair, or by a name with 'label' or 'target' "
+            f"in it, of shape (N,), (N, 1) or (N, C) or integers, got {describe(batch)}; name them "
+            f"as num_classes={{path: ...}}, or leave num_classes out if there are none"
+        )
+    return found
 
 
 def path_of(leaves: list[Leaf], labels: Any) -> str:
@@ -143,19 +151,37 @@ def _check_no_text(labels: Any) -> None:
         raise TypeError(f"labels must be a tensor of numbers, got text; {found.remedy} as a tensor")
 
 
+def _check_no_images(batch: Any, roles: Roles) -> None:
+    """Refuse what has samples of its own size, or no axis of samples."""
+    first = batch[0] if isinstance(batch, (tuple, list)) and batch else batch
+    name = type(first).__name__
+    if isinstance(first, Tensor) and name == "Mask" and not roles.declared:
+        raise ValueError(
+            f"samples must come first, got a Mask of shape {tuple(first.shape)} and dtype "
+            f"{first.dtype}; pass images first, or declare the mask by num_classes={{path: ...}}"
+        )
+    if isinstance(first, Tensor) and name in ("Image", "Video") and first.ndim < 4:
+        raise ValueError(
+            f"a batch must have samples along its first axis, got one {name} of shape "
+            f"{tuple(first.shape)}; mix whole batches, after the loader or in a collate function"
+        )
+    images = isinstance(batch, list) and len(batch) > 1
+    if images and all(isinstance(x, Tensor) and x.ndim == 3 for x in batch):
+        shapes = [tuple(x.shape) for x in batch]
+        if len(set(shapes)) > 1 and all(shape[0] in (1, 3, 4) for shape in shapes):
+            raise ValueError(
+                f"images of a batch must be one tensor, got a list of tensors of shapes "
+                f"{shapes[:4]}; resize them and pass torch.stack(images), or a tuple if they are "
+                f"batches"
+            )
+
+
 def _check_no_coordinates(leaf: Tensor) -> None:
     """Refuse what torchvision marks as coordinates in an image, which have no mean."""
     name = type(leaf).__name__
     if name in ("BoundingBoxes", "KeyPoints"):
         raise ValueError(
             f"coordinates can't be mixed, got {name} of shape {tuple(leaf.shape)} and dtype "
-            f"{leaf.dtype}; leave them with keep=, or take them out"
+            f"{leaf.dtype}; take those of the heaviest sample with dominant=, leave them with "
+            f"keep=, or make lists of them by plan.union"
         )
-
-
-def _sounds_like_labels(name: Any) -> bool:
-    return any(word in str(name).lower() for word in ("label", "target"))
-
-
-def _is_no_exact_name(name: Any) -> bool:
-    return str(name).lower() != "labels"

@@ -17,19 +17,17 @@ from zetamix.torch.leaves import (
     describe,
     find_labels,
     flattened_batch,
-    path_of,
 )
 from zetamix_core import Plan, rules
 from zetamix_core.adapting import (
     Leaf,
+    Roles,
     Stream,
     check_num_classes,
     check_rule,
     check_samples,
     chosen,
-    declared_roles,
     is_whole_number,
-    listed,
     mixed_leaves,
     of_most_axes,
     paths_of_images,
@@ -47,6 +45,12 @@ class CollateOptions(TypedDict, total=False):
     labels_getter: LabelsGetter
     as_data: str | Collection[str]
     keep: str | Collection[str]
+    dominant: str | Collection[str]
+    ignore_index: int | Mapping[str, int] | None
+    positions: str | Collection[str]
+    onehot: Mapping[str, int] | None
+    scaled: str | Collection[str]
+    valid: Mapping[str, str] | None
 
 
 class MixOptions(CollateOptions, total=False):
@@ -70,6 +74,12 @@ class BatchMix(KeyedModule, ABC):
         labels_getter: LabelsGetter = "default",
         as_data: Collection[str] = (),
         keep: Collection[str] = (),
+        dominant: Collection[str] = (),
+        ignore_index: int | Mapping[str, int] | None = None,
+        positions: Collection[str] = (),
+        onehot: Mapping[str, int] | None = None,
+        scaled: Collection[str] = (),
+        valid: Mapping[str, str] | None = None,
         seed: int | None = None,
         generator: torch.Generator | None = None,
         rank: int | None = None,
@@ -97,8 +107,18 @@ class BatchMix(KeyedModule, ABC):
         self.label_smoothing = float(label_smoothing)
         self.stop_at = stop_at
         self.labels_getter = labels_getter
-        self.as_data = listed("as_data", as_data)
-        self.keep = listed("keep", keep)
+        self.roles = Roles(
+            num_classes=num_classes if isinstance(num_classes, Mapping) else {},
+            as_data=as_data,  # type: ignore[arg-type]  # and so on: listed there
+            keep=keep,  # type: ignore[arg-type]
+            dominant=dominant,  # type: ignore[arg-type]
+            ignore_index=ignore_index,
+            positions=positions,  # type: ignore[arg-type]
+            onehot={} if onehot is None else onehot,
+            scaled=scaled,  # type: ignore[arg-type]
+            valid={} if valid is None else valid,
+            label_smoothing=self.label_smoothing,
+        )
 
     def forward(self, *inputs: Any) -> Any:
         """Mix a batch in training mode; in evaluation mode return it as it is.
@@ -177,27 +197,30 @@ class BatchMix(KeyedModule, ABC):
         return names + [n for n in ("stop_at", "seed", "rank") if getattr(self, n) is not None]
 
     def _mix(self, batch: Any, key: Tensor, step: Tensor) -> Any:
-        given = self.num_classes if isinstance(self.num_classes, Mapping) else None
-        found = flattened_batch(batch, (*self.as_data, *(given or ())), self.keep)
-        classes = self._labels_of(batch, found.leaves) if given is None else given
-        samples = [leaf.value for leaf in found.leaves if leaf.path not in classes]
+        roles = self.roles
+        found = flattened_batch(batch, roles)
+        if not isinstance(self.num_classes, Mapping):
+            roles = self._with_labels(batch, found.leaves, roles)
+        labels = {*roles.num_classes, *roles.dominant}
+        samples = [leaf.value for leaf in found.leaves if leaf.path not in labels]
         if not samples:
             raise ValueError(
                 f"a batch must have samples besides labels, got {describe(batch)}; pass the images "
                 f"first"
             )
         plan = self._draw(of_most_axes(samples), key, step)
-        as_data = (*self.as_data, *paths_of_images(batch))
-        roles = declared_roles(classes, as_data, self.label_smoothing)
+        roles = roles.with_data(paths_of_images(batch))
         mixed = zip(found.leaves, mixed_leaves(plan, found, roles), strict=True)
         return found.rebuilt(
-            value if leaf.path in classes else _as_given(value, leaf.value) for leaf, value in mixed
+            value if leaf.path in labels else _as_given(value, leaf.value) for leaf, value in mixed
         )
 
-    def _labels_of(self, batch: Any, leaves: list[Leaf]) -> Mapping[str, Any]:
-        """Return the path of the labels, with their number of classes."""
-        labels = find_labels(batch, self.labels_getter)
-        return {} if labels is None else {path_of(leaves, labels): self.num_classes}
+    def _with_labels(self, batch: Any, leaves: list[Leaf], roles: Roles) -> Roles:
+        """Return the roles with the labels that were found."""
+        count: Any = self.num_classes
+        needed = count is not None
+        path = find_labels(batch, leaves, roles, self.labels_getter, needed=needed)
+        return roles if path is None else roles.with_labels(path, count)
 
     def _draw(self, x: Tensor, key: Tensor, step: Tensor) -> Any:
         stream = stream_for(key, x)

@@ -48,11 +48,23 @@ class ZetaMixup(BatchMix):
         Step from which on batches are no longer mixed.
     labels_getter : callable, "default" or None
         Returns the labels of a batch. By default they are the second of a pair or, in a mapping,
-        what is called "labels", else what has "label" or "target" in its name.
+        what is called exactly "labels", "label", "targets", "target" or "y", else what has "label"
+        or "target" in its name: tensors of shape (N,), (N, 1) or (N, C), or integer masks, that are
+        not declared to be something else.
     as_data : collection of str, default ()
         Paths of integer tensors that are mixed like floats, such as uint8 images in a dict.
     keep : collection of str, default ()
-        Paths of what is left as it is, of any type, such as ids and file names.
+        Paths of what is left as it is, of any type.
+    dominant : collection of str, default ()
+        Paths of what is taken from the sample that weighs most: ids, names, boxes, text; tensors,
+        or lists of N things.
+    ignore_index : int or mapping of str to int, optional
+        The label that does not count, of all integer labels or by their paths; see
+        `zetamix.Plan.mix_labels`.
+    positions, onehot, scaled, valid : optional
+        What else can be said of leaves by their paths, as in `zetamix.Plan.apply`: labels of which
+        every entry is a class, axes of one-hot masks, what has another resolution than the boxes,
+        and the masks of padded leaves.
     seed : int, optional
         Draw from the key (seed, step, rank), the same in each run. By default draws follow
         ``torch.manual_seed`` and the rank.
@@ -119,6 +131,12 @@ class ZetaMixup(BatchMix):
         labels_getter: LabelsGetter = "default",
         as_data: Collection[str] = (),
         keep: Collection[str] = (),
+        dominant: Collection[str] = (),
+        ignore_index: int | Mapping[str, int] | None = None,
+        positions: Collection[str] = (),
+        onehot: Mapping[str, int] | None = None,
+        scaled: Collection[str] = (),
+        valid: Mapping[str, str] | None = None,
         seed: int | None = None,
         generator: torch.Generator | None = None,
         rank: int | None = None,
@@ -131,6 +149,12 @@ class ZetaMixup(BatchMix):
             labels_getter=labels_getter,
             as_data=as_data,
             keep=keep,
+            dominant=dominant,
+            ignore_index=ignore_index,
+            positions=positions,
+            onehot=onehot,
+            scaled=scaled,
+            valid=valid,
             seed=seed,
             generator=generator,
             rank=rank,

@@ -1,0 +1,168 @@
+"""Plans as values: made once, compared, copied, written to files and read."""
+
+from __future__ import annotations
+
+import dataclasses
+import io
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from contextlib import AbstractContextManager, nullcontext
+from os import PathLike
+from typing import IO, Any, ClassVar, Self
+
+import numpy as np
+
+from zetamix_core.arrays import Array, is_array, is_extension, to_host
+from zetamix_core.checks import MAX_ENTRIES, check_like
+from zetamix_core.files import replacing
+from zetamix_core.npz import UNREADABLE, read_arrays
+from zetamix_core.plans.pytrees import register_with_jax
+
+
+class Value(ABC):
+    """What plans are before they are used: immutable, equal if their fields are."""
+
+    # The fields whose values are arrays, or plans of arrays; the others are hashable.
+    _children: ClassVar[tuple[str, ...]]
+    # The names of what a file holds.
+    _stored: ClassVar[tuple[str, ...]]
+
+    def save(self, file: str | PathLike[str] | IO[bytes]) -> None:
+        """Write the plan to an npz file, to repeat exactly the same mixture later.
+
+        Parameters
+        ----------
+        file : path or binary file
+            Where to write; the path is taken as it is. A file of that name is replaced once the
+            new one is complete: a full disk or a killed process leaves the old one.
+
+        Raises
+        ------
+        OSError
+            If the file can't be written, or its directory, in which the new file is made.
+
+        Examples
+        --------
+        >>> import io
+        >>> from zetamix import MixPlan, zeta_plan
+        >>> plan, file = zeta_plan(4, rng=0), io.BytesIO()
+        >>> plan.save(file)
+        >>> MixPlan.load(io.BytesIO(file.getvalue())) == plan
+        True
+        """
+        self._check_single()
+        arrays = {name: _storable(value) for name, value in self._to_store().items()}
+        # In memory first: NumPy seeks in what it writes to, and after an error leaves it half done.
+        archive = io.BytesIO()
+        np.savez(archive, allow_pickle=False, **arrays)
+        with _opened(file, "wb") as handle:
+            handle.write(archive.getbuffer())
+
+    @classmethod
+    def load(cls, file: str | PathLike[str] | IO[bytes], like: Array | None = None) -> Self:
+        """Read a plan that `save` wrote; nothing is unpickled.
+
+        Parameters
+        ----------
+        file : path or binary file
+            What to read, written by a plan of this class.
+        like : array, optional
+            Array whose library and device the plan takes; NumPy if None.
+
+        Returns
+        -------
+        Plan
+            Equal to the one that was saved, and of its class.
+
+        Raises
+        ------
+        ValueError
+            If the file does not hold such a plan.
+
+        Examples
+        --------
+        >>> import io
+        >>> from zetamix import CutMixPlan, cutmix_plan
+        >>> plan, file = cutmix_plan((8, 32, 32), rng=0), io.BytesIO()
+        >>> plan.save(file)
+        >>> _ = file.seek(0)
+        >>> CutMixPlan.load(file) == plan
+        True
+        """
+        check_like(like)
+        with _opened(file, "rb") as handle:
+            try:
+                plan = cls._from_stored(read_arrays(handle, cls._stored, MAX_ENTRIES))
+            except UNREADABLE as error:
+                names = ", ".join(cls._stored[:-1]) + f" and {cls._stored[-1]}"
+                raise ValueError(
+                    f"a saved plan is an npz file with {names}, got {file!r} ({error}); write it "
+                    f"with {cls.__name__}.save"
+                ) from error
+        return plan if like is None else plan._moved_to(like)
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self._described()})"
+
+    def __eq__(self, other: object) -> bool:
+        if type(other) is not type(self):
+            return NotImplemented
+        names = [field.name for field in dataclasses.fields(self)]  # type: ignore[arg-type]
+        return all(_same(getattr(self, name), getattr(other, name)) for name in names)
+
+    __hash__ = None  # type: ignore[assignment]
+
+    def __reduce__(self) -> tuple[type[Value], tuple[Any, ...]]:
+        self._check_single()
+        names = [field.name for field in dataclasses.fields(self)]  # type: ignore[arg-type]
+        return type(self), tuple(getattr(self, name) for name in names)
+
+    def _set(self, **fields: Any) -> None:
+        """Give fields their value while the plan is made; after that nobody does."""
+        for name, value in fields.items():
+            object.__setattr__(self, name, value)
+
+    def _register(self) -> None:
+        """Make plans of this class pytrees of JAX, once that is imported."""
+        register_with_jax(type(self), self._children)
+
+    @abstractmethod
+    def _check_single(self) -> None:
+        """Check that this is one plan to be used: transformations of JAX may change its leaves."""
+
+    @abstractmethod
+    def _moved_to(self, like: Array) -> Self:
+        """Return this plan of NumPy in the library and on the device of `like`."""
+
+    @abstractmethod
+    def _described(self) -> str:
+        """Return what `repr` shows."""
+
+    @abstractmethod
+    def _to_store(self) -> Mapping[str, Any]:
+        """Return what a file is to hold, by the names of `_stored`."""
+
+    @classmethod
+    @abstractmethod
+    def _from_stored(cls, arrays: Mapping[str, np.ndarray]) -> Self:
+        """Make a plan of what a file holds."""
+
+
+def _same(a: Any, b: Any) -> bool:
+    """Tell whether two values of a field are equal; leaves may be other things than arrays."""
+    if is_array(a) or is_array(b):
+        return is_array(a) and is_array(b) and np.array_equal(to_host(a), to_host(b))
+    return bool(a == b)
+
+
+def _storable(value: Any) -> np.ndarray:
+    """Return numbers that NumPy alone can read: files don't tell dtypes of other packages."""
+    array = to_host(value) if is_array(value) else np.asarray(value)
+    return array.astype(np.float32) if is_extension(array.dtype) else array
+
+
+def _opened(file: str | PathLike[str] | IO[bytes], mode: str) -> AbstractContextManager[Any]:
+    """Open a path as it is: NumPy adds an ending to names, and leaves broken files open."""
+    if not isinstance(file, str | PathLike):
+        return nullcontext(file)
+    return replacing(file) if mode == "wb" else open(file, mode)

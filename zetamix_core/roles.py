@@ -1,0 +1,361 @@
+"""What a leaf of a batch is: declared by its path, and what a plan makes of it.
+
+A new role is a function ``role(plan, leaf)`` and a line in `Roles.of`.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from typing import Any, TypeAlias
+
+import numpy as np
+
+from zetamix_core.arrays import (
+    Array,
+    cast,
+    from_host,
+    host_values,
+    is_array,
+    is_numpy,
+    kind,
+    namespace,
+    torch_is_compiling,
+)
+from zetamix_core.checks import holds_pixels
+from zetamix_core.inputs import name_of
+from zetamix_core.labels import (
+    LabelOptions,
+    check_ignore_index,
+    check_num_classes,
+    label_options,
+    smooth_labels,
+)
+from zetamix_core.leaves import Batch, Leaf, at, check_averageable, leave
+from zetamix_core.numbers import as_whole
+
+Role: TypeAlias = Callable[[Any, Leaf], Any]
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Roles:
+    """What a caller says of the leaves of a batch, by their paths; see `Plan.apply`."""
+
+    num_classes: Mapping[str, int | None] = dataclasses.field(default_factory=dict)
+    as_data: tuple[str, ...] = ()
+    keep: tuple[str, ...] = ()
+    dominant: tuple[str, ...] = ()
+    ignore_index: int | Mapping[str, int] | None = None
+    positions: tuple[str, ...] = ()
+    onehot: Mapping[str, int] = dataclasses.field(default_factory=dict)
+    scaled: tuple[str, ...] = ()
+    valid: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    label_smoothing: float = 0.0
+
+    def __post_init__(self) -> None:
+        for name in ("as_data", "keep", "dominant", "positions", "scaled"):
+            object.__setattr__(self, name, listed(name, getattr(self, name)))
+        for name in ("num_classes", "onehot", "valid"):
+            _check_mapping(name, getattr(self, name))
+        for count in self.num_classes.values():
+            if count is not None:
+                check_num_classes(count)
+        if isinstance(self.ignore_index, Mapping):
+            _check_mapping("ignore_index", self.ignore_index)
+            for number in self.ignore_index.values():
+                check_ignore_index(number)
+        elif self.ignore_index is not None:
+            check_ignore_index(self.ignore_index)
+        _check_once(self)
+
+    @functools.cached_property
+    def declared(self) -> frozenset[str]:
+        """The paths that must lead to a leaf each."""
+        ignored = self.ignore_index if isinstance(self.ignore_index, Mapping) else ()
+        return frozenset(
+            {*self.num_classes, *self.as_data, *self.dominant, *self.positions, *self.onehot}
+            | {*self.scaled, *self.valid, *self.valid.values(), *ignored}
+        )
+
+    @functools.cached_property
+    def taken(self) -> frozenset[str]:
+        """The paths that are no labels, whatever they are called and wherever they are."""
+        masks = {*self.valid, *self.valid.values()}
+        return frozenset({*self.as_data, *self.dominant, *self.scaled, *self.keep} | masks)
+
+    def with_labels(self, path: str, num_classes: int | None) -> Roles:
+        """Return these roles with one more path of labels, which somebody found."""
+        return dataclasses.replace(self, num_classes={**self.num_classes, path: num_classes})
+
+    def with_data(self, paths: Iterable[str]) -> Roles:
+        """Return these roles with more paths of data, unless these are something else."""
+        known = {*self.num_classes, *self.dominant, *self.keep, *self.as_data}
+        more = tuple(path for path in paths if path not in known)
+        return dataclasses.replace(self, as_data=(*self.as_data, *more)) if more else self
+
+    def of(self, leaf: Leaf, masks: Mapping[str, Array]) -> Role:
+        """Return what becomes of a leaf; `masks` are those of leaves that are padded."""
+        path = leaf.path
+        if path in self.dominant:
+            return _of_the_heaviest
+        if path in masks:
+            return functools.partial(_valid_data, valid=masks[path])
+        if path in self.valid.values():
+            return _union_of_masks
+        if path in self.num_classes:
+            return functools.partial(_labels, roles=self)
+        if path in self.scaled:
+            return functools.partial(_scaled_data, anything=path in self.as_data)
+        return _data if path in self.as_data else _numbers
+
+    def of_labels(self, path: str) -> LabelOptions:
+        """Return what is said of the labels at a path."""
+        ignored = self.ignore_index
+        if isinstance(ignored, Mapping):
+            ignored = ignored.get(path)
+        positions, onehot = path in self.positions, self.onehot.get(path)
+        return label_options(self.num_classes[path], ignored, positions, onehot)
+
+
+def mixed_leaves(plan: Any, batch: Batch, roles: Roles) -> Iterator[Any]:
+    """Yield what a plan makes of the leaves, each by its role."""
+    values = {leaf.path: leaf.value for leaf in batch.leaves} if roles.valid else {}
+    masks = {path: _checked_mask(path, values, mask) for path, mask in roles.valid.items()}
+    in_graph = torch_is_compiling()  # graphs know no notes
+    for leaf in batch.leaves:
+        role = roles.of(leaf, masks)
+        yield role(plan, leaf) if in_graph else _called(role, plan, leaf)
+
+
+def paths_of_images(batch: Any) -> tuple[str, ...]:
+    """Return the path of the images of integers that stand alone or first in a pair."""
+    if is_array(batch):
+        return ("",) if holds_pixels(batch) else ()
+    pair = isinstance(batch, (tuple, list)) and bool(batch)
+    if pair and is_array(batch[0]) and holds_pixels(batch[0]):
+        return (str(getattr(batch, "_fields", "0")[0]),)
+    return ()
+
+
+# --- the guess of labels --------------------------------------------------------------------------
+
+_NAMES = ("labels", "label", "targets", "target", "y")
+
+
+def guessed_labels(batch: Any, leaves: Iterable[Leaf], taken: Collection[str]) -> str | None:
+    """Return the path of what are labels by their place or name, None if nothing is.
+
+    They are the second of a pair or, in a mapping or the mapping that comes second, what is called
+    exactly `labels`, `label`, `targets`, `target` or `y`, else what has "label" or "target" in its
+    name: arrays of a form that labels have, not `taken` for something else.
+    """
+    by_path = {leaf.path: leaf for leaf in leaves}
+    place, node = "", batch
+    if isinstance(batch, (tuple, list)):
+        if len(batch) < 2:
+            return None
+        place, node = str(getattr(batch, "_fields", "01")[1]), batch[1]
+        if place in by_path:
+            fits = place not in taken and _may_be_labels(by_path[place])
+            return place if fits else None
+    if not isinstance(node, Mapping):
+        return None
+    for key in sorted(filter(_sounds_like_labels, node), key=_order_of_name):
+        path = f"{place}/{key}" if place else str(key)
+        if path in by_path and path not in taken and _may_be_labels(by_path[path]):
+            return path
+    return None
+
+
+def _may_be_labels(leaf: Leaf) -> bool:
+    """Tell whether an array is (N,), (N, 1), (N, C) or an integer mask."""
+    x = leaf.value
+    return is_array(x) and (1 <= x.ndim <= 2 or (x.ndim > 2 and kind(x) == "integer"))
+
+
+def _sounds_like_labels(name: Any) -> bool:
+    name = str(name).lower()
+    return name in _NAMES or "label" in name or "target" in name
+
+
+def _order_of_name(name: Any) -> int:
+    name = str(name).lower()
+    return _NAMES.index(name) if name in _NAMES else len(_NAMES)
+
+
+# --- the roles ------------------------------------------------------------------------------------
+
+
+def _data(plan: Any, leaf: Leaf) -> Array:
+    return plan._mixed(leaf.value, leaf.facts)
+
+
+def _numbers(plan: Any, leaf: Leaf) -> Array:
+    """Mix what is not declared, and must therefore not be integers."""
+    if leaf.facts is None or leaf.facts.kind in ("integer", "bool"):
+        check_averageable(leaf.path, leaf.value)
+    return _data(plan, leaf)
+
+
+def _scaled_data(plan: Any, leaf: Leaf, *, anything: bool) -> Array:
+    """Mix what has another resolution, to which boxes are scaled."""
+    if not anything:
+        check_averageable(leaf.path, leaf.value)
+    return plan._mixed_scaled(leaf.value, leaf.facts)
+
+
+def _labels(plan: Any, leaf: Leaf, *, roles: Roles) -> Array:
+    options = roles.of_labels(leaf.path)
+    mixed = plan._mixed_labels(leaf.value, options, leaf.facts, scaled=leaf.path in roles.scaled)
+    if not roles.label_smoothing:
+        return mixed
+    return smooth_labels(mixed, roles.label_smoothing, partial=options.ignore_index is not None)
+
+
+def _of_the_heaviest(plan: Any, leaf: Leaf) -> Any:
+    """Take the sample that weighs most in each output; of equal weights that of the first rank."""
+    value = leaf.value
+    n, found = plan.num_samples, value.shape[0] if is_array(value) else len(value)
+    if found != n:
+        raise ValueError(
+            f"what is taken from the sample that weighs most must have an entry for each of {n} "
+            f"samples, got {found}{at(leaf.path)}; "
+            + (leave(leaf.path) if leaf.path else "pass as many")
+        )
+    indices = plan._label_plan.heaviest()
+    if is_array(value):
+        return _taken(value, indices)
+    places = host_values(indices)
+    if places is None:
+        raise TypeError(
+            f"a list can be taken from on the host alone, got {name_of(value)}{at(leaf.path)} with "
+            f"a plan that is traced or on an accelerator; draw the plan on the host, or number the "
+            f"entries and take the numbers"
+        )
+    items = [value[int(place)] for place in places]
+    return tuple(items) if isinstance(value, tuple) else items
+
+
+def _taken(value: Array, indices: Array) -> Array:
+    if is_numpy(value):  # of any dtype, such as text
+        places = host_values(indices)
+        return value[np.asarray(places)]
+    if is_numpy(indices):
+        indices = from_host(indices, value)
+    return namespace(value).take(value, indices, axis=0)
+
+
+def _valid_data(plan: Any, leaf: Leaf, *, valid: Array) -> Array:
+    """Mix among the samples whose mask is true, position by position; zero where none is."""
+    x = leaf.value
+    xp = namespace(x)
+    valid = cast(valid, _bool(xp))
+    mask = xp.reshape(valid, (*valid.shape, *(1,) * (x.ndim - valid.ndim)))
+    filled = xp.where(mask, x, xp.zeros_like(x))
+    if plan._pastes(x):
+        return plan._mixed(filled)
+    total = plan._mixed(filled)
+    weights = plan._mixed(cast(valid, total.dtype))
+    weights = xp.reshape(weights, (*weights.shape, *(1,) * (x.ndim - valid.ndim)))
+    found = weights > 0
+    return xp.where(found, total, xp.zeros_like(total)) / xp.where(found, weights, 1)
+
+
+def _union_of_masks(plan: Any, leaf: Leaf) -> Array:
+    """Return where any sample that has weight is valid."""
+    mask = leaf.value
+    xp = namespace(mask)
+    if plan._pastes(mask):
+        return plan._mixed(mask)
+    reached = plan._mixed(cast(cast(mask, _bool(xp)), xp.float32)) > 0
+    return cast(reached, mask.dtype)
+
+
+def _bool(xp: Any) -> Any:
+    return getattr(xp, "bool", None) or xp.bool_
+
+
+def _called(role: Role, plan: Any, leaf: Leaf) -> Any:
+    """Give a leaf its role, and say where it is if it is refused."""
+    try:
+        return role(plan, leaf)
+    except (TypeError, ValueError) as error:
+        if leaf.path:
+            error.add_note(f"at {leaf.path!r} of the batch")
+        raise
+
+
+# --- checks ---------------------------------------------------------------------------------------
+
+
+def listed(name: str, paths: Any) -> tuple[str, ...]:
+    """Return the paths by which leaves are declared, of which one may be given as it is."""
+    paths = [paths] if isinstance(paths, str) else paths
+    paths = list(paths) if isinstance(paths, Iterator) else paths
+    if not isinstance(paths, Iterable) or not all(isinstance(path, str) for path in paths):
+        raise TypeError(
+            f"{name} must name leaves by their paths, which are strings, got {paths!r}; pass for "
+            f"instance {name}=['image']"
+        )
+    return tuple(paths)
+
+
+_EXAMPLES = {
+    "num_classes": "{'label': 10}",
+    "onehot": "{'mask': 1}",
+    "valid": "{'tokens': 'attention_mask'}",
+    "ignore_index": "{'label': -100}",
+}
+
+
+def _check_mapping(name: str, paths: Any) -> None:
+    if not isinstance(paths, Mapping) or not all(isinstance(path, str) for path in paths):
+        raise TypeError(
+            f"{name} must name leaves by their paths, which are strings, got {paths!r}; pass for "
+            f"instance {name}={_EXAMPLES[name]}"
+        )
+
+
+def _check_once(roles: Roles) -> None:
+    """Check that no path is declared to be two things."""
+    kinds: dict[str, Iterable[str]] = {
+        "num_classes": roles.num_classes,
+        "as_data": roles.as_data,
+        "keep": roles.keep,
+        "dominant": roles.dominant,
+    }
+    seen: dict[str, str] = {}
+    for name, paths in kinds.items():
+        for path in paths:
+            if path in seen:
+                raise ValueError(
+                    f"a leaf must be one thing, got {path!r} in {seen[path]} and in {name}; leave "
+                    f"it out of one of them"
+                )
+            seen[path] = name
+    for path in (*roles.positions, *roles.onehot):
+        if path in seen and seen[path] != "num_classes":
+            raise ValueError(
+                f"positions and onehot say what labels are, got {path!r}, which is in "
+                f"{seen[path]}; give it num_classes"
+            )
+
+
+def _checked_mask(path: str, values: Mapping[str, Any], name: str) -> Array:
+    """Return the mask of a padded leaf, which covers its first axes."""
+    x, mask = values[path], values[name]
+    fits = is_array(mask) and is_array(x) and tuple(mask.shape) == tuple(x.shape[: mask.ndim])
+    if not fits or mask.ndim < 2 or kind(mask) not in ("bool", "integer"):
+        what = f"shape {tuple(mask.shape)} and dtype {mask.dtype}" if is_array(mask) else mask
+        raise ValueError(
+            f"the mask of what is valid must be bool or 0 and 1 over the first axes of its leaf, "
+            f"got {what} at {name!r} for shape {tuple(getattr(x, 'shape', ()))} at {path!r}; "
+            f"compare lengths with positions to make one"
+        )
+    return mask
+
+
+def as_ignored(value: Any) -> int | Mapping[str, int] | None:
+    """Return an ignore_index of a module, a number or a mapping of paths."""
+    return value if value is None or isinstance(value, Mapping) else as_whole(value)
