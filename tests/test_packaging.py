@@ -142,6 +142,11 @@ def test_namespaces_are_modules(namespace):
         assert getattr(ours, name) is getattr(core, name)
 
 
+def test_namespaces_are_those_of_the_package_from_the_start():
+    code = "import zetamix as z; print(*(m.__name__ for m in (z.metrics, z.rules, z.theory)))"
+    assert run(code).split() == ["zetamix.metrics", "zetamix.rules", "zetamix.theory"]
+
+
 def test_the_second_copy_of_the_adapters_is_never_imported():
     """An editable install of this layout also exposes `adapters.zetamix`."""
     sources = Path(zetamix_core.__file__).parent, Path(zetamix.__file__).parent
