@@ -101,7 +101,7 @@ def test_values_that_jax_still_computes_are_not_waited_for(monkeypatch):
 
 def test_what_is_drawn_is_not_read_again(backend, monkeypatch):
     """Right by construction: drawing, moving and switching reads no values to check them."""
-    from zetamix_core.plans import mix as plans
+    from zetamix_core.plans import entries as plans
 
     def fail(x):
         raise AssertionError("a plan was read")

@@ -13,7 +13,7 @@ from typing import IO, TYPE_CHECKING, Any, ClassVar, Self
 import numpy as np
 
 from zetamix_core.annotations import Samples, SupportsSamples
-from zetamix_core.arrays import Array, Facts, is_array, is_extension, to_host
+from zetamix_core.arrays import Array, Facts, is_array, is_extension, same, to_host
 from zetamix_core.checks import MAX_ENTRIES, check_like
 from zetamix_core.files import replacing
 from zetamix_core.leaves import mix_tree
@@ -333,6 +333,8 @@ class Plan(ABC):
         ------
         ValueError
             If the file does not hold such a plan.
+        TypeError
+            If it is not called on `MixPlan` or `CutMixPlan`.
 
         Examples
         --------
@@ -345,6 +347,11 @@ class Plan(ABC):
         True
         """
         check_like(like)
+        if not hasattr(cls, "_stored"):
+            raise TypeError(
+                f"a plan is read by its kind, got {cls.__name__}.load({file!r}); take MixPlan.load "
+                f"or CutMixPlan.load"
+            )
         with _opened(file, "rb") as handle:
             try:
                 plan = cls._from_stored(read_arrays(handle, cls._stored, MAX_ENTRIES))
@@ -363,7 +370,7 @@ class Plan(ABC):
         if type(other) is not type(self):
             return NotImplemented
         names = [field.name for field in dataclasses.fields(self)]  # type: ignore[arg-type]
-        return all(_same(getattr(self, name), getattr(other, name)) for name in names)
+        return all(same(getattr(self, name), getattr(other, name)) for name in names)
 
     __hash__ = None  # type: ignore[assignment]
 
@@ -417,13 +424,6 @@ class Plan(ABC):
     @abstractmethod
     def _from_stored(cls, arrays: Mapping[str, np.ndarray]) -> Self:
         """Make a plan of what a file holds."""
-
-
-def _same(a: Any, b: Any) -> bool:
-    """Tell whether two values of a field are equal; leaves may be other things than arrays."""
-    if is_array(a) or is_array(b):
-        return is_array(a) and is_array(b) and np.array_equal(to_host(a), to_host(b))
-    return bool(a == b)
 
 
 def _storable(value: Any) -> np.ndarray:

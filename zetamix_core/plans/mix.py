@@ -17,24 +17,17 @@ from zetamix_core.arrays import (
     from_host,
     is_array,
     is_dask,
-    is_jax,
     is_numpy,
     is_torch_symbol,
-    kind,
     kind_of,
     library,
     namespace,
-    portable_float,
-    ready_values,
-    to_host,
     torch_is_compiling,
     widest_integer,
     working_dtype,
 )
 from zetamix_core.checks import (
     check_active,
-    check_fit,
-    check_num_samples,
     check_out,
     check_same_place,
     examined,
@@ -42,8 +35,18 @@ from zetamix_core.checks import (
 from zetamix_core.labels import mix_labels, sparse_labels
 from zetamix_core.linear_map import Entries, dtypes_for, weighted_sum
 from zetamix_core.plans.base import Plan
+from zetamix_core.plans.entries import (
+    check_arrays,
+    check_indices,
+    check_weights,
+    fit,
+    frozen,
+    is_untouched,
+    misfit,
+    weights_for,
+)
 from zetamix_core.products import scatter_rows
-from zetamix_core.rounding import lowered, on_grid
+from zetamix_core.rounding import on_grid
 
 __all__ = ["MixPlan"]
 
@@ -126,12 +129,12 @@ class MixPlan(Plan):
         if is_torch_symbol(self.indices):
             return
         if is_array(self.indices) and not is_numpy(self.indices) and is_numpy(self.weights):
-            self._set(weights=from_host(_weights_for(self.weights, self.indices), self.indices))
+            self._set(weights=from_host(weights_for(self.weights, self.indices), self.indices))
         given = self.indices
-        _check_arrays(given, self.weights, self.num_samples)
+        check_arrays(given, self.weights, self.num_samples)
         self._settle()
-        _check_indices(self.indices, self.num_samples, given)
-        _check_weights(self.weights)
+        check_indices(self.indices, self.num_samples, given)
+        check_weights(self.weights)
 
     @classmethod
     def _drawn(
@@ -297,12 +300,15 @@ class MixPlan(Plan):
     def _entries(self, x: Array, facts: Facts, dtype: Any = None) -> Entries:
         """Return the entries where `x` is, with weights for a precision if one is given."""
         if not is_numpy(self.indices):
-            return Entries(self.indices, self.weights, self._distinct, self._positive)
+            positive = self._positive
+            if positive is not None and not is_untouched(self.weights):
+                positive = None
+            return Entries(self.indices, self.weights, self._distinct, positive)
         weights = self.weights if dtype is None else self._lowered(dtype)
         if facts.library in ("numpy", "dask"):
             positive = self._is_positive() if weights is self.weights else None
             return Entries(self.indices, weights, self._distinct, positive)
-        indices, weights = from_host(self.indices, x), from_host(_weights_for(weights, x), x)
+        indices, weights = from_host(self.indices, x), from_host(weights_for(weights, x), x)
         return Entries(indices, weights, self._distinct)
 
     def _is_positive(self) -> bool:
@@ -326,7 +332,7 @@ class MixPlan(Plan):
         """Return this NumPy plan in the library and on the device of `like`."""
         if is_numpy(like) or is_dask(like):
             return self
-        arrays = self.indices, _weights_for(self.weights, like)
+        arrays = self.indices, weights_for(self.weights, like)
         return self._with(*(from_host(array, like) for array in arrays))
 
     def _with(self, indices: Array, weights: Array) -> MixPlan:
@@ -339,7 +345,7 @@ class MixPlan(Plan):
             return
         shapes = [tuple(getattr(leaf, "shape", ())) for leaf in (self.indices, self.weights)]
         whole = self._holds_arrays()
-        if _fit(*shapes) and (whole or not of_arrays):
+        if fit(*shapes) and (whole or not of_arrays):
             return
         if not whole:
             raise TypeError(
@@ -352,7 +358,7 @@ class MixPlan(Plan):
                 f"stack of plans {stack}; map over it, as in jax.vmap(lambda plan: plan @ x)"
                 f"(plans), or take one with jax.tree.map(lambda leaf: leaf[0], plans)"
             )
-        raise ValueError(_misfit(*shapes))
+        raise ValueError(misfit(*shapes))
 
     def _holds_arrays(self) -> bool:
         """Tell whether the leaves are such arrays as those of a plan or of a stack of plans."""
@@ -362,82 +368,3 @@ class MixPlan(Plan):
     def _stack(self) -> tuple[int, ...]:
         """Return the shape of a stack of plans, as vmap makes it; that of one plan is empty."""
         return tuple(self.indices.shape[:-2]) or tuple(self.weights.shape[:-2])
-
-
-def _weights_for(weights: np.ndarray, like: Array) -> Array:
-    """Return weights of NumPy in a dtype that the library of `like` has."""
-    # JAX without its 64-bit mode would narrow the weights, off their grid, by itself.
-    if is_jax(like):
-        return lowered(weights, default_float(like))
-    if torch_is_compiling():  # graphs know no dtypes of NumPy
-        return weights
-    return lowered(weights, portable_float(weights.dtype))
-
-
-def frozen(array: np.ndarray, dtype: Any) -> np.ndarray:
-    """Return an array that nobody writes to: a copy, unless it was handed over read-only."""
-    array = array.astype(dtype, copy=array.flags.writeable)
-    array.flags.writeable = False
-    return array
-
-
-def _check_arrays(indices: Array, weights: Array, num_samples: int) -> None:
-    if not (is_array(indices) and is_array(weights)):
-        raise TypeError(
-            f"indices and weights of a plan must be arrays, got {type(indices).__name__} and "
-            f"{type(weights).__name__}; convert them, for instance with numpy.asarray"
-        )
-    check_fit("indices", indices)
-    check_fit("weights", weights)
-    if kind(indices) != "integer" or kind(weights) != "floating":
-        raise TypeError(
-            f"a plan has integer indices and floating weights, got dtypes {indices.dtype} and "
-            f"{weights.dtype}; cast them"
-        )
-    check_same_place(indices, weights, "indices and weights", "convert one of them")
-    check_num_samples(num_samples)
-    shapes = tuple(indices.shape), tuple(weights.shape)
-    if not _fit(*shapes):
-        raise ValueError(_misfit(*shapes))
-
-
-def _fit(indices: tuple[int, ...], weights: tuple[int, ...]) -> bool:
-    """Tell whether these are the shapes of the arrays of one plan."""
-    return len(indices) == 2 and indices[1] >= 1 and weights in (indices, indices[1:])
-
-
-def _misfit(indices: tuple[int, ...], weights: tuple[int, ...]) -> str:
-    return (
-        f"indices must have shape (M, T) and weights (T,) or (M, T) with T >= 1, got {indices} "
-        f"and {weights}; reshape them"
-    )
-
-
-def _check_indices(indices: Array, num_samples: int, given: Array) -> None:
-    """Check indices whose values can be read at no cost."""
-    values = ready_values(indices)
-    if values is None or values.size == 0:
-        return
-    # Seen as unsigned, negative numbers are large: one pass instead of two.
-    if values.view(f"u{values.dtype.itemsize}").max() >= num_samples:
-        read = to_host(given)
-        raise ValueError(
-            f"indices must be from 0 to num_samples - 1 = {num_samples - 1}, got values from "
-            f"{read.min()} to {read.max()}; check num_samples"
-        )
-
-
-def _check_weights(weights: Array) -> None:
-    """Check weights whose values can be read at no cost."""
-    exact = working_dtype(namespace(weights), weights.dtype)
-    values = ready_values(cast(weights, exact))
-    if values is None:
-        return
-    # The sums of narrow floats are as far from 1 as these are from what they stand for.
-    tolerance = 1e-3 if weights.dtype == exact else 1 / 8
-    sums = values.sum(axis=-1)
-    if not (np.all(values >= 0) and np.all(np.abs(sums - 1) <= tolerance)):
-        raise ValueError(
-            f"the weights of an output must be >= 0 and sum to 1, got a least weight of "
-            f"{values.min()} and sums from {sums.min()} to {sums.max()}; divide by the sum"
-        )

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from zetamix.jax.pytrees import checked_batch, mixed_by
-from zetamix_core.adapting import averages, check_rule
+from zetamix_core.adapting import averages, check_gamma, check_rule
 from zetamix_core.rules import CutMix, Mixup, Rule, Zeta
 
 __all__ = ["cutmix", "mix", "mixup", "zeta_mixup"]
@@ -19,6 +19,7 @@ def mix(
     rule: Rule = Zeta(),  # noqa: B008 - a frozen value
     *,
     num_classes: Any = None,
+    step: Any = None,
     axis_name: str | tuple[str, ...] | None = None,
 ) -> tuple[Any, Any]:
     """Mix a batch and its labels by any rule, in one traceable call.
@@ -38,6 +39,8 @@ def mix(
         all of which must give arrays of the same shapes and dtypes.
     num_classes : int or pytree, optional
         Number of classes, as in `zeta_mixup`; required for integer labels.
+    step : int or 0-d array, optional
+        What a callable `gamma` is given; it may be traced.
     axis_name : str or tuple of str, optional
         Named axes whose index is folded into the key, as in `zeta_mixup`.
 
@@ -73,7 +76,7 @@ def mix(
     """
     check_rule(rule)
     key, batch = checked_batch(key, x, y, axis_name, averages=averages(rule))
-    return mixed_by(rule, key, batch, num_classes)
+    return mixed_by(rule, key, batch, num_classes, step)
 
 
 def zeta_mixup(
@@ -155,7 +158,7 @@ def zeta_mixup(
     >>> mixed["image"].shape, mixed["age"].shape, soft.argmax(axis=1).tolist()
     ((4, 8, 8), (4,), [0, 2, 1, 2])
     """
-    rule = Zeta(gamma=gamma, num_mix=num_mix, anchored=anchored)
+    rule = Zeta(gamma=check_gamma(gamma), num_mix=num_mix, anchored=anchored)
     return mix(key, x, y, rule, num_classes=num_classes, axis_name=axis_name)
 
 

@@ -12,14 +12,19 @@ import numpy as np
 
 from zetamix_core.adapting import (
     Facts,
+    Leaf,
+    check_gamma,
     check_leaf,
     check_lengths,
     check_num_classes,
     check_rule,
     check_samples,
+    declared_roles,
+    drawn,
     flattened,
     is_whole_number,
     listed,
+    mixed_leaves,
     of_most_axes,
     paths_of_images,
     subject,
@@ -42,7 +47,11 @@ class _BatchMix(grain.transforms.RandomMap):  # type: ignore[misc]  # Grain has 
 
     def __post_init__(self) -> None:
         # Here, because errors in workers come late and from another process.
-        self._rule()
+        if callable(getattr(self._rule(), "gamma", None)):
+            raise ValueError(
+                f"gamma must not be callable in Grain, which counts no steps, got {self._rule()}; "
+                f"pass a number or a pair (low, high) in a rule"
+            )
         counts = self.num_classes
         for count in counts.values() if isinstance(counts, Mapping) else [counts]:
             if count is not None:
@@ -65,25 +74,14 @@ class _BatchMix(grain.transforms.RandomMap):  # type: ignore[misc]  # Grain has 
         tree of NumPy arrays
             The structure of `element`, with mixed arrays.
         """
-        classes = self._paths_of_labels(element)
-        shape = self._shape(element, classes or {})
-        plan = self._rule().plan(shape, rng=rng)
-        return plan.apply(
-            element,
-            num_classes=classes,
-            as_data=[*listed("as_data", self.as_data), *paths_of_images(element)],
-            keep=self.keep,
-        )
-
-    def _shape(self, batch: Any, labels: Mapping[str, int]) -> tuple[int, ...]:
-        """Return the shape of the samples, of which boxes are cut."""
-        found = flattened(batch, check=_check_samples, keep=listed("keep", self.keep))
-        arrays = {leaf.path: leaf.value for leaf in found.leaves}
-        if not arrays:
-            raise ValueError(f"a batch must hold an array to mix, got {batch!r}; mix after batch()")
-        check_lengths(map(repr, arrays), arrays.values(), ", or leave one with keep=")
-        samples = [array for path, array in arrays.items() if path not in labels]
-        return tuple(of_most_axes(samples or arrays.values()).shape)
+        classes = self._paths_of_labels(element) or {}
+        keep = listed("keep", self.keep)
+        as_data = (*listed("as_data", self.as_data), *paths_of_images(element))
+        roles = declared_roles(classes, as_data)
+        found = flattened(element, check=_check_samples, declared=roles, keep=keep)
+        shape = _shape(found.leaves, classes, element)
+        plan = drawn(self._rule(), shape, rng, None)
+        return found.rebuilt(mixed_leaves(plan, found, roles))
 
     def _paths_of_labels(self, batch: Any) -> Mapping[str, int] | None:
         if not is_whole_number(self.num_classes):
@@ -215,7 +213,17 @@ class ZetaMixup(_BatchMix):
     anchored: bool = True
 
     def _rule(self) -> Rule:
-        return Zeta(gamma=self.gamma, num_mix=self.num_mix, anchored=self.anchored)
+        return Zeta(gamma=check_gamma(self.gamma), num_mix=self.num_mix, anchored=self.anchored)
+
+
+def _shape(leaves: list[Leaf], labels: Mapping[str, int], batch: Any) -> tuple[int, ...]:
+    """Return the shape of the samples, of which boxes are cut."""
+    if not leaves:
+        raise ValueError(f"a batch must hold an array to mix, got {batch!r}; mix after batch()")
+    names, arrays = [repr(leaf.path) for leaf in leaves], [leaf.value for leaf in leaves]
+    check_lengths(names, arrays, ", or leave one with keep=")
+    samples = [leaf.value for leaf in leaves if leaf.path not in labels]
+    return tuple(of_most_axes(samples or arrays).shape)
 
 
 def _check_samples(path: str, leaf: Any) -> Facts | None:
