@@ -120,6 +120,44 @@ def test_pasted_integers_stay_integers_in_memory():
         plan.mix(x, out=np.zeros(x.shape, dtype=np.int8))
 
 
+def test_a_plan_is_read_by_its_kind():
+    with pytest.raises(TypeError, match=r"take MixPlan\.load or CutMixPlan\.load"):
+        Plan.load("plan.npz")
+
+
+def test_views_that_are_read_only_are_copied():
+    indices = np.asarray([[0, 1], [1, 0]])
+    view = indices.view()
+    view.flags.writeable = False
+    plan = MixPlan(view, np.asarray([0.5, 0.5]), 2)
+    indices[0] = 1
+    assert plan.indices.tolist() == [[0, 1], [1, 0]]
+
+
+@pytest.mark.parametrize("axes", [(1, 1), (0, 2)])
+def test_axes_of_boxes_are_different_ones(axes):
+    plan = cutmix_plan(X.shape)
+    with pytest.raises(ValueError, match="axes must be different ones besides the first"):
+        CutMixPlan(plan.volumes, plan.lower, plan.upper, axes, plan.lengths)
+
+
+@pytest.mark.needs("torch")
+def test_weights_that_somebody_uses_otherwise():
+    """Derivatives in them, and what is written to them, count as if nothing were remembered."""
+    import torch
+
+    x = torch.randn(64, 3)
+    plan = zeta_plan(64, num_mix=2, rng=0, like=x)
+    weights = plan.weights.requires_grad_()
+    (first,) = torch.autograd.grad(((plan @ x) ** 2).sum(), weights, create_graph=True)
+    first.sum().backward()
+    assert weights.grad is not None
+    plan, x = zeta_plan(8, rng=0, like=x), torch.randn(8, 3)
+    plan.weights.copy_(torch.tensor([1.0] + [0.0] * 7))
+    x[3] = torch.nan
+    assert torch.isnan(plan @ x).any(dim=1).tolist() == [i == 3 for i in range(8)]
+
+
 # --- a new kind of leaf is a function -------------------------------------------------------------
 
 

@@ -280,7 +280,11 @@ def test_errors():
         ),
         (TypeError, "rule must be an object", lambda: zetamix.mix(np.eye(3), None, "zeta")),
         (TypeError, "shape must be a tuple", lambda: Zeta().plan(4)),
-        (ValueError, "groups must come with a rule", lambda: Zeta().plan((4,), groups=np.zeros(4))),
+        (
+            ValueError,
+            "groups go with rules that ask",
+            lambda: Zeta().plan((4,), groups=np.zeros(4)),
+        ),
         (
             ValueError,
             r"rule must come without the options of ζ-mixup, got num_mix too",
@@ -290,3 +294,87 @@ def test_errors():
     for kind, message, call in cases:
         with pytest.raises(kind, match=message):
             call()
+
+
+# --- rules that draw more than once, and what is refused ------------------------------------------
+
+
+class Twice:
+    """A rule of a user that draws an order and then a plan."""
+
+    def plan(self, shape, *, rng=None, like=None, groups=None, step=None):
+        n = shape[0]
+        order = zetamix.zeta_plan(n, anchored=False, rng=rng, like=like)
+        plan = zetamix.zeta_plan(n, gamma=1.0, rng=rng, like=like)
+        assert order.shape == plan.shape
+        return plan
+
+
+def test_a_rule_that_draws_twice_draws_the_same_everywhere(x, y):
+    expected = zetamix.mix(x, y, Twice(), num_classes=3, rng=(4, 0, 0))[0]
+    epoch = zetamix.batches(x, y, N, rule=Twice(), num_classes=3, seed=4, shuffle=False)
+    assert np.array_equal(next(iter(epoch))[0], expected)
+    chosen = zetamix.mix(x, y, OneOf([Twice(), Twice()]), num_classes=3, rng=(4, 0, 0))[0]
+    assert np.array_equal(chosen, expected)  # a number does not move the stream of orderings
+    again = zetamix.zeta_plan(N, gamma=1.0, rng=(4, 0, 0))
+    assert not np.array_equal(again @ x, expected)  # the second draw is another one
+
+
+@pytest.mark.needs("torch")
+def test_a_rule_that_draws_twice_draws_the_same_in_modules(x, y):
+    import torch
+    from zetamix.torch import Mix
+
+    mixed, _ = Mix(Twice(), num_classes=3, seed=4)(torch.from_numpy(x), torch.from_numpy(y))
+    expected = zetamix.mix(x, y, Twice(), num_classes=3, rng=(4, 0, 0))[0]
+    np.testing.assert_allclose(mixed.numpy(), expected, rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.needs("jax")
+def test_a_rule_that_draws_twice_draws_the_same_in_traces(x, y):
+    import jax
+    import jax.numpy as jnp
+    from zetamix import jax as zj
+
+    for rule in (Twice(), OneOf([Twice(), Twice()])):
+
+        def step(key, x, rule=rule):
+            return zj.mix(key, x, None, rule)[0]
+
+        key = jax.random.key(3)
+        np.testing.assert_allclose(
+            step(key, jnp.asarray(x)), jax.jit(step)(key, jnp.asarray(x)), atol=1e-6
+        )
+
+
+def test_a_rule_that_returns_no_plan_is_refused(x):
+    class Forgetful:
+        def plan(self, shape, *, rng=None, like=None, groups=None, step=None):
+            return None
+
+    with pytest.raises(TypeError, match="must return a MixPlan or a CutMixPlan, got NoneType"):
+        zetamix.mix(x, None, Forgetful(), rng=0)
+
+
+def test_rules_of_arrays_are_values():
+    gamma = np.asarray([1.0, 2.0])
+    rule = Zeta(gamma=gamma)
+    assert rule == Zeta(gamma=gamma.copy()) != Zeta(gamma=gamma + 1)
+    assert hash(rule) == hash(Zeta(gamma=gamma.copy()))
+    gamma[0] = 9
+    assert rule.gamma[0] == 1
+    assert Zeta(gamma=2) == Zeta(gamma=2.0) != Zeta(gamma=2, num_mix=3)
+
+
+def test_short_forms_take_no_ranges(x):
+    for gamma in ([1.0, 2.0], (1.8, 4.0), lambda step: 2.8):
+        with pytest.raises(TypeError, match="gamma must be a number >= 0 or a one-dimensional"):
+            zetamix.zeta_mixup(x, gamma=gamma, rng=0)
+    for p in ("12", [None, 1]):
+        with pytest.raises(TypeError, match="p must be a list of one number >= 0 for each of 2"):
+            OneOf([Zeta(), CutMix()], p=p)
+
+
+def test_what_a_rule_can_not_do_is_told_before_the_first_batch(x):
+    with pytest.raises(ValueError, match="axes must be one or more different axes"):
+        zetamix.batches(x, None, 4, rule=CutMix(axes=(7,)))

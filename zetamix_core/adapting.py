@@ -13,7 +13,7 @@ from zetamix_core.arrays import (
     library,
     quick_facts,
 )
-from zetamix_core.checks import check_lengths, check_no_ids, check_samples
+from zetamix_core.checks import check_gamma, check_lengths, check_no_ids, check_samples
 from zetamix_core.epochs import Epoch
 from zetamix_core.files import replacing
 from zetamix_core.inputs import foreign
@@ -42,7 +42,7 @@ from zetamix_core.metrics.methods import (
 from zetamix_core.numbers import is_whole_number
 from zetamix_core.random import Stream, stream_for
 from zetamix_core.roles import Roles, guessed_labels, listed, mixed_leaves, paths_of_images
-from zetamix_core.rules.base import averages, check_rule
+from zetamix_core.rules.base import averages, check_rule, drawn
 from zetamix_core.rules.one_of import chosen, ends, shares
 
 __all__ = [
@@ -60,6 +60,7 @@ __all__ = [
     "Stream",
     "at",
     "averages",
+    "check_gamma",
     "check_leaf",
     "check_lengths",
     "check_no_ids",
@@ -67,6 +68,7 @@ __all__ = [
     "check_rule",
     "check_samples",
     "chosen",
+    "drawn",
     "ends",
     "epoch_plan",
     "flattened",

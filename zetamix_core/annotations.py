@@ -6,6 +6,7 @@ from typing import (
     Any,
     Literal,
     Protocol,
+    SupportsFloat,
     SupportsIndex,
     TypeAlias,
     TypedDict,
@@ -51,7 +52,7 @@ AnyNumpy: TypeAlias = np.ndarray[Any, np.dtype[Any]]
 Samples = TypeVar("Samples", bound=SupportsSamples)
 
 # γ: one for all outputs, or an array with one for each.
-Gamma: TypeAlias = float | SupportsSamples
+Gamma: TypeAlias = SupportsFloat | SupportsSamples
 # Sources of randomness; an array is a key of JAX or torch.
 RNG: TypeAlias = (
     SupportsIndex

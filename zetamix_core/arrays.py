@@ -179,6 +179,13 @@ def to_host(x: Array) -> np.ndarray:
         ) from error
 
 
+def same(a: Any, b: Any) -> bool:
+    """Tell whether two values are equal, which may be arrays."""
+    if is_array(a) or is_array(b):
+        return is_array(a) and is_array(b) and np.array_equal(to_host(a), to_host(b))
+    return bool(a == b)
+
+
 def is_on_cpu(x: Array) -> bool:
     if is_torch(x):
         return bool(x.device.type == "cpu")

@@ -22,15 +22,16 @@ from zetamix_core.arrays import (
 from zetamix_core.checks import (
     check_count,
     check_flag,
+    check_gamma,
     check_no_ids,
     check_same_samples,
     check_samples,
 )
 from zetamix_core.labels import checked_form, label_options
 from zetamix_core.plans import Plan
-from zetamix_core.random import permutation, stream_for
+from zetamix_core.random import permutation
 from zetamix_core.rules import Rule, Zeta
-from zetamix_core.rules.base import averages, check_rule
+from zetamix_core.rules.base import averages, check_rule, drawn
 
 __all__ = ["batches"]
 
@@ -190,13 +191,15 @@ class Epoch(Generic[Labels]):
             self.dtype = _check_dtype(self.dtype, self.x)
         if self.seed is None:
             self.seed = secrets.randbits(64)
-        stream_for((self.seed, self.epoch), None)  # refuses what is no key
+        # Refuses what is no key, and what the rule can't do, before the first batch is read.
+        shape = (min(self.batch_size, self.num_samples), *self.x.shape[1:])
+        drawn(self.draws, shape, (self.seed, self.epoch), None, self.epoch)
 
     def _rule(self) -> Rule:
         """Return the rule that was given, or ζ-mixup with the options that were."""
         options = {"gamma": self.gamma, "num_mix": self.num_mix, "anchored": self.anchored}
         if self.rule is not None:
-            if given := [name for name, value in options.items() if value != _DEFAULTS[name]]:
+            if given := [name for name, value in options.items() if value is not _DEFAULTS[name]]:
                 raise ValueError(
                     f"rule must come without the options of ζ-mixup, got {', '.join(given)} too; "
                     f"pass them to the rule, as in Zeta({given[0]}=...)"
@@ -207,8 +210,9 @@ class Epoch(Generic[Labels]):
                 f"num_mix must be between 1 and batch_size, got num_mix={self.num_mix} for batches "
                 f"of {self.batch_size}; pass a larger batch_size, or None for whole batches"
             )
+        check_gamma(self.gamma)
         rule = Zeta(gamma=self.gamma, num_mix=self.num_mix, anchored=self.anchored)
-        if is_array(rule.gamma) and np.ndim(rule.gamma):
+        if is_array(self.gamma) and np.ndim(self.gamma):
             raise ValueError(
                 f"gamma must be one number for all batches, got an array of shape "
                 f"{np.shape(self.gamma)}; draw plans yourself for one gamma an output"
@@ -231,7 +235,7 @@ class Epoch(Generic[Labels]):
         for step in range(len(self)):
             samples = order[step * self.batch_size : (step + 1) * self.batch_size]
             shape = (samples.size, *self.x.shape[1:])
-            yield samples, self.draws.plan(shape, rng=(*key, step), step=self.epoch)
+            yield samples, drawn(self.draws, shape, (*key, step), None, self.epoch)
 
     def gather(
         self,

@@ -18,6 +18,7 @@ from zetamix_core.annotations import (
 )
 from zetamix_core.arrays import Array
 from zetamix_core.checks import (
+    check_gamma,
     check_no_ids,
     check_num_mix,
     check_same_samples,
@@ -26,7 +27,7 @@ from zetamix_core.checks import (
 )
 from zetamix_core.labels import label_options
 from zetamix_core.rules import CutMix, Mixup, Rule, Zeta
-from zetamix_core.rules.base import averages, check_rule
+from zetamix_core.rules.base import averages, check_rule, drawn
 
 __all__ = ["cutmix", "mix", "mixup", "zeta_mixup"]
 
@@ -110,9 +111,10 @@ def mix(
     facts = examined("x", x)
     options = label_options(num_classes, ignore_index)
     y_facts = None if y is None else check_same_samples(x, y, facts)
-    if averages(check_rule(rule)):
+    check_rule(rule)
+    if facts.kind in ("integer", "bool") and averages(rule):
         check_no_ids("x", x, facts.kind)
-    plan = rule.plan((facts.length, *x.shape[1:]), rng=rng, like=x, step=step)
+    plan = drawn(rule, (facts.length, *x.shape[1:]), rng, x, step)
     # Labels first: they are the ones that may be refused.
     y_mixed = None if y is None else plan._mixed_labels(y, options, y_facts)
     return plan._mixed(x, facts), y_mixed
@@ -205,6 +207,8 @@ def zeta_mixup(
     >>> mixed.shape, soft.argmax(axis=1)
     ((4, 8, 8), array([0, 2, 1, 2]))
     """
+    if isinstance(gamma, (list, tuple)) or callable(gamma):
+        check_gamma(gamma)  # which says what it may be; rules take more
     if num_mix is not None:
         check_num_mix(num_mix, check_samples("x", x))
     rule = Zeta(gamma=gamma, num_mix=num_mix, anchored=anchored)

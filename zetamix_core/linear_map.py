@@ -100,6 +100,8 @@ def weighted_sum(
     dtype, work, real = dtypes or dtypes_for(x, out)
     # Weights that the plan made on the host are plain tensors, if they are still there.
     made = all_positive is not None and is_torch(weights) and weights.device.type == "cpu"
+    if made:
+        made = not weights.requires_grad
     if weights.dtype != real:
         weights, all_positive = lowered(weights, real), None
     if all_positive is None:

@@ -29,6 +29,8 @@ from zetamix_core.arrays import (
 
 Product = Callable[[Array], Array]
 
+# Of more entries than these, doubles in between cost more than a few calls.
+_COUNTED_ENTRIES = 1 << 14
 # Longer gather-sums are a loop in JAX, to bound the size of the compiled program.
 _MAX_UNROLLED = 32
 
@@ -85,8 +87,11 @@ def scatter_rows(columns: Array, weights: Array, width: int) -> Array:
 
 
 def _scatter_rows_of_numpy(columns: np.ndarray, weights: np.ndarray, width: int) -> np.ndarray:
-    """Scatter by counting, in doubles: a SciPy matrix costs more for few entries."""
+    """Scatter by counting, in doubles, where these are few: a SciPy matrix costs more calls."""
     num_rows = columns.shape[0]
+    if num_rows * width > _COUNTED_ENTRIES:
+        wide = np.broadcast_to(weights, columns.shape).astype(np.result_type(weights, np.float32))
+        return np.asarray(_compressed(columns, wide, width).toarray(), dtype=weights.dtype)
     if weights.ndim == 1:
         shared, weights = weights, np.empty(columns.shape, weights.dtype)
         weights[...] = shared

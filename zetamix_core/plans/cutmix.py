@@ -285,6 +285,10 @@ def _check_fields(volumes: Any, lower: Any, upper: Any, axes: Any, lengths: Any)
             f"axes must be one or more, each with a length >= 1, got axes {axes} and lengths "
             f"{lengths}; pass the lengths of x along these axes"
         )
+    if 0 in axes or len(set(axes)) < len(axes):
+        raise ValueError(
+            f"axes must be different ones besides the first, got {axes}; pass for instance (-2, -1)"
+        )
     for name, ends in (("lower", lower), ("upper", upper)):
         _check_ends(name, ends, volumes, len(axes))
 

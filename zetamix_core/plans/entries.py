@@ -12,6 +12,7 @@ from zetamix_core.arrays import (
     default_float,
     is_array,
     is_jax,
+    is_torch,
     kind,
     namespace,
     portable_float,
@@ -28,6 +29,13 @@ from zetamix_core.checks import (
 from zetamix_core.rounding import lowered
 
 
+def is_untouched(weights: Array) -> bool:
+    """Tell whether nobody has written to the weights of a plan, as torch would let them."""
+    if not is_torch(weights):
+        return True
+    return not weights.is_inference() and weights._version == 0
+
+
 def weights_for(weights: np.ndarray, like: Array) -> Array:
     """Return weights of NumPy in a dtype that the library of `like` has."""
     # JAX without its 64-bit mode would narrow the weights, off their grid, by itself.
@@ -40,7 +48,8 @@ def weights_for(weights: np.ndarray, like: Array) -> Array:
 
 def frozen(array: np.ndarray, dtype: Any) -> np.ndarray:
     """Return an array that nobody writes to: a copy, unless it was handed over read-only."""
-    array = array.astype(dtype, copy=array.flags.writeable)
+    # Of a view that is read-only somebody may have the memory.
+    array = array.astype(dtype, copy=array.flags.writeable or array.base is not None)
     array.flags.writeable = False
     return array
 

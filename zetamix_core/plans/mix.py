@@ -48,6 +48,7 @@ from zetamix_core.plans.entries import (
     check_weights,
     fit,
     frozen,
+    is_untouched,
     misfit,
     weights_for,
 )
@@ -348,7 +349,10 @@ class MixPlan(Plan):
     def _entries(self, x: Array, facts: Facts, dtype: Any = None) -> Entries:
         """Return the entries where `x` is, with weights for a precision if one is given."""
         if not is_numpy(self.indices):
-            return Entries(self.indices, self.weights, self._distinct, self._positive)
+            positive = self._positive
+            if positive is not None and not is_untouched(self.weights):
+                positive = None
+            return Entries(self.indices, self.weights, self._distinct, positive)
         weights = self.weights if dtype is None else self._lowered(dtype)
         if facts.library in ("numpy", "dask"):
             positive = self._is_positive() if weights is self.weights else None

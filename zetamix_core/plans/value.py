@@ -12,7 +12,7 @@ from typing import IO, Any, ClassVar, Self
 
 import numpy as np
 
-from zetamix_core.arrays import Array, is_array, is_extension, to_host
+from zetamix_core.arrays import Array, is_array, is_extension, same, to_host
 from zetamix_core.checks import MAX_ENTRIES, check_like
 from zetamix_core.files import replacing
 from zetamix_core.npz import UNREADABLE, read_arrays
@@ -78,6 +78,8 @@ class Value(ABC):
         ------
         ValueError
             If the file does not hold such a plan.
+        TypeError
+            If it is not called on `MixPlan` or `CutMixPlan`.
 
         Examples
         --------
@@ -90,6 +92,11 @@ class Value(ABC):
         True
         """
         check_like(like)
+        if not hasattr(cls, "_stored"):
+            raise TypeError(
+                f"a plan is read by its kind, got {cls.__name__}.load({file!r}); take MixPlan.load "
+                f"or CutMixPlan.load"
+            )
         with _opened(file, "rb") as handle:
             try:
                 plan = cls._from_stored(read_arrays(handle, cls._stored, MAX_ENTRIES))
@@ -108,7 +115,7 @@ class Value(ABC):
         if type(other) is not type(self):
             return NotImplemented
         names = [field.name for field in dataclasses.fields(self)]  # type: ignore[arg-type]
-        return all(_same(getattr(self, name), getattr(other, name)) for name in names)
+        return all(same(getattr(self, name), getattr(other, name)) for name in names)
 
     __hash__ = None  # type: ignore[assignment]
 
@@ -146,13 +153,6 @@ class Value(ABC):
     @abstractmethod
     def _from_stored(cls, arrays: Mapping[str, np.ndarray]) -> Self:
         """Make a plan of what a file holds."""
-
-
-def _same(a: Any, b: Any) -> bool:
-    """Tell whether two values of a field are equal; leaves may be other things than arrays."""
-    if is_array(a) or is_array(b):
-        return is_array(a) and is_array(b) and np.array_equal(to_host(a), to_host(b))
-    return bool(a == b)
 
 
 def _storable(value: Any) -> np.ndarray:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from zetamix_core.annotations import RNG
+from zetamix_core.arrays import to_host
 from zetamix_core.checks import check_num_samples
 from zetamix_core.random.resolve import stream_for
 
@@ -49,5 +50,7 @@ def permutation(n: int, rng: RNG = None) -> np.ndarray:
     [0, 1, 2, 3, 4]
     """
     n = check_num_samples(n)
-    order: np.ndarray = stream_for(rng, None).orderings(1, n, n, anchored=False)[0]
-    return order.copy()  # a plan may have what was drawn
+    # A stream that a rule was handed draws for the library of the batch. A copy, since plans may
+    # have what was drawn.
+    order: np.ndarray = to_host(stream_for(rng, None).orderings(1, n, n, anchored=False))[0]
+    return order.copy()

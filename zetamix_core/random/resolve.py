@@ -25,8 +25,9 @@ from zetamix_core.random.stream import Stream
 
 def stream_for(rng: Any, like: Array | None) -> Stream:
     """Return the stream that `rng` stands for, drawing for the library and device of `like`."""
-    if isinstance(rng, Stream):  # one of a rule, which draws several things of it
-        return rng
+    if hasattr(rng, "orderings"):  # a stream that a rule was handed, or hands on
+        stream: Stream = rng
+        return stream
     if like is None or isinstance(like, np.ndarray):
         return _portable_stream(rng, like)
     if is_torch(like):

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import dataclasses
 import math
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
-from zetamix_core.arrays import Array, is_array, is_torch
+from zetamix_core.annotations import Gamma
+from zetamix_core.arrays import Array, is_array, is_torch, same
 from zetamix_core.checks import check_alpha, check_count, check_flag, check_gamma, check_size
+from zetamix_core.numbers import as_real
 from zetamix_core.plans import MixPlan, dirichlet_plan, mixup_plan
 from zetamix_core.plans.drawing import drawn_zeta
 from zetamix_core.random import Stream
@@ -19,7 +22,7 @@ from zetamix_core.weights import checked_gamma
 __all__ = ["Dirichlet", "Mixup", "Zeta"]
 
 
-@dataclasses.dataclass(frozen=True, kw_only=True)
+@dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
 class Zeta(BaseRule):
     r"""P-series weights over random orderings.
 
@@ -59,7 +62,7 @@ class Zeta(BaseRule):
     (32, 32)
     """
 
-    gamma: Any = 2.8
+    gamma: Gamma | tuple[float, float] | Callable[[Any], Any] = 2.8
     num_mix: int | None = None
     anchored: bool = True
 
@@ -67,6 +70,16 @@ class Zeta(BaseRule):
         object.__setattr__(self, "gamma", _checked_gamma(self.gamma))
         _check_num_mix(self.num_mix)
         check_flag("anchored", self.anchored)
+
+    def __eq__(self, other: object) -> bool:
+        if type(other) is not Zeta:
+            return NotImplemented
+        rest = (self.num_mix, self.anchored) == (other.num_mix, other.anchored)
+        return rest and same(self.gamma, other.gamma)
+
+    def __hash__(self) -> int:
+        gamma = repr(self.gamma) if is_array(self.gamma) else self.gamma
+        return hash((Zeta, gamma, self.num_mix, self.anchored))
 
     def _draw(
         self, shape: tuple[int, ...], stream: Stream, like: Array | None, step: Any
@@ -80,7 +93,7 @@ class Zeta(BaseRule):
         return drawn_zeta((n, n, num_mix), gamma, self.anchored, stream, like)
 
     def _gamma_at(self, n: int, stream: Stream, like: Array | None, step: Any) -> Any:
-        gamma = self.gamma
+        gamma: Any = self.gamma
         if isinstance(gamma, tuple):
             low, high = gamma
             return low + (high - low) * stream.uniform((n,))
@@ -226,11 +239,19 @@ def _checked_gamma(gamma: Any) -> Any:
     if callable(gamma):
         return gamma
     if not isinstance(gamma, (tuple, list)):
-        return gamma if is_array(gamma) and check_gamma(gamma) is gamma else check_gamma(gamma)
-    numbers = all(isinstance(end, (int, float, np.number)) for end in gamma)
-    if len(gamma) != 2 or not numbers or not 0 <= gamma[0] <= gamma[1] < math.inf:
+        return _kept(check_gamma(gamma))
+    ends = [math.nan if (end := as_real(given)) is None else end for given in gamma]
+    if len(ends) != 2 or not 0 <= ends[0] <= ends[1] < math.inf:
         raise ValueError(
             f"a range of gamma must be two finite numbers 0 <= low <= high, got {gamma!r}; pass "
             f"for instance gamma=(1.8, 4.0)"
         )
-    return tuple(gamma)
+    return tuple(ends)
+
+
+def _kept(gamma: Any) -> Any:
+    """Return a γ that nobody writes to."""
+    if isinstance(gamma, np.ndarray):
+        gamma = gamma.copy()
+        gamma.flags.writeable = False
+    return gamma

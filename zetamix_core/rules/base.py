@@ -19,7 +19,8 @@ class Rule(Protocol):
     """What every entry point takes: an object that draws a plan for a batch.
 
     `Zeta`, `Mixup`, `Dirichlet`, `CutMix` and `OneOf` are rules, and so is any object with such a
-    method.
+    method. One whose plans only move samples says so by an attribute ``averages = False``: it then
+    takes samples of any dtype, also integers that may be ids.
 
     Raises
     ------
@@ -49,7 +50,8 @@ class Rule(Protocol):
         shape : tuple of int
             Shape (N, ...) of the samples, whose number may be less than what the rule mixes.
         rng : optional
-            Source of randomness, to be handed on to a function such as `zeta_plan`.
+            Source of randomness, to be handed on to functions such as `zeta_plan`, to one after the
+            other if there are several: entry points pass a stream, from which each draws on.
         like : array, optional
             Array whose library and device the plan takes.
         groups : array of int, shape (N,), optional
@@ -96,8 +98,7 @@ class BaseRule(ABC):
     ) -> Plan:
         if groups is not None:
             raise ValueError(
-                f"groups must come with a rule that asks for them, got them for {self}; leave them "
-                f"out"
+                f"groups go with rules that ask for them, got groups for {self}; leave them out"
             )
         check_like(like)
         return self._draw(_checked_shape(shape), stream_for(rng, like), like, step)
@@ -107,6 +108,22 @@ class BaseRule(ABC):
     @abstractmethod
     def _draw(self, shape: tuple[int, ...], stream: Stream, like: Array | None, step: Any) -> Plan:
         """Draw the plan of a batch of this shape from a stream."""
+
+
+def drawn(
+    rule: Rule, shape: tuple[int, ...], rng: Any, like: Array | None, step: Any = None
+) -> Plan:
+    """Draw the plan of a batch by any rule: the way of all entry points.
+
+    A rule is handed a stream, so that one that draws several things draws the same everywhere.
+    """
+    plan = rule.plan(shape, rng=stream_for(rng, like), like=like, step=step)
+    if not isinstance(plan, Plan):
+        raise TypeError(
+            f"the method plan of a rule must return a MixPlan or a CutMixPlan, got "
+            f"{type(plan).__name__} from {rule!r}; return what zeta_plan draws, or make one"
+        )
+    return plan
 
 
 def averages(rule: Rule) -> bool:

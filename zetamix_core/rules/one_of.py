@@ -10,9 +10,10 @@ from typing import Any
 import numpy as np
 
 from zetamix_core.arrays import Array, is_jax_tracer, to_host, torch_is_compiling
+from zetamix_core.numbers import as_real
 from zetamix_core.plans import Plan
 from zetamix_core.random import Stream
-from zetamix_core.rules.base import BaseRule, Rule, averages, check_rule
+from zetamix_core.rules.base import BaseRule, Rule, averages, check_rule, drawn
 
 __all__ = ["OneOf"]
 
@@ -70,7 +71,7 @@ class OneOf(BaseRule):
 
     def _draw(self, shape: tuple[int, ...], stream: Stream, like: Array | None, step: Any) -> Plan:
         member = self.rules[chosen(self, stream.uniform((1,)))]
-        return member.plan(shape, rng=stream, like=like, step=step)
+        return drawn(member, shape, stream, like, step)
 
 
 def chosen(rule: OneOf, number: Array) -> int:
@@ -90,7 +91,8 @@ def ends(rule: OneOf) -> np.ndarray:
 
 def shares(p: Any, count: int, members: str) -> tuple[float, ...]:
     """Return probabilities that sum to one, equal ones by default."""
-    if p is not None and not isinstance(p, Iterable):
+    numbers = isinstance(p, Iterable) and not isinstance(p, (str, bytes))
+    if p is not None and not (numbers and all(as_real(share) is not None for share in p)):
         raise TypeError(
             f"p must be a list of one number >= 0 for each of {count} {members}, got {p!r}; leave "
             f"it out for equal ones"

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from zetamix.jax.pytrees import checked_batch, mixed_by
-from zetamix_core.adapting import averages, check_rule
+from zetamix_core.adapting import averages, check_gamma, check_rule
 from zetamix_core.rules import CutMix, Mixup, Rule, Zeta
 
 __all__ = ["cutmix", "mix", "mixup", "zeta_mixup"]
@@ -20,6 +20,7 @@ def mix(
     *,
     num_classes: Any = None,
     ignore_index: int | None = None,
+    step: Any = None,
     axis_name: str | tuple[str, ...] | None = None,
 ) -> tuple[Any, Any]:
     """Mix a batch and its labels by any rule, in one traceable call.
@@ -41,6 +42,8 @@ def mix(
         Number of classes, as in `zeta_mixup`; required for integer labels.
     ignore_index : int, optional
         The label that does not count, as in `zeta_mixup`.
+    step : int or 0-d array, optional
+        What a callable `gamma` is given; it may be traced.
     axis_name : str or tuple of str, optional
         Named axes whose index is folded into the key, as in `zeta_mixup`.
 
@@ -76,7 +79,7 @@ def mix(
     """
     check_rule(rule)
     key, batch = checked_batch(key, x, y, axis_name, averages=averages(rule))
-    return mixed_by(rule, key, batch, num_classes, ignore_index)
+    return mixed_by(rule, key, batch, num_classes, ignore_index, step)
 
 
 def zeta_mixup(
@@ -161,7 +164,7 @@ def zeta_mixup(
     >>> mixed["image"].shape, mixed["age"].shape, soft.argmax(axis=1).tolist()
     ((4, 8, 8), (4,), [0, 2, 1, 2])
     """
-    rule = Zeta(gamma=gamma, num_mix=num_mix, anchored=anchored)
+    rule = Zeta(gamma=check_gamma(gamma), num_mix=num_mix, anchored=anchored)
     options = {"num_classes": num_classes, "ignore_index": ignore_index}
     return mix(key, x, y, rule, **options, axis_name=axis_name)
 

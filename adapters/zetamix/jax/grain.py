@@ -12,14 +12,18 @@ import numpy as np
 
 from zetamix_core.adapting import (
     Facts,
+    Leaf,
     Roles,
+    check_gamma,
     check_leaf,
     check_lengths,
     check_num_classes,
     check_rule,
     check_samples,
+    drawn,
     flattened,
     is_whole_number,
+    mixed_leaves,
     of_most_axes,
     paths_of_images,
     subject,
@@ -48,7 +52,11 @@ class _BatchMix(grain.transforms.RandomMap):  # type: ignore[misc]  # Grain has 
 
     def __post_init__(self) -> None:
         # Here, because errors in workers come late and from another process.
-        self._rule()
+        if callable(getattr(self._rule(), "gamma", None)):
+            raise ValueError(
+                f"gamma must not be callable in Grain, which counts no steps, got {self._rule()}; "
+                f"pass a number or a pair (low, high) in a rule"
+            )
         self._roles()
         if is_whole_number(self.num_classes):
             check_num_classes(self.num_classes)
@@ -82,19 +90,16 @@ class _BatchMix(grain.transforms.RandomMap):  # type: ignore[misc]  # Grain has 
             The structure of `element`, with mixed arrays.
         """
         roles = self._with_labels(element, self._roles()).with_data(paths_of_images(element))
-        plan = self._rule().plan(self._shape(element, roles), rng=rng)
-        return plan._applied(element, roles)
-
-    def _shape(self, batch: Any, roles: Roles) -> tuple[int, ...]:
-        """Return the shape of the samples, of which boxes are cut."""
-        found = flattened(batch, check=_check_samples, keep=roles.keep, whole=roles.dominant)
-        arrays = {leaf.path: leaf.value for leaf in found.leaves if leaf.path not in roles.dominant}
-        if not arrays:
-            raise ValueError(f"a batch must hold an array to mix, got {batch!r}; mix after batch()")
-        check_lengths(map(repr, arrays), arrays.values(), ", or leave one with keep=")
-        labels = {*roles.num_classes, *roles.dominant}
-        samples = [array for path, array in arrays.items() if path not in labels]
-        return tuple(of_most_axes(samples or arrays.values()).shape)
+        found = flattened(
+            element,
+            check=_check_samples,
+            declared=roles.declared,
+            keep=roles.keep,
+            whole=roles.dominant,
+        )
+        arrays = [leaf for leaf in found.leaves if leaf.path not in roles.dominant]
+        plan = drawn(self._rule(), _shape(arrays, roles.num_classes, element), rng, None)
+        return found.rebuilt(mixed_leaves(plan, found, roles))
 
     def _with_labels(self, batch: Any, roles: Roles) -> Roles:
         """Return the roles with the second of a pair as labels, if their number is all there is."""
@@ -242,7 +247,17 @@ class ZetaMixup(_BatchMix):
     valid: Mapping[str, str] | None = None
 
     def _rule(self) -> Rule:
-        return Zeta(gamma=self.gamma, num_mix=self.num_mix, anchored=self.anchored)
+        return Zeta(gamma=check_gamma(self.gamma), num_mix=self.num_mix, anchored=self.anchored)
+
+
+def _shape(leaves: list[Leaf], labels: Collection[str], batch: Any) -> tuple[int, ...]:
+    """Return the shape of the samples, of which boxes are cut."""
+    if not leaves:
+        raise ValueError(f"a batch must hold an array to mix, got {batch!r}; mix after batch()")
+    names, arrays = [repr(leaf.path) for leaf in leaves], [leaf.value for leaf in leaves]
+    check_lengths(names, arrays, ", or leave one with keep=")
+    samples = [leaf.value for leaf in leaves if leaf.path not in labels]
+    return tuple(of_most_axes(samples or arrays).shape)
 
 
 def _check_samples(path: str, leaf: Any) -> Facts | None:

@@ -16,6 +16,7 @@ from zetamix_core.adapting import (
     check_lengths,
     check_no_ids,
     check_samples,
+    drawn,
     ends,
     is_array,
     is_dask,
@@ -124,19 +125,26 @@ def _check_averageable(samples: Leaves) -> None:
 
 
 def mixed_by(
-    rule: Rule, key: jax.Array, batch: Batch, num_classes: Any, ignore_index: int | None
+    rule: Rule,
+    key: Any,
+    batch: Batch,
+    num_classes: Any,
+    ignore_index: int | None,
+    step: Any = None,
 ) -> tuple[Any, Any]:
     """Mix a batch by the plan that a rule draws from a key."""
     first = batch.first
     if not isinstance(rule, OneOf) or not is_jax_tracing(first, key):
-        plan = rule.plan(first.shape, rng=key, like=first)
+        plan = drawn(rule, tuple(first.shape), key, first, step)
         return mixed_batch(plan, batch, num_classes, ignore_index)
     # What `OneOf.plan` does on the host: a number chooses the rule, which draws from what follows.
     stream: Any = stream_for(key, first)
     number = stream.uniform((1,))[0]
     chosen = jnp.searchsorted(jnp.asarray(ends(rule), number.dtype), number, side="right")
     ways = [functools.partial(mixed_by, member) for member in rule.rules]
-    branches = [lambda key, way=way: way(key, batch, num_classes, ignore_index) for way in ways]
+    branches = [
+        lambda key, way=way: way(key, batch, num_classes, ignore_index, step) for way in ways
+    ]
     return jax.lax.switch(chosen, branches, stream.key)  # type: ignore[no-any-return]
 
 

@@ -27,6 +27,7 @@ from zetamix_core.adapting import (
     check_rule,
     check_samples,
     chosen,
+    drawn,
     is_whole_number,
     mixed_leaves,
     of_most_axes,
@@ -240,8 +241,7 @@ class BatchMix(KeyedModule, ABC):
                 # Chosen by a number on the host, which the stream of the device steps over.
                 stream.uniform((1,))
                 rule = rule.rules[_chosen(rule, host.uniform((1,)))]
-        plan: Plan = rule.plan(tuple(x.shape), rng=stream, like=x, step=step)
-        return plan
+        return drawn(rule, tuple(x.shape), stream, x, step)
 
     @property
     @abstractmethod
