@@ -128,7 +128,7 @@ def test_cross_entropy_is_that_of_mixed_labels(backend, make_plan):
     np.testing.assert_allclose(backend.to_numpy(loss), expected, rtol=1e-5)
 
 
-@pytest.mark.parametrize("shape", [(), (2, 3)])
+@pytest.mark.parametrize("shape", [(), (3,)])
 def test_squared_error_is_that_of_mixed_targets_and_their_spread(backend, make_plan, shape):
     """Σ w (p − y)² = (p − Σ w y)² + Σ w y² − (Σ w y)²."""
     plan = make_plan(None)
@@ -452,7 +452,7 @@ def eager(backend):
 
 @given(
     n=st.sampled_from([1, 4]),
-    num_classes=st.sampled_from([1, 5]),
+    num_classes=st.sampled_from([2, 5]),
     top_k=st.integers(1, 8),
     data=st.data(),
 )

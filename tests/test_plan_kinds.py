@@ -164,8 +164,8 @@ def test_weights_that_somebody_uses_otherwise():
 class Signed(Roles):
     """Roles with one more, as features to come write it: differences, whose signs are kept."""
 
-    def of(self, leaf, masks):
-        return _largest if leaf.path == "difference" else super().of(leaf, masks)
+    def of(self, leaf, masks, found):
+        return _largest if leaf.path == "difference" else super().of(leaf, masks, found)
 
 
 def _largest(plan, leaf):

@@ -327,7 +327,7 @@ def test_of_the_sample_that_weighs_most(backend, plan):
 
 def test_ties_go_to_the_lower_rank():
     plan = MixPlan(np.asarray([[2, 0], [1, 2]]), np.asarray([0.5, 0.5]), 3)
-    assert plan.heaviest().tolist() == [2, 1]
+    assert plan._heaviest().tolist() == [2, 1]
     boxes = plan_of_boxes()
     assert boxes.apply({"x": X, "id": np.arange(N)}, dominant=["id"])["id"].tolist() == (
         boxes.volumes.matrix().argmax(axis=1).tolist()

@@ -8,7 +8,8 @@ from __future__ import annotations
 import dataclasses
 import functools
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
-from typing import Any, TypeAlias
+from types import MappingProxyType
+from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 
@@ -29,7 +30,6 @@ from zetamix_core.labels import (
     LabelOptions,
     check_ignore_index,
     check_num_classes,
-    label_options,
     smooth_labels,
 )
 from zetamix_core.leaves import Batch, Leaf, at, check_averageable, leave
@@ -52,6 +52,9 @@ class Roles:
     scaled: tuple[str, ...] = ()
     valid: Mapping[str, str] = dataclasses.field(default_factory=dict)
     label_smoothing: float = 0.0
+    # The paths that must lead to a leaf each, and those that are no labels whatever their name is.
+    declared: frozenset[str] = dataclasses.field(init=False)
+    taken: frozenset[str] = dataclasses.field(init=False)
 
     def __post_init__(self) -> None:
         for name in ("as_data", "keep", "dominant", "positions", "scaled"):
@@ -68,33 +71,14 @@ class Roles:
         elif self.ignore_index is not None:
             check_ignore_index(self.ignore_index)
         _check_once(self)
-
-    @functools.cached_property
-    def declared(self) -> frozenset[str]:
-        """The paths that must lead to a leaf each."""
         ignored = self.ignore_index if isinstance(self.ignore_index, Mapping) else ()
-        return frozenset(
-            {*self.num_classes, *self.as_data, *self.dominant, *self.positions, *self.onehot}
-            | {*self.scaled, *self.valid, *self.valid.values(), *ignored}
-        )
-
-    @functools.cached_property
-    def taken(self) -> frozenset[str]:
-        """The paths that are no labels, whatever they are called and wherever they are."""
         masks = {*self.valid, *self.valid.values()}
-        return frozenset({*self.as_data, *self.dominant, *self.scaled, *self.keep} | masks)
+        labels = {*self.num_classes, *self.positions, *self.onehot, *ignored}
+        taken = {*self.as_data, *self.dominant, *self.scaled, *masks}
+        object.__setattr__(self, "declared", frozenset(labels | taken))
+        object.__setattr__(self, "taken", frozenset({*taken, *self.keep}))
 
-    def with_labels(self, path: str, num_classes: int | None) -> Roles:
-        """Return these roles with one more path of labels, which somebody found."""
-        return dataclasses.replace(self, num_classes={**self.num_classes, path: num_classes})
-
-    def with_data(self, paths: Iterable[str]) -> Roles:
-        """Return these roles with more paths of data, unless these are something else."""
-        known = {*self.num_classes, *self.dominant, *self.keep, *self.as_data}
-        more = tuple(path for path in paths if path not in known)
-        return dataclasses.replace(self, as_data=(*self.as_data, *more)) if more else self
-
-    def of(self, leaf: Leaf, masks: Mapping[str, Array]) -> Role:
+    def of(self, leaf: Leaf, masks: Mapping[str, Array], found: Found) -> Role:
         """Return what becomes of a leaf; `masks` are those of leaves that are padded."""
         path = leaf.path
         if path in self.dominant:
@@ -104,27 +88,38 @@ class Roles:
         if path in self.valid.values():
             return _union_of_masks
         if path in self.num_classes:
-            return functools.partial(_labels, roles=self)
+            return functools.partial(_labels, roles=self, num_classes=self.num_classes[path])
+        if path in found.labels:
+            return functools.partial(_labels, roles=self, num_classes=found.labels[path])
         if path in self.scaled:
             return functools.partial(_scaled_data, anything=path in self.as_data)
-        return _data if path in self.as_data else _numbers
+        return _data if path in self.as_data or path in found.images else _numbers
 
-    def of_labels(self, path: str) -> LabelOptions:
+    def of_labels(self, path: str, num_classes: int | None) -> LabelOptions:
         """Return what is said of the labels at a path."""
         ignored = self.ignore_index
         if isinstance(ignored, Mapping):
             ignored = ignored.get(path)
-        positions, onehot = path in self.positions, self.onehot.get(path)
-        return label_options(self.num_classes[path], ignored, positions, onehot)
+        return LabelOptions(num_classes, ignored, path in self.positions, self.onehot.get(path))
 
 
-def mixed_leaves(plan: Any, batch: Batch, roles: Roles) -> Iterator[Any]:
+class Found(NamedTuple):
+    """What was found in a batch, beside what is declared."""
+
+    # The paths of labels with their number of classes, and of images of integers.
+    labels: Mapping[str, int | None] = MappingProxyType({})
+    images: tuple[str, ...] = ()
+
+
+def mixed_leaves(
+    plan: Any, batch: Batch, roles: Roles, found: Found | None = None
+) -> Iterator[Any]:
     """Yield what a plan makes of the leaves, each by its role."""
     values = {leaf.path: leaf.value for leaf in batch.leaves} if roles.valid else {}
     masks = {path: _checked_mask(path, values, mask) for path, mask in roles.valid.items()}
     in_graph = torch_is_compiling()  # graphs know no notes
     for leaf in batch.leaves:
-        role = roles.of(leaf, masks)
+        role = roles.of(leaf, masks, found or Found())
         yield role(plan, leaf) if in_graph else _called(role, plan, leaf)
 
 
@@ -205,8 +200,8 @@ def _scaled_data(plan: Any, leaf: Leaf, *, anything: bool) -> Array:
     return plan._mixed_scaled(leaf.value, leaf.facts)
 
 
-def _labels(plan: Any, leaf: Leaf, *, roles: Roles) -> Array:
-    options = roles.of_labels(leaf.path)
+def _labels(plan: Any, leaf: Leaf, *, roles: Roles, num_classes: int | None) -> Array:
+    options = roles.of_labels(leaf.path, num_classes)
     mixed = plan._mixed_labels(leaf.value, options, leaf.facts, scaled=leaf.path in roles.scaled)
     if not roles.label_smoothing:
         return mixed
@@ -223,7 +218,7 @@ def _of_the_heaviest(plan: Any, leaf: Leaf) -> Any:
             f"samples, got {found}{at(leaf.path)}; "
             + (leave(leaf.path) if leaf.path else "pass as many")
         )
-    indices = plan._label_plan.heaviest()
+    indices = plan._label_plan._heaviest()
     if is_array(value):
         return _taken(value, indices)
     places = host_values(indices)

@@ -254,20 +254,8 @@ class MixPlan(Plan):
             ignore_index = check_ignore_index(ignore_index)
         return sparse_labels(self._entries(y, self._check_applies(y, "y")), y, ignore_index)
 
-    def heaviest(self) -> Array:
-        """Return the sample that weighs most in each output, of equal ones that of the first rank.
-
-        Returns
-        -------
-        array of int, shape (M,)
-            Sample indices, of the library and device of the plan.
-
-        Examples
-        --------
-        >>> from zetamix import zeta_plan
-        >>> zeta_plan(4, rng=0).heaviest()
-        array([0, 1, 2, 3])
-        """
+    def _heaviest(self) -> Array:
+        """Return the sample that weighs most in each output, of equal ones the first."""
         self._check_single()
         xp = namespace(self.weights)
         weights = xp.broadcast_to(self.weights, self.indices.shape)

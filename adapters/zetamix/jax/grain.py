@@ -12,6 +12,7 @@ import numpy as np
 
 from zetamix_core.adapting import (
     Facts,
+    Found,
     Leaf,
     Roles,
     check_gamma,
@@ -89,30 +90,31 @@ class _BatchMix(grain.transforms.RandomMap):  # type: ignore[misc]  # Grain has 
         tree of NumPy arrays
             The structure of `element`, with mixed arrays.
         """
-        roles = self._with_labels(element, self._roles()).with_data(paths_of_images(element))
-        found = flattened(
+        roles = self._roles()
+        flat = flattened(
             element,
             check=_check_samples,
             declared=roles.declared,
             keep=roles.keep,
             whole=roles.dominant,
         )
-        arrays = [leaf for leaf in found.leaves if leaf.path not in roles.dominant]
-        plan = drawn(self._rule(), _shape(arrays, roles.num_classes, element), rng, None)
-        return found.rebuilt(mixed_leaves(plan, found, roles))
+        found = Found(self._labels_of(element), paths_of_images(element))
+        arrays = [leaf for leaf in flat.leaves if leaf.path not in roles.dominant]
+        shape = _shape(arrays, {*roles.num_classes, *found.labels}, element)
+        plan = drawn(self._rule(), shape, rng, None)
+        return flat.rebuilt(mixed_leaves(plan, flat, roles, found))
 
-    def _with_labels(self, batch: Any, roles: Roles) -> Roles:
-        """Return the roles with the second of a pair as labels, if their number is all there is."""
+    def _labels_of(self, batch: Any) -> dict[str, Any]:
+        """Return the second of a pair as labels, if their number of classes is all there is."""
         if not is_whole_number(self.num_classes):
-            return roles
+            return {}
         if not isinstance(batch, tuple | list) or len(batch) != 2 or hasattr(batch, "_fields"):
             raise ValueError(
                 f"a number as num_classes goes with batches (x, y), got {self.num_classes} for a "
                 f"batch of type {type(batch).__name__}; name the labels by their paths, for "
                 f"instance num_classes={{'label': {self.num_classes}}}"
             )
-        count: Any = self.num_classes
-        return roles.with_labels("1", count)
+        return {"1": self.num_classes}
 
 
 @dataclasses.dataclass(frozen=True)

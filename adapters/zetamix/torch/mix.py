@@ -20,6 +20,7 @@ from zetamix.torch.leaves import (
 )
 from zetamix_core import Plan, rules
 from zetamix_core.adapting import (
+    Found,
     Leaf,
     Roles,
     Stream,
@@ -199,29 +200,28 @@ class BatchMix(KeyedModule, ABC):
 
     def _mix(self, batch: Any, key: Tensor, step: Tensor) -> Any:
         roles = self.roles
-        found = flattened_batch(batch, roles)
-        if not isinstance(self.num_classes, Mapping):
-            roles = self._with_labels(batch, found.leaves, roles)
-        labels = {*roles.num_classes, *roles.dominant}
-        samples = [leaf.value for leaf in found.leaves if leaf.path not in labels]
+        flat = flattened_batch(batch, roles)
+        found = Found(self._labels_of(batch, flat.leaves), paths_of_images(batch))
+        labels = {*roles.num_classes, *found.labels, *roles.dominant}
+        samples = [leaf.value for leaf in flat.leaves if leaf.path not in labels]
         if not samples:
             raise ValueError(
                 f"a batch must have samples besides labels, got {describe(batch)}; pass the images "
                 f"first"
             )
         plan = self._draw(of_most_axes(samples), key, step)
-        roles = roles.with_data(paths_of_images(batch))
-        mixed = zip(found.leaves, mixed_leaves(plan, found, roles), strict=True)
-        return found.rebuilt(
+        mixed = zip(flat.leaves, mixed_leaves(plan, flat, roles, found), strict=True)
+        return flat.rebuilt(
             value if leaf.path in labels else _as_given(value, leaf.value) for leaf, value in mixed
         )
 
-    def _with_labels(self, batch: Any, leaves: list[Leaf], roles: Roles) -> Roles:
-        """Return the roles with the labels that were found."""
-        count: Any = self.num_classes
-        needed = count is not None
-        path = find_labels(batch, leaves, roles, self.labels_getter, needed=needed)
-        return roles if path is None else roles.with_labels(path, count)
+    def _labels_of(self, batch: Any, leaves: list[Leaf]) -> dict[str, Any]:
+        """Return the path of the labels that were found, with their number of classes."""
+        if isinstance(self.num_classes, Mapping):
+            return {}
+        needed = self.num_classes is not None
+        path = find_labels(batch, leaves, self.roles, self.labels_getter, needed=needed)
+        return {} if path is None else {path: self.num_classes}
 
     def _draw(self, x: Tensor, key: Tensor, step: Tensor) -> Any:
         stream = stream_for(key, x)
