@@ -54,7 +54,7 @@ class Value(ABC):
         arrays = {name: _storable(value) for name, value in self._to_store().items()}
         # In memory first: NumPy seeks in what it writes to, and after an error leaves it half done.
         archive = io.BytesIO()
-        np.savez(archive, allow_pickle=False, **arrays)
+        np.savez(archive, **arrays)  # numbers, which are never pickled
         with _opened(file, "wb") as handle:
             handle.write(archive.getbuffer())
 
