@@ -83,7 +83,9 @@ def members(thing):
 
 def documented_by_a_base(thing, name):
     """Whether a method has the words of a base in the core, where they are checked."""
+    inner = ("Value",)  # of which `Plan` tells
     core = [base for base in thing.__mro__[1:] if base.__module__.startswith("zetamix_core")]
+    core = [base for base in core if base.__name__ not in inner]
     bases = [getattr(base, name, None) for base in core]
     own = getattr(thing, name).__doc__
     return any(base.__doc__ and own in (None, base.__doc__) for base in bases if base)

@@ -41,7 +41,7 @@ from zetamix_core.metrics.methods import (
 )
 from zetamix_core.numbers import is_whole_number
 from zetamix_core.random import Stream, stream_for
-from zetamix_core.roles import Found, Roles, guessed_labels, listed, mixed_leaves, paths_of_images
+from zetamix_core.roles import Found, Roles, guessed_labels, mixed_leaves, paths_of_images
 from zetamix_core.rules.base import averages, check_rule, drawn
 from zetamix_core.rules.one_of import chosen, ends, shares
 
@@ -85,7 +85,6 @@ __all__ = [
     "kind",
     "leave",
     "library",
-    "listed",
     "mixed_leaves",
     "mixup_method",
     "of_most_axes",
