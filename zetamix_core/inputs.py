@@ -66,6 +66,15 @@ def looks_like_an_array(x: Any) -> bool:
     return hasattr(x, "__array__") or (hasattr(x, "shape") and hasattr(x, "dtype"))
 
 
+def holds_arrays(x: Any) -> bool:
+    """Tell whether something that is no nested structure has arrays as its attributes or items."""
+    if isinstance(x, type) or callable(x):
+        return False
+    if hasattr(x, "keys") and hasattr(x, "batch_size"):  # a TensorDict
+        return True
+    return any(map(is_array, getattr(x, "__dict__", {}).values()))
+
+
 def name_of(x: Any) -> str:
     """Return the name of a type, with its package where that tells more."""
     package = _package(x)
@@ -198,6 +207,9 @@ def _conversion(x: Any, it: str) -> str:
     for method in ("toarray", "todense"):  # sparse arrays
         if hasattr(x, method):
             return f"pass {it}.{method}()"
+    if holds_arrays(x):
+        convert = "to_dict()" if hasattr(x, "to_dict") else "__dict__"
+        return f"pass the arrays that it holds, as in {it}.{convert}"
     if hasattr(x, "__array__") or isinstance(x, range | memoryview):
         return f"pass numpy.asarray({it})"
     return "pass an array, for instance of NumPy"

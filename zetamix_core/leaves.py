@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 from zetamix_core.arrays import Array, Facts, is_array, kind, quick_facts, torch_is_compiling
 from zetamix_core.checks import as_code, check_fit, said_of
-from zetamix_core.inputs import foreign, looks_like_an_array, name_of
+from zetamix_core.inputs import foreign, holds_arrays, looks_like_an_array, name_of
 
 
 class Leaf(NamedTuple):
@@ -157,7 +157,7 @@ def flattened(
             names = getattr(node, "_fields", range(len(node)))
             items = [visit(_join(path, key), x) for key, x in zip(names, node, strict=True)]
             return _Node(node, names, items)
-        if strict or (not torch_is_compiling() and looks_like_an_array(node)):
+        if strict or (not torch_is_compiling() and _holds_numbers(node)):
             raise TypeError(_refusal(path, node, convert))
         return node
 
@@ -188,9 +188,14 @@ def _is_plain_list(node: Any) -> bool:
     return isinstance(node, list | tuple) and bool(node) and isinstance(node[0], plain)
 
 
+def _holds_numbers(node: Any) -> bool:
+    """Tell whether something that would stay holds what should be mixed."""
+    return looks_like_an_array(node) or holds_arrays(node)
+
+
 def _refusal(path: str, node: Any, convert: str) -> str:
     remedy = "take it out" + _and_then(path, "")
-    if looks_like_an_array(node):
+    if _holds_numbers(node):
         remedy = foreign(node, as_code(subject(path))).remedy + _and_then(path, convert)
     return (
         f"only arrays, None and nested dicts, lists and tuples of them can be mixed, got "
