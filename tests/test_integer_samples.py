@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from zetamix_core import batches, cutmix, mixup, zeta_mixup, zeta_plan
-from zetamix_core.leaves import paths_of_images
+from zetamix_core.roles import paths_of_images
 
 SHAPES = {1: (4,), 2: (4, 6), 3: (4, 3, 2), 4: (4, 2, 3, 2)}
 DTYPES = ("bool", "int8", "uint8", "int16", "uint16", "int32", "uint32", "int64", "uint64")

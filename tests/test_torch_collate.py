@@ -235,7 +235,7 @@ def test_ranks_never_share_an_ordering():
 
     def rows_of(rank, seed):
         torch.manual_seed(0)
-        mix = ZetaMixupCollate(num_mix=8, num_classes=1, seed=seed, rank=rank)
+        mix = ZetaMixupCollate(num_mix=8, num_classes=2, seed=seed, rank=rank)
         ((x, _),) = DataLoader(Wide(), batch_size=64, collate_fn=mix)
         return {tuple(row.topk(8).indices.tolist()) for row in x}
 
