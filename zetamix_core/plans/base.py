@@ -306,7 +306,7 @@ class Plan(ABC):
         True
         """
         self._check_single()
-        arrays = {name: _storable(value) for name, value in self._to_store().items()}
+        arrays: dict[str, Any] = {name: _storable(x) for name, x in self._to_store().items()}
         # In memory first: NumPy seeks in what it writes to, and after an error leaves it half done.
         archive = io.BytesIO()
         np.savez(archive, **arrays)  # numbers, which are never pickled
