@@ -33,6 +33,8 @@ def is_untouched(weights: Array) -> bool:
     """Tell whether nobody has written to the weights of a plan, as torch would let them."""
     if not is_torch(weights):
         return True
+    if torch_is_compiling():  # a plan from outside of the graph
+        return False
     return not weights.is_inference() and weights._version == 0
 
 
