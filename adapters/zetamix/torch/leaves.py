@@ -90,8 +90,9 @@ def find_labels(
         return None
     found = guessed_labels(batch, leaves, roles.taken)
     if found is None and needed:
-        if isinstance(batch, (tuple, list)) and len(batch) > 1:
-            _check_no_text(batch[1])
+        place = batch[1] if isinstance(batch, (tuple, list)) and len(batch) > 1 else batch
+        for candidate in place.values() if isinstance(place, Mapping) else [place]:
+            _check_no_text(candidate)
         raise ValueError(
             f"labels are looked for as the second of a pair, or by a name with 'label' or 'target' "
             f"in it, of shape (N,), (N, 1) or (N, C) or integers, got {describe(batch)}; name them "
