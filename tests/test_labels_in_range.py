@@ -47,7 +47,7 @@ def test_masks_and_targets_lie_between_zero_and_one(backend, n):
     for plan in plans(n, None):
         if hasattr(plan, "volumes"):
             continue  # masks are pasted, not averaged
-        soft = backend.to_numpy(plan.mix_labels(backend.asarray(background), 2))
+        soft = backend.to_numpy(plan.mix_labels(backend.asarray(background), 2, positions=True))
         assert np.all(soft[..., 0] == 1)
         assert np.all(soft[..., 1] == 0)
         # Up to the power of two that the data reach, with either sign.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, NoReturn
 
 import numpy as np
 
@@ -41,11 +41,13 @@ def label_options(
     num_classes: Any, ignore_index: Any = None, positions: Any = False, onehot: Any = None
 ) -> LabelOptions:
     """Return what is said of labels, checked as far as that needs no labels."""
-    if num_classes is not None:
+    plain = type(num_classes) is int and 1 <= num_classes <= MAX_ENTRIES
+    if num_classes is not None and not plain:
         num_classes = check_num_classes(num_classes)
     if ignore_index is not None:
         ignore_index = check_ignore_index(ignore_index)
-    check_flag("positions", positions)
+    if positions is not False:
+        check_flag("positions", positions)
     return LabelOptions(num_classes, ignore_index, positions, onehot)
 
 
@@ -146,7 +148,8 @@ def form_of(y: Array, options: LabelOptions) -> str:
     if kind(y) in ("floating", "complex"):
         _check_soft(y, options)
         return "soft"
-    count = _check_given(y, count)
+    if count is None:
+        _refuse_without_number(y)
     if options.onehot is not None:
         return _checked_onehot(y, count, options.onehot)
     if options.positions:
@@ -232,14 +235,12 @@ def _check_soft(y: Array, options: LabelOptions) -> None:
             )
 
 
-def _check_given(y: Array, num_classes: int | None) -> int:
-    if num_classes is None:
-        form = "integer classes" if y.ndim == 1 else "integer labels of two or more axes"
-        raise ValueError(
-            f"{form} need num_classes, got shape {tuple(y.shape)} and dtype {y.dtype} without it; "
-            f"pass num_classes, or cast numbers that may be averaged to a floating dtype"
-        )
-    return num_classes
+def _refuse_without_number(y: Array) -> NoReturn:
+    form = "integer classes" if y.ndim == 1 else "integer labels of two or more axes"
+    raise ValueError(
+        f"{form} need num_classes, got shape {tuple(y.shape)} and dtype {y.dtype} without it; "
+        f"pass num_classes, or cast numbers that may be averaged to a floating dtype"
+    )
 
 
 def _checked_onehot(y: Array, count: int, axis: Any) -> str:
@@ -264,25 +265,25 @@ def check_values(y: Array, name: str, num_classes: int, options: LabelOptions) -
     if values is None or values.size == 0:
         return values is not None
     low, high = values.min(), values.max()
-    got = f"got values from {low} to {high} in shape {tuple(y.shape)} and dtype {y.dtype}"
-    odd = next((v for v in _FAMILIAR if v in (low, high)), None)
-    ignore = f"ignore_index={odd} if such labels do not count, " if odd is not None else ""
-    if name in ("rows", "one-hot"):
-        if low < 0 or high > 1:
-            what = "(N, num_classes)" if name == "rows" else "one-hot form"
-            raise ValueError(
-                f"integer labels of shape {what} must be 0 or 1, {got}; pass {ignore}or cast "
-                f"counts or soft labels to a floating dtype"
-                if ignore
-                else f"integer labels of shape {what} must be 0 or 1, {got}; cast counts or soft "
-                f"labels to a floating dtype"
-            )
-    elif low < 0 or high >= num_classes:
-        raise ValueError(
-            f"labels must be classes from 0 to num_classes - 1 = {num_classes - 1}, {got}; pass "
-            f"{ignore}a larger num_classes, or renumber the labels"
-        )
+    if low < 0 or high > (1 if name in ("rows", "one-hot") else num_classes - 1):
+        _refuse_values(y, name, num_classes, low, high)
     return True
+
+
+def _refuse_values(y: Array, name: str, num_classes: int, low: Any, high: Any) -> None:
+    got = f"got values from {low} to {high} in shape {tuple(y.shape)} and dtype {y.dtype}"
+    odd = next((number for number in _FAMILIAR if number in (low, high)), None)
+    ignore = "" if odd is None else f"pass ignore_index={odd} if such labels do not count, or "
+    if name in ("rows", "one-hot"):
+        shape = "(N, num_classes)" if name == "rows" else "one-hot masks"
+        raise ValueError(
+            f"integer labels of shape {shape} must be 0 or 1, {got}; {ignore}cast counts or soft "
+            f"labels to a floating dtype"
+        )
+    raise ValueError(
+        f"labels must be classes from 0 to num_classes - 1 = {num_classes - 1}, {got}; "
+        f"{ignore}pass a larger num_classes, or renumber the labels"
+    )
 
 
 # --- mixing classes -------------------------------------------------------------------------------

@@ -12,7 +12,6 @@ from zetamix_core.arrays import (
     default_float,
     is_array,
     is_jax,
-    is_torch,
     kind,
     namespace,
     portable_float,
@@ -30,9 +29,7 @@ from zetamix_core.rounding import lowered
 
 
 def is_untouched(weights: Array) -> bool:
-    """Tell whether nobody has written to the weights of a plan, as torch would let them."""
-    if not is_torch(weights):
-        return True
+    """Tell whether nobody has written to the weights of a plan, which are a tensor of torch."""
     if torch_is_compiling():  # a plan from outside of the graph
         return False
     return not weights.is_inference() and weights._version == 0

@@ -211,8 +211,8 @@ class MixPlan(Plan):
 
     def _label_dtype(self, y: Array, facts: Facts) -> Any:
         """Return the dtype of what integer labels become."""
-        foreign = is_numpy(self.indices) and facts.library not in ("numpy", "dask")
-        return working_dtype(namespace(y), default_float(y)) if foreign else self.weights.dtype
+        ours = facts.library in ("numpy", "dask") or type(self.indices) is not np.ndarray
+        return self.weights.dtype if ours else working_dtype(namespace(y), default_float(y))
 
     def _label_weights(self, y: Array, ignore_index: int) -> Array:
         facts = self._check_applies(y, "y")
@@ -338,7 +338,7 @@ class MixPlan(Plan):
         """Return the entries where `x` is, with weights for a precision if one is given."""
         if not is_numpy(self.indices):
             positive = self._positive
-            if positive is not None and not is_untouched(self.weights):
+            if positive and facts.library == "torch" and not is_untouched(self.weights):
                 positive = None
             return Entries(self.indices, self.weights, self._distinct, positive)
         weights = self.weights if dtype is None else self._lowered(dtype)

@@ -240,7 +240,8 @@ def _checked_gamma(gamma: Any) -> Any:
         return gamma
     if not isinstance(gamma, (tuple, list)):
         return _kept(check_gamma(gamma))
-    ends = [math.nan if (end := as_real(given)) is None else end for given in gamma]
+    given = [as_real(end) for end in gamma]
+    ends = [math.nan if end is None else end for end in given]
     if len(ends) != 2 or not 0 <= ends[0] <= ends[1] < math.inf:
         raise ValueError(
             f"a range of gamma must be two finite numbers 0 <= low <= high, got {gamma!r}; pass "
