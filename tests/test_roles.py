@@ -389,6 +389,16 @@ def test_what_contradicts_itself_is_refused(options, message):
         PLANS["zeta"].apply({"x": X, "a": np.zeros(N, dtype=int)}, **options)
 
 
+def test_a_number_for_all_is_said_of_integer_labels(backend):
+    batch = {"image": X, "label": np.asarray([0, -1, 2, 1]), "soft": np.eye(N, dtype=np.float32)}
+    options = {"num_classes": {"label": 3, "soft": N}, "ignore_index": -1}
+    mixed = applied(backend, PLANS["zeta"], batch, **options)
+    np.testing.assert_allclose(mixed["soft"], PLANS["zeta"].matrix(), atol=1e-6)
+    assert mixed["label"].sum() < N
+    with pytest.raises(ValueError, match="ignore_index goes with integer labels"):
+        PLANS["zeta"].apply(batch, **{**options, "ignore_index": {"soft": -1, "label": -1}})
+
+
 # --- rows of objects ------------------------------------------------------------------------------
 
 

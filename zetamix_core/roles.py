@@ -95,11 +95,13 @@ class Roles:
             return functools.partial(_scaled_data, anything=path in self.as_data)
         return _data if path in self.as_data or path in found.images else _numbers
 
-    def of_labels(self, path: str, num_classes: int | None) -> LabelOptions:
-        """Return what is said of the labels at a path."""
-        ignored = self.ignore_index
+    def of_labels(self, leaf: Leaf, num_classes: int | None) -> LabelOptions:
+        """Return what is said of labels; a number for all is said of integer ones."""
+        path, ignored = leaf.path, self.ignore_index
         if isinstance(ignored, Mapping):
             ignored = ignored.get(path)
+        elif ignored is not None and kind(leaf.value) != "integer":
+            ignored = None
         return LabelOptions(num_classes, ignored, path in self.positions, self.onehot.get(path))
 
 
@@ -201,7 +203,7 @@ def _scaled_data(plan: Any, leaf: Leaf, *, anything: bool) -> Array:
 
 
 def _labels(plan: Any, leaf: Leaf, *, roles: Roles, num_classes: int | None) -> Array:
-    options = roles.of_labels(leaf.path, num_classes)
+    options = roles.of_labels(leaf, num_classes)
     mixed = plan._mixed_labels(leaf.value, options, leaf.facts, scaled=leaf.path in roles.scaled)
     if not roles.label_smoothing:
         return mixed
