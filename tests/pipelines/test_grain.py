@@ -323,9 +323,9 @@ def test_docstrings():
     module = importlib.import_module("zetamix.jax.grain")
     result = doctest.testmod(module)
     assert (result.attempted >= 6, result.failed) == (True, 0)
-    assert module.__all__ == ["ZetaMixup"]
+    assert module.__all__ == ["Mix", "ZetaMixup"]
     wording = {"ES01", "SA01", "SA04", "RT02", "EX01"}
-    for name in ("ZetaMixup", "ZetaMixup.random_map"):
+    for name in ("Mix", "ZetaMixup", "ZetaMixup.random_map"):
         errors = validate(f"zetamix.jax.grain.{name}")["errors"]
         assert [error for error in errors if error[0] not in wording] == []
 

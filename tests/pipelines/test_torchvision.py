@@ -252,7 +252,7 @@ def test_coordinates_are_refused(framework):
     boxes = tv_tensors.BoundingBoxes(torch.rand(N, 4), format="XYXY", canvas_size=(8, 8))
     x, y = batch()
     given = {"image": x, "boxes": boxes, "labels": y}
-    with pytest.raises(ValueError, match=r"got BoundingBoxes of shape \(12, 4\).*; leave them"):
+    with pytest.raises(ValueError, match=r"BoundingBoxes of shape \(12, 4\).*leave them with keep"):
         ZetaMixup(num_classes=CLASSES)(given)
     kept = ZetaMixup(num_classes=CLASSES, keep=["boxes"])(given)
     assert kept["boxes"] is boxes

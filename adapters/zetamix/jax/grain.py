@@ -91,6 +91,7 @@ class _BatchMix(grain.transforms.RandomMap):  # type: ignore[misc]  # Grain has 
             The structure of `element`, with mixed arrays.
         """
         roles = self._roles()
+        found = Found(self._labels_of(element), paths_of_images(element))
         flat = flattened(
             element,
             check=_check_samples,
@@ -98,7 +99,6 @@ class _BatchMix(grain.transforms.RandomMap):  # type: ignore[misc]  # Grain has 
             keep=roles.keep,
             whole=roles.dominant,
         )
-        found = Found(self._labels_of(element), paths_of_images(element))
         arrays = [leaf for leaf in flat.leaves if leaf.path not in roles.dominant]
         shape = _shape(arrays, {*roles.num_classes, *found.labels}, element)
         plan = drawn(self._rule(), shape, rng, None)
