@@ -365,6 +365,14 @@ def test_padding_has_no_weight(backend, plan, dtype):
     assert np.array_equal(mixed["tokens"][:, 5], np.zeros((N, 3)))
 
 
+def test_padded_ids_are_never_averaged(backend):
+    batch = {"ids": np.arange(N * 6).reshape(N, 6), "mask": np.ones((N, 6), dtype=bool)}
+    with pytest.raises(ValueError, match="integer arrays are mixed only if declared"):
+        applied(backend, PLANS["zeta"], batch, valid={"ids": "mask"})
+    mixed = applied(backend, PLANS["zeta"], batch, valid={"ids": "mask"}, as_data=["ids"])
+    np.testing.assert_allclose(mixed["ids"], PLANS["zeta"] @ batch["ids"], rtol=1e-5)
+
+
 def test_padding_is_cut_with_its_leaf():
     plan = cutmix_plan((N, 6, 3), axes=(1,), rng=1)
     valid = np.arange(6) < np.asarray([2, 5, 3, 4])[:, None]

@@ -33,7 +33,6 @@ from zetamix_core.labels import (
     smooth_labels,
 )
 from zetamix_core.leaves import Batch, Leaf, at, check_averageable, leave
-from zetamix_core.numbers import as_whole
 
 Role: TypeAlias = Callable[[Any, Leaf], Any]
 
@@ -84,7 +83,7 @@ class Roles:
         if path in self.dominant:
             return _of_the_heaviest
         if path in masks:
-            return functools.partial(_valid_data, valid=masks[path])
+            return functools.partial(_valid_data, valid=masks[path], anything=path in self.as_data)
         if path in self.valid.values():
             return _union_of_masks
         if path in self.num_classes:
@@ -243,9 +242,11 @@ def _taken(value: Array, indices: Array) -> Array:
     return namespace(value).take(value, indices, axis=0)
 
 
-def _valid_data(plan: Any, leaf: Leaf, *, valid: Array) -> Array:
+def _valid_data(plan: Any, leaf: Leaf, *, valid: Array, anything: bool) -> Array:
     """Mix among the samples whose mask is true, position by position; zero where none is."""
     x = leaf.value
+    if not anything:  # token ids have no mean
+        check_averageable(leaf.path, x)
     xp = namespace(x)
     valid = cast(valid, _bool(xp))
     mask = xp.reshape(valid, (*valid.shape, *(1,) * (x.ndim - valid.ndim)))
@@ -351,8 +352,3 @@ def _checked_mask(path: str, values: Mapping[str, Any], name: str) -> Array:
             f"compare lengths with positions to make one"
         )
     return mask
-
-
-def as_ignored(value: Any) -> int | Mapping[str, int] | None:
-    """Return an ignore_index of a module, a number or a mapping of paths."""
-    return value if value is None or isinstance(value, Mapping) else as_whole(value)
