@@ -443,6 +443,9 @@ def test_union_is_clipped_to_what_was_pasted():
     (rows,), (weights,) = plan.union([ours, theirs])
     assert rows.tolist() == [[0, 0, 3, 3, 7], [4, 2, 5, 3, 9]]
     assert weights.tolist() == [0.75, 0.25]
+    turned = plan.lower[:, ::-1].copy(), plan.upper[:, ::-1].copy()
+    (again,), _ = CutMixPlan(volumes, *turned, (-1, -2), (8, 8)).union([ours, theirs])
+    assert np.array_equal(again, rows)
 
 
 # --- whole functions ------------------------------------------------------------------------------

@@ -177,7 +177,8 @@ class CutMixPlan(Plan):
             )
         lower, upper = to_host(self.lower), to_host(self.upper)
         here = i if lower.shape[0] > 1 else 0
-        return seen_in_box(rows, lower[here], upper[here], pasted=rank == 1)
+        order = np.argsort(self.axes)  # rows of the image before its columns
+        return seen_in_box(rows, lower[here][order], upper[here][order], pasted=rank == 1)
 
     def _label_weights(self, y: Array, ignore_index: int) -> Array:
         facts = self.volumes._check_applies(y, "y")
