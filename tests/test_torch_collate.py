@@ -164,7 +164,7 @@ def test_the_same_epoch_again_goes_on_and_one_set_anew_begins():
     assert_equal(first, list(loader(mix)))
 
 
-WORKERS = [(0, False), (1, False), (3, False), (1, True), (3, True)]
+WORKERS = [(0, False), (1, True), (3, False)]
 
 
 @pytest.mark.parametrize(("workers", "persistent"), WORKERS)

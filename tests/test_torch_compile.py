@@ -158,15 +158,16 @@ def test_batch_sizes_recompile_a_bounded_number_of_times():
     assert frames(1, *range(2, 129)) == 0
 
 
-@pytest.mark.parametrize("kind", KINDS)
-@pytest.mark.parametrize("dynamic", [None, True])
+@pytest.mark.parametrize(
+    ("kind", "dynamic"), [(ZetaMixup, None), *((kind, True) for kind in KINDS)]
+)
 def test_sizes_and_memory_formats_may_change(kind, dynamic):
     eager = kind(num_classes=5, seed=0)
     traced = kind(num_classes=5, seed=0)
     # What differs between the backends are strides of what the graph returns: tried of ζ-mixup.
     backend = "aot_eager" if kind is ZetaMixup and dynamic is None else "eager"
     step = torch.compile(traced, fullgraph=True, dynamic=dynamic, backend=backend)
-    for n, height, width in ((16, 8, 8), (16, 12, 10), (16, 20, 6), (12, 9, 7), (1, 8, 8)):
+    for n, height, width in ((16, 8, 8), (16, 12, 10), (12, 9, 7), (1, 8, 8)):
         for memory_format in (torch.contiguous_format, torch.channels_last):
             x = torch.rand(n, 3, height, width).contiguous(memory_format=memory_format)
             y = torch.arange(n) % 5
