@@ -1,4 +1,4 @@
-"""ZetaMixupCollate: draws in the workers of loaders, over epochs and ranks."""
+"""Collate functions: draws in the workers of loaders, over epochs and ranks."""
 
 import copy
 import pickle
@@ -8,9 +8,9 @@ import sys
 import pytest
 import torch
 from torch.utils.data import DataLoader, Dataset, IterableDataset, default_collate
-from zetamix.torch import ZetaMixupCollate
+from zetamix.torch import Collate, CutMix, Mix, Mixup, OneOf, ZetaMixup, ZetaMixupCollate
 
-from zetamix_core import zeta_plan
+from zetamix_core import rules, zeta_plan
 
 pytestmark = [
     pytest.mark.needs("torch"),
@@ -282,8 +282,7 @@ def test_uint8_images_and_any_collate_function():
     samples = [(image, number) for number, image in enumerate(images)]
     mixed, soft = ZetaMixupCollate(num_classes=4, seed=0)(samples)
     plan = zeta_plan(4, rng=(0, 0, 0, 0, 0))
-    assert torch.equal(mixed, plan @ images)
-    assert mixed.dtype == torch.float32
+    assert torch.equal(mixed, (plan @ images).round().byte())
     assert soft.shape == (4, 4)
 
     def as_dict(samples):
@@ -432,3 +431,210 @@ def test_ranks_that_were_started_with_one_collate_function(method, tmp_path):
 def test_errors_in_workers_come_through():
     with pytest.raises(ValueError, match="integer classes need num_classes"):
         list(loader(collate(num_classes=None), 1))
+
+
+# --- any module -----------------------------------------------------------------------------------
+
+MODULES = {
+    "ZetaMixup": lambda: ZetaMixup(num_mix=T, num_classes=3, seed=5),
+    "Mixup": lambda: Mixup(num_classes=3, seed=5),
+    "CutMix": lambda: CutMix(axes=(-1,), num_classes=3, seed=5),
+    "Mix": lambda: Mix(rules.Dirichlet(num_mix=T), num_classes=3, seed=5),
+    "OneOf": lambda: OneOf([ZetaMixup(num_classes=3), Mixup(num_classes=3, seed=1)], seed=5),
+    "foreign": lambda: OneOf([Shuffle()], seed=5),
+}
+
+
+class Shuffle(torch.nn.Module):
+    """A module of another package, whose draws follow torch's generator."""
+
+    def forward(self, x, y):
+        order = torch.randperm(len(x))
+        return x[order], y[order]
+
+
+def two_epochs(mix, workers, persistent):
+    batches = loader(mix, workers, persistent_workers=persistent)
+    for epoch in (0, 1):
+        mix.set_epoch(epoch)
+        yield list(batches)
+
+
+@pytest.mark.parametrize("name", MODULES)
+@pytest.mark.parametrize(("workers", "persistent"), [(2, False), (3, True)])
+def test_modules_draw_by_the_number_of_the_batch(name, workers, persistent):
+    alone = list(two_epochs(Collate(MODULES[name]()), 0, False))
+    given = list(two_epochs(Collate(MODULES[name]()), workers, persistent))
+    for expected, epoch in zip(alone, given, strict=True):
+        assert_equal(expected, epoch)
+
+
+def test_twelve_batches_have_twelve_plans():
+    for workers, persistent in ((0, False), (1, False), (2, True), (3, False)):
+        epochs = two_epochs(Collate(MODULES["ZetaMixup"]()), workers, persistent)
+        draws = [order for epoch in epochs for order in relative(epoch)[:6]]
+        assert len(set(draws)) == 12
+
+
+def test_a_rule_and_its_module_draw_alike():
+    rule = rules.Zeta(num_mix=T)
+    for module in (Mix(rule, num_classes=3), ZetaMixup(num_mix=T, num_classes=3)):
+        assert_equal(list(loader(Collate(module, seed=5))), list(loader(collate())))
+    assert_equal(list(loader(Collate(rule, num_classes=3, seed=5))), list(loader(collate())))
+
+
+def test_a_collate_function_leaves_torch_and_the_steps_of_modules_alone():
+    module = OneOf([Shuffle(), ZetaMixup(num_classes=3)], seed=5)
+    state = torch.random.get_rng_state()
+    list(loader(Collate(module), generator=torch.Generator()))
+    assert torch.equal(torch.random.get_rng_state(), state)
+    assert [int(m.step) for m in (module, module.transforms[1])] == [0, 0]
+
+
+class Collating:
+    """A collate function that calls a module, as torchvision shows it."""
+
+    def __init__(self, mix):
+        self.mix = mix
+
+    def __call__(self, samples):
+        return self.mix(*default_collate(samples))
+
+
+@pytest.mark.parametrize("name", ["ZetaMixup", "OneOf"])
+def test_a_module_with_a_seed_is_refused_in_a_worker(name):
+    module = MODULES[name]()
+    list(loader(Collating(module)))  # one process counts for itself
+    with pytest.raises(RuntimeError, match=r"worker 0 of 2; pass collate_fn=Collate\(module\)"):
+        list(loader(Collating(module), 2))
+
+
+def test_a_graph_with_a_seed_is_refused_in_a_worker():
+    step = torch.compile(ZetaMixup(num_mix=T, num_classes=3, seed=5), backend="eager")
+    list(loader(Collating(step)))
+    with pytest.raises(RuntimeError, match=r"pass collate_fn=Collate\(module\)"):
+        list(loader(Collating(step), 1))
+    torch.compiler.reset()
+
+
+def test_a_module_without_a_seed_follows_the_seed_of_its_worker():
+    def run(seed, workers):
+        torch.manual_seed(seed)
+        return list(loader(Collating(ZetaMixup(num_mix=T, num_classes=3)), workers))
+
+    for workers in (1, 3):
+        assert_equal(run(1, workers), run(1, workers))
+        assert len(set(relative(run(1, workers)[:6]))) == 6
+        assert not set(relative(run(1, workers))) & set(relative(run(2, workers)))
+
+
+@pytest.mark.parametrize(("workers", "persistent"), WORKERS)
+def test_mixing_can_be_ended_without_an_epoch(workers, persistent):
+    mix = collate()
+    batches = loader(mix, workers, persistent_workers=persistent)
+    first = list(batches)
+    mix.eval()
+    assert not mix.training
+    plain = list(batches)
+    assert_equal(plain, list(loader(default_collate)))
+    mix.train()
+    assert mix.training
+    again = list(batches)  # what was not mixed was not counted
+    other = collate()
+    twice = loader(other, workers, persistent_workers=persistent)
+    assert_equal(first + again, [*twice, *twice])
+
+
+def test_a_loader_of_validation_may_share_what_is_switched():
+    mix, expected = collate(), collate()
+    for epoch in range(2):
+        mix.set_epoch(epoch)
+        list(loader(mix.eval(), 1))
+        given = list(loader(mix.train(), 1))
+        expected.set_epoch(epoch)
+        assert_equal(given, list(loader(expected, 1)))
+
+
+class Later(torch.utils.data.Sampler):
+    """The batches of an epoch from the k-th on."""
+
+    def __init__(self, first):
+        self.first = first
+
+    def __iter__(self):
+        yield from [range(i, min(i + BATCH, N)) for i in range(BATCH * self.first, N, BATCH)]
+
+    def __len__(self):
+        return -(-N // BATCH) - self.first
+
+
+@pytest.mark.parametrize(("workers", "persistent"), [(0, False), (2, False), (2, True), (3, True)])
+def test_a_run_that_was_stopped_goes_on(workers, persistent):
+    whole = collate()
+    epochs = []
+    for epoch in (4, 5):
+        whole.set_epoch(epoch)
+        epochs.append(list(loader(whole)))
+    for first in (0, 2, 5):
+        mix = collate()
+        mix.set_epoch(4)
+        next(iter(loader(mix, workers)))  # which is forgotten
+        mix.set_epoch(4, first_batch=first)
+        options = {"num_workers": workers, "persistent_workers": persistent}
+        rest = DataLoader(Rows(), batch_sampler=Later(first), collate_fn=mix, **options)
+        assert_equal(list(rest), epochs[0][first:])
+        mix.set_epoch(5)
+        assert_equal(list(loader(mix, workers)), epochs[1])
+
+
+def test_the_same_epoch_goes_on_after_its_first_batch():
+    mix = collate()
+    mix.set_epoch(4, first_batch=3)
+    (first, *_) = loader(mix)
+    mix.set_epoch(4)
+    (second, *_) = loader(mix)
+    assert not torch.equal(first[0], second[0])
+    mix.set_epoch(4, first_batch=3)
+    assert torch.equal(next(iter(loader(mix)))[0], first[0])
+
+
+def test_the_seed_and_rank_of_a_module_are_those_of_its_collate_function():
+    mix = Collate(ZetaMixup(num_classes=3, seed=5, rank=2))
+    assert (mix.seed, mix.rank) == (5, 2)
+    assert Collate(ZetaMixup(num_classes=3), seed=7).seed == 7
+    assert Collate(ZetaMixup(num_classes=3, seed=7), seed=7).seed == 7
+    assert repr(mix) == (
+        "Collate(default_collate, ZetaMixup(gamma=2.8, num_mix=None, num_classes=3, seed=5, "
+        "rank=2), seed=5)"
+    )
+
+
+@pytest.mark.parametrize(
+    ("error", "message", "call"),
+    [
+        (TypeError, "got Linear; put a module of another", lambda: Collate(torch.nn.Linear(1, 1))),
+        (TypeError, "its own options, got ['p']", lambda: Collate(ZetaMixup(), p=0.5)),
+        (
+            ValueError,
+            "got seed=1 and a ZetaMixup with seed 2",
+            lambda: Collate(ZetaMixup(seed=2), seed=1),
+        ),
+        (
+            ValueError,
+            "one seed must be that of all draws, got OneOf without one for modules with seeds [2]",
+            lambda: Collate(OneOf([ZetaMixup(seed=2)])),
+        ),
+        (
+            ValueError,
+            "workers can't share a generator, got a OneOf with one",
+            lambda: Collate(OneOf([ZetaMixup(generator=torch.Generator())])),
+        ),
+        (ValueError, "first_batch must be an int", lambda: collate().set_epoch(0, first_batch=-1)),
+        (TypeError, "mode must be a bool, got 1", lambda: collate().train(1)),
+        (TypeError, "rule must", lambda: Collate(3)),
+    ],
+)
+def test_what_a_collate_function_refuses(error, message, call):
+    with pytest.raises(error) as caught:
+        call()
+    assert message in str(caught.value)

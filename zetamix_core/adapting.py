@@ -1,5 +1,6 @@
 """What adapters need of the core besides its public names: the one door to its modules."""
 
+from zetamix_core.annotations import RoleOptions
 from zetamix_core.arrays import (
     Array,
     Facts,
@@ -9,11 +10,11 @@ from zetamix_core.arrays import (
     is_jax_key,
     is_jax_tracing,
     is_numpy,
-    kind,
     library,
     quick_facts,
 )
 from zetamix_core.checks import check_gamma, check_lengths, check_no_ids, check_samples
+from zetamix_core.dtypes import kind
 from zetamix_core.epochs import Epoch
 from zetamix_core.files import replacing
 from zetamix_core.inputs import foreign
@@ -23,7 +24,6 @@ from zetamix_core.leaves import (
     Leaf,
     at,
     check_leaf,
-    flattened,
     leave,
     of_most_axes,
     subject,
@@ -40,8 +40,16 @@ from zetamix_core.metrics.methods import (
     zeta_method,
 )
 from zetamix_core.numbers import is_whole_number
+from zetamix_core.pixels import checked_pixels
 from zetamix_core.random import Stream, stream_for
-from zetamix_core.roles import Found, Roles, guessed_labels, mixed_leaves, paths_of_images
+from zetamix_core.roles import (
+    Found,
+    Roles,
+    guessed_labels,
+    mixed_leaves,
+    paths_of_images,
+    unmixed_leaves,
+)
 from zetamix_core.rules.base import averages, check_rule, drawn
 from zetamix_core.rules.one_of import chosen, ends, shares
 
@@ -57,6 +65,7 @@ __all__ = [
     "Key",
     "Leaf",
     "Method",
+    "RoleOptions",
     "Roles",
     "Stream",
     "at",
@@ -68,11 +77,11 @@ __all__ = [
     "check_num_classes",
     "check_rule",
     "check_samples",
+    "checked_pixels",
     "chosen",
     "drawn",
     "ends",
     "epoch_plan",
-    "flattened",
     "foreign",
     "guessed_labels",
     "is_array",
@@ -95,5 +104,6 @@ __all__ = [
     "shuffled_plan",
     "stream_for",
     "subject",
+    "unmixed_leaves",
     "zeta_method",
 ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from typing import (
     Any,
     Literal,
@@ -65,6 +66,19 @@ RNG: TypeAlias = (
     | Literal["device"]
     | None
 )
+
+
+class RoleOptions(TypedDict, total=False):
+    """What is said of the leaves of a batch by their paths; see `Plan.apply`."""
+
+    as_data: str | Iterable[str]
+    keep: str | Iterable[str]
+    dominant: str | Iterable[str]
+    ignore_index: int | Mapping[str, int] | None
+    positions: str | Iterable[str]
+    onehot: Mapping[str, int] | None
+    scaled: str | Iterable[str]
+    valid: Mapping[str, str] | None
 
 
 class MixOptions(TypedDict, total=False):

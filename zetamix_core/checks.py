@@ -20,12 +20,11 @@ from zetamix_core.arrays import (
     is_jax,
     is_numpy,
     is_torch,
-    kind,
-    kind_of,
     library,
     quick_facts,
     share_memory,
 )
+from zetamix_core.dtypes import kind, kind_of
 from zetamix_core.inputs import Finding, foreign, shown, static_remedy, unfit
 from zetamix_core.numbers import as_real, as_whole, is_whole_number
 

@@ -10,15 +10,7 @@ from typing import Any, Generic, TypeVar, Unpack, overload
 import numpy as np
 
 from zetamix_core.annotations import AnyNumpy, EpochOptions
-from zetamix_core.arrays import (
-    Array,
-    device_of,
-    is_array,
-    is_numpy,
-    kind,
-    library,
-    namespace,
-)
+from zetamix_core.arrays import Array, device_of, is_array, is_numpy, library, namespace
 from zetamix_core.checks import (
     check_count,
     check_flag,
@@ -27,6 +19,7 @@ from zetamix_core.checks import (
     check_same_samples,
     check_samples,
 )
+from zetamix_core.dtypes import kind
 from zetamix_core.labels import checked_form, label_options
 from zetamix_core.plans import Plan
 from zetamix_core.random import permutation

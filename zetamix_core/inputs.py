@@ -21,9 +21,9 @@ from zetamix_core.arrays import (
     is_jax_tracer,
     is_numpy,
     is_torch,
-    kind_of,
     library,
 )
+from zetamix_core.dtypes import kind_of
 
 _MAX_BITS = 1000  # Python refuses to write out the integers of some thousand digits
 

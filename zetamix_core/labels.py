@@ -10,17 +10,15 @@ import numpy as np
 
 from zetamix_core.arrays import (
     Array,
-    cast,
     device_of,
     host_values,
     is_dask,
     is_numpy,
     is_torch,
-    kind,
     namespace,
-    widest_integer,
 )
 from zetamix_core.checks import MAX_ENTRIES, check_count, check_flag, checked_blocks
+from zetamix_core.dtypes import cast, kind, widest_integer
 from zetamix_core.inputs import shown
 from zetamix_core.linear_map import Entries, weighted_sum, whole_samples
 from zetamix_core.numbers import as_whole

@@ -6,8 +6,9 @@ import copy
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, MutableMapping
 from typing import Any, NamedTuple
 
-from zetamix_core.arrays import Array, Facts, is_array, kind, quick_facts, torch_is_compiling
+from zetamix_core.arrays import Array, Facts, is_array, quick_facts, torch_is_compiling
 from zetamix_core.checks import as_code, check_fit, said_of
+from zetamix_core.dtypes import kind
 from zetamix_core.inputs import foreign, holds_arrays, looks_like_an_array, name_of
 
 

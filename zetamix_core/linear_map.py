@@ -16,8 +16,6 @@ import numpy as np
 from zetamix_core.arrays import (
     Array,
     Namespace,
-    cast,
-    default_float,
     has_plain_memory,
     host_values,
     in_memory,
@@ -27,13 +25,19 @@ from zetamix_core.arrays import (
     is_jax_tracer,
     is_numpy,
     is_torch,
-    kind,
     namespace,
-    real_dtype,
     share_memory,
-    working_dtype,
 )
 from zetamix_core.checks import checked_blocks
+from zetamix_core.dtypes import (
+    cast,
+    default_float,
+    is_integer,
+    kind,
+    real_dtype,
+    rounded,
+    working_dtype,
+)
 from zetamix_core.products import (
     Product,
     dense_product,
@@ -95,7 +99,7 @@ def weighted_sum(
     array of shape (M, ...)
     """
     if is_dask(x):
-        return _weighted_sum_of_dask(entries, x, exact)
+        return _weighted_sum_of_dask(entries, x, exact, dtypes)
     indices, weights, distinct, all_positive = entries
     dtype, work, real = dtypes or dtypes_for(x, out)
     # Weights that the plan made on the host are plain tensors, if they are still there.
@@ -113,10 +117,13 @@ def weighted_sum(
     return _mix(indices, weights, x, out, dtype, work, all_positive, exact, distinct, made)
 
 
-def dtypes_for(x: Array, out: Array | None = None) -> tuple[Any, Any, Any]:
+def dtypes_for(x: Array, out: Array | None = None, dtype: Any = None) -> tuple[Any, Any, Any]:
     """Return the dtypes of mixed samples, of the sums that make them, and of the weights."""
     xp = namespace(x)
-    dtype = output_dtype(x) if out is None else out.dtype
+    if dtype is not None and is_integer(dtype):
+        return dtype, xp.float32, xp.float32
+    if dtype is None:
+        dtype = output_dtype(x) if out is None else out.dtype
     work = working_dtype(xp, dtype)
     return dtype, work, real_dtype(xp, work)
 
@@ -157,11 +164,10 @@ def _mix(
             )
         elif indices.shape[1] == x.shape[0]:
             work = unrounded_dtype(rows, work) if exact else work
-            mixed = cast(
-                _mix_all(indices, weights, cast(rows, work), all_positive, distinct), dtype
-            )
+            mixed = _mix_all(indices, weights, cast(rows, work), all_positive, distinct)
+            mixed = rounded(mixed, dtype)
         else:
-            mixed = cast(gather_sum(indices, weights, rows, work, bool(all_positive)), dtype)
+            mixed = rounded(gather_sum(indices, weights, rows, work, bool(all_positive)), dtype)
     if out is None:
         return _from_rows(xp, mixed, order, x.shape)
     if mixed is not target:
@@ -242,7 +248,7 @@ def _multiply_blocks(
     width = max(_MIN_COLUMNS, _BLOCK_ENTRIES // max(n, num_outputs))
     for start in range(0, num_columns, width):
         columns = slice(start, start + width)
-        out[:, columns] = product(cast(rows[:, columns], work))
+        out[:, columns] = rounded(product(cast(rows[:, columns], work)), out.dtype)
     return out
 
 
@@ -327,11 +333,11 @@ def inverse(order: tuple[int, ...]) -> tuple[int, ...]:
 # --- Dask -----------------------------------------------------------------------------------------
 
 
-def _weighted_sum_of_dask(entries: Entries, x: Array, exact: bool) -> Array:
+def _weighted_sum_of_dask(entries: Entries, x: Array, exact: bool, dtypes: Any) -> Array:
     whole = whole_samples(checked_blocks("x", x))
-    dtype = output_dtype(x)
+    dtype = dtypes[0] if dtypes else output_dtype(x)
     mixed = whole.map_blocks(
-        functools.partial(weighted_sum, entries, exact=exact),
+        functools.partial(weighted_sum, entries, exact=exact, dtypes=dtypes),
         chunks=((entries.indices.shape[0],), *whole.chunks[1:]),
         dtype=dtype,
         meta=x._meta.astype(dtype),

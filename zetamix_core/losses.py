@@ -5,18 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from zetamix_core.arrays import (
-    Array,
-    Namespace,
-    cast,
-    device_of,
-    is_array,
-    is_dask,
-    is_torch,
-    kind,
-    namespace,
-    working_dtype,
-)
+from zetamix_core.arrays import Array, Namespace, device_of, is_array, is_dask, is_torch, namespace
 from zetamix_core.checks import (
     check_count,
     check_is_array,
@@ -25,6 +14,7 @@ from zetamix_core.checks import (
     checked_blocks,
     examined,
 )
+from zetamix_core.dtypes import cast, kind, working_dtype
 from zetamix_core.labels import LabelOptions, check_counted, check_ignore_index, check_values
 from zetamix_core.linear_map import output_dtype
 from zetamix_core.plans import MixPlan, Plan

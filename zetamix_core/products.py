@@ -17,15 +17,14 @@ from scipy.sparse import csr_array
 from zetamix_core.arrays import (
     Array,
     Namespace,
-    cast,
     device_of,
     is_cupy,
     is_jax,
     is_numpy,
     is_torch,
     namespace,
-    widest_float,
 )
+from zetamix_core.dtypes import cast, widest_float
 
 Product = Callable[[Array], Array]
 

@@ -9,22 +9,23 @@ import dataclasses
 import functools
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from types import MappingProxyType
-from typing import Any, NamedTuple, TypeAlias
+from typing import Any, NamedTuple, TypeAlias, Unpack
 
 import numpy as np
 
+from zetamix_core.annotations import RoleOptions
 from zetamix_core.arrays import (
     Array,
-    cast,
+    Facts,
     from_host,
     host_values,
     is_array,
     is_numpy,
-    kind,
     namespace,
     torch_is_compiling,
 )
 from zetamix_core.checks import holds_pixels
+from zetamix_core.dtypes import cast, kind
 from zetamix_core.inputs import name_of
 from zetamix_core.labels import (
     LabelOptions,
@@ -32,7 +33,8 @@ from zetamix_core.labels import (
     check_num_classes,
     smooth_labels,
 )
-from zetamix_core.leaves import Batch, Leaf, at, check_averageable, leave
+from zetamix_core.leaves import Batch, Leaf, at, check_averageable, flattened, leave
+from zetamix_core.pixels import Pixels, as_pixels, check_scaled, mixed_pixels, unmixed_pixels
 
 Role: TypeAlias = Callable[[Any, Leaf], Any]
 
@@ -51,14 +53,17 @@ class Roles:
     scaled: tuple[str, ...] = ()
     valid: Mapping[str, str] = dataclasses.field(default_factory=dict)
     label_smoothing: float = 0.0
+    pixels: Pixels | None = None  # None: as `plan @ x` gives them
     # The paths that must lead to a leaf each, and those that are no labels whatever their name is.
     declared: frozenset[str] = dataclasses.field(init=False)
     taken: frozenset[str] = dataclasses.field(init=False)
 
     def __post_init__(self) -> None:
         for name in ("as_data", "keep", "dominant", "positions", "scaled"):
-            object.__setattr__(self, name, listed(name, getattr(self, name)))
+            object.__setattr__(self, name, _listed(name, getattr(self, name)))
         for name in ("num_classes", "onehot", "valid"):
+            if getattr(self, name) is None:
+                object.__setattr__(self, name, {})
             _check_mapping(name, getattr(self, name))
         for count in self.num_classes.values():
             if count is not None:
@@ -77,22 +82,44 @@ class Roles:
         object.__setattr__(self, "declared", frozenset(labels | taken))
         object.__setattr__(self, "taken", frozenset({*taken, *self.keep}))
 
+    @classmethod
+    def told(
+        cls,
+        num_classes: Mapping[str, int] | None,
+        *,
+        label_smoothing: float = 0.0,
+        pixels: Pixels | None = None,
+        **said: Unpack[RoleOptions],
+    ) -> Roles:
+        """Return what options say."""
+        given: dict[str, Any] = {**said, "num_classes": num_classes}  # checked as they are set
+        return cls(label_smoothing=label_smoothing, pixels=pixels, **given)
+
+    def flattened(self, tree: Any, check: Callable[[str, Any], Facts | None], **how: Any) -> Batch:
+        """Return the leaves of a nested batch, as `leaves.flattened` does with these roles."""
+        declared, keep, whole = self.declared, self.keep, self.dominant
+        return flattened(tree, check=check, declared=declared, keep=keep, whole=whole, **how)
+
     def of(self, leaf: Leaf, masks: Mapping[str, Array], found: Found) -> Role:
         """Return what becomes of a leaf; `masks` are those of leaves that are padded."""
         path = leaf.path
         if path in self.dominant:
             return _of_the_heaviest
         if path in masks:
-            return functools.partial(_valid_data, valid=masks[path], anything=path in self.as_data)
+            return functools.partial(_valid_data, roles=self, valid=masks[path])
         if path in self.valid.values():
             return _union_of_masks
         if path in self.num_classes:
             return functools.partial(_labels, roles=self, num_classes=self.num_classes[path])
         if path in found.labels:
             return functools.partial(_labels, roles=self, num_classes=found.labels[path])
-        if path in self.scaled:
-            return functools.partial(_scaled_data, anything=path in self.as_data)
-        return _data if path in self.as_data or path in found.images else _numbers
+        return functools.partial(_data, roles=self, found=found)
+
+    def holds_data(self, leaf: Leaf, found: Found) -> bool:
+        """Tell whether a leaf is mixed as numbers: no labels, mask of padding, or other thing."""
+        path = leaf.path
+        others = (self.dominant, self.num_classes, found.labels, self.valid.values())
+        return not any(path in paths for paths in others)
 
     def of_labels(self, leaf: Leaf, num_classes: int | None) -> LabelOptions:
         """Return what is said of labels; a number for all is said of integer ones."""
@@ -116,12 +143,26 @@ def mixed_leaves(
     plan: Any, batch: Batch, roles: Roles, found: Found | None = None
 ) -> Iterator[Any]:
     """Yield what a plan makes of the leaves, each by its role."""
+    found = found or Found()
+    if roles.pixels and roles.pixels.scale:
+        data = [leaf for leaf in batch.leaves if roles.holds_data(leaf, found)]
+        check_scaled(roles.pixels, [leaf.value for leaf in data])
     values = {leaf.path: leaf.value for leaf in batch.leaves} if roles.valid else {}
     masks = {path: _checked_mask(path, values, mask) for path, mask in roles.valid.items()}
     in_graph = torch_is_compiling()  # graphs know no notes
     for leaf in batch.leaves:
-        role = roles.of(leaf, masks, found or Found())
+        role = roles.of(leaf, masks, found)
         yield role(plan, leaf) if in_graph else _called(role, plan, leaf)
+
+
+def unmixed_leaves(batch: Batch, roles: Roles, found: Found) -> Iterator[Any]:
+    """Yield the leaves of a batch that is not mixed, its samples in the form of mixed ones."""
+    data = [leaf for leaf in batch.leaves if roles.holds_data(leaf, found)]
+    pixels = roles.pixels or Pixels()
+    check_scaled(pixels, [leaf.value for leaf in data])
+    paths = [leaf.path for leaf in data]
+    for leaf in batch.leaves:
+        yield unmixed_pixels(pixels, leaf.value) if leaf.path in paths else leaf.value
 
 
 def paths_of_images(batch: Any) -> tuple[str, ...]:
@@ -183,22 +224,21 @@ def _order_of_name(name: Any) -> int:
 # --- the roles ------------------------------------------------------------------------------------
 
 
-def _data(plan: Any, leaf: Leaf) -> Array:
-    return plan._mixed(leaf.value, leaf.facts)
+def _data(plan: Any, leaf: Leaf, *, roles: Roles, found: Found) -> Array:
+    """Mix samples; what is not declared must not be integers."""
+    path, value, facts = leaf
+    if path not in roles.as_data and path not in found.images:
+        _check_numbers(leaf)
+    mix = plan._mixed_scaled if path in roles.scaled else plan._mixed
+    floats = facts is not None and facts.kind == "floating"
+    if roles.pixels is None or (floats and roles.pixels.dtype is None):
+        return mix(value, facts)
+    return mixed_pixels(roles.pixels, value, functools.partial(mix, facts=facts))
 
 
-def _numbers(plan: Any, leaf: Leaf) -> Array:
-    """Mix what is not declared, and must therefore not be integers."""
+def _check_numbers(leaf: Leaf) -> None:
     if leaf.facts is None or leaf.facts.kind in ("integer", "bool"):
         check_averageable(leaf.path, leaf.value)
-    return _data(plan, leaf)
-
-
-def _scaled_data(plan: Any, leaf: Leaf, *, anything: bool) -> Array:
-    """Mix what has another resolution, to which boxes are scaled."""
-    if not anything:
-        check_averageable(leaf.path, leaf.value)
-    return plan._mixed_scaled(leaf.value, leaf.facts)
 
 
 def _labels(plan: Any, leaf: Leaf, *, roles: Roles, num_classes: int | None) -> Array:
@@ -242,11 +282,16 @@ def _taken(value: Array, indices: Array) -> Array:
     return namespace(value).take(value, indices, axis=0)
 
 
-def _valid_data(plan: Any, leaf: Leaf, *, valid: Array, anything: bool) -> Array:
+def _valid_data(plan: Any, leaf: Leaf, *, roles: Roles, valid: Array) -> Array:
     """Mix among the samples whose mask is true, position by position; zero where none is."""
     x = leaf.value
-    if not anything:  # token ids have no mean
+    if leaf.path not in roles.as_data:  # token ids have no mean
         check_averageable(leaf.path, x)
+    mixed = _valid_mean(plan, x, valid)
+    return mixed if roles.pixels is None else as_pixels(roles.pixels, mixed, x)
+
+
+def _valid_mean(plan: Any, x: Array, valid: Array) -> Array:
     xp = namespace(x)
     valid = cast(valid, _bool(xp))
     mask = xp.reshape(valid, (*valid.shape, *(1,) * (x.ndim - valid.ndim)))
@@ -287,7 +332,7 @@ def _called(role: Role, plan: Any, leaf: Leaf) -> Any:
 # --- checks ---------------------------------------------------------------------------------------
 
 
-def listed(name: str, paths: Any) -> tuple[str, ...]:
+def _listed(name: str, paths: Any) -> tuple[str, ...]:
     """Return the paths by which leaves are declared, of which one may be given as it is."""
     paths = [paths] if isinstance(paths, str) else paths
     paths = list(paths) if isinstance(paths, Iterator) else paths

@@ -7,20 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from zetamix_core.arrays import (
-    Array,
-    cast,
-    device_of,
-    from_host,
-    host_dtype,
-    is_extension,
-    is_jax,
-    is_numpy,
-    is_torch,
-    namespace,
-    weights_dtype,
-    working_dtype,
-)
+from zetamix_core.arrays import Array, device_of, from_host, is_jax, is_numpy, is_torch, namespace
+from zetamix_core.dtypes import cast, host_dtype, is_extension, weights_dtype, working_dtype
 
 
 def on_grid(weights: Array, dtype: Any) -> Array:

@@ -11,10 +11,8 @@ from zetamix_core.annotations import Gamma, SupportsSamples
 from zetamix_core.arrays import (
     Array,
     Namespace,
-    cast,
     device_of,
     from_host,
-    host_dtype,
     is_array,
     is_cupy,
     is_dask,
@@ -23,10 +21,9 @@ from zetamix_core.arrays import (
     library,
     namespace,
     torch_is_compiling,
-    weights_dtype,
-    widest_float,
 )
 from zetamix_core.checks import check_count, check_gamma, check_like, check_same_place
+from zetamix_core.dtypes import cast, host_dtype, weights_dtype, widest_float
 from zetamix_core.rounding import on_grid
 
 __all__ = ["zeta_weights"]

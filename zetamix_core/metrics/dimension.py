@@ -11,16 +11,15 @@ import numpy as np
 
 from zetamix_core.arrays import (
     Array,
-    cast,
     device_of,
     from_host,
     is_jax_tracer,
     is_numpy,
-    kind,
     namespace,
     to_host,
 )
 from zetamix_core.checks import check_is_array, check_same_place
+from zetamix_core.dtypes import cast, kind
 from zetamix_core.metrics.neighbors import (
     are_precise,
     gather,

@@ -7,8 +7,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from zetamix_core.arrays import Array, cast, default_float, from_host, kind, namespace
+from zetamix_core.arrays import Array, from_host, namespace
 from zetamix_core.checks import check_count
+from zetamix_core.dtypes import cast, default_float, kind
 from zetamix_core.metrics.dimension import local_intrinsic_dimension
 from zetamix_core.metrics.label_quality import (
     LabelCorrectness,

@@ -4,16 +4,7 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
-from zetamix_core.arrays import (
-    Array,
-    cast,
-    default_float,
-    device_of,
-    is_jax_tracer,
-    kind,
-    namespace,
-    working_dtype,
-)
+from zetamix_core.arrays import Array, device_of, is_jax_tracer, namespace
 from zetamix_core.checks import (
     check_count,
     check_is_array,
@@ -21,6 +12,7 @@ from zetamix_core.checks import (
     check_same_samples,
     check_samples,
 )
+from zetamix_core.dtypes import cast, default_float, kind, working_dtype
 from zetamix_core.labels import label_options, mix_labels
 from zetamix_core.linear_map import Entries
 from zetamix_core.metrics.neighbors import gather, nearest_rows, neighbor_sets, take_each

@@ -5,7 +5,8 @@ from __future__ import annotations
 import math
 from typing import NamedTuple
 
-from zetamix_core.arrays import Array, cast, device_of, namespace
+from zetamix_core.arrays import Array, device_of, namespace
+from zetamix_core.dtypes import cast
 from zetamix_core.metrics.neighbors import nearest_others, nearest_rows, squared_norms
 from zetamix_core.metrics.samples import (
     are_same,

@@ -9,19 +9,16 @@ import numpy as np
 
 from zetamix_core.arrays import (
     Array,
-    cast,
-    default_float,
     is_dask,
     is_jax,
     is_jax_tracer,
     is_numpy,
     is_torch,
-    kind,
     namespace,
     to_host,
-    working_dtype,
 )
 from zetamix_core.checks import check_count, check_same_place, check_samples
+from zetamix_core.dtypes import cast, default_float, kind, working_dtype
 
 ROUNDING = 16  # in units of the precision: what a mixture of equal numbers may be off by
 _BLOCK_ENTRIES = 1 << 20  # of arrays that are made for a block of samples; the cache holds them

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any, Self
 from zetamix_core.annotations import Samples, SupportsSamples
 from zetamix_core.arrays import Array, Facts
 from zetamix_core.labels import LabelOptions, check_ignore_index, label_options
-from zetamix_core.leaves import check_leaf, flattened
+from zetamix_core.leaves import check_leaf
 from zetamix_core.plans.union import check_rows, union
 from zetamix_core.plans.value import Value
-from zetamix_core.roles import Roles, listed, mixed_leaves
+from zetamix_core.roles import Roles, mixed_leaves
 
 if TYPE_CHECKING:
     from zetamix_core.plans.mix import MixPlan
@@ -217,23 +217,22 @@ class Plan(Value):
                [0.333, 0.667]]), ['a.png', 'b.png'])
         """
         self._check_single()
-        roles = Roles(
-            num_classes={} if num_classes is None else num_classes,
-            as_data=listed("as_data", as_data),
-            keep=listed("keep", keep),
-            dominant=listed("dominant", dominant),
+        roles = Roles.told(
+            num_classes,
+            as_data=as_data,
+            keep=keep,
+            dominant=dominant,
             ignore_index=ignore_index,
-            positions=listed("positions", positions),
-            onehot={} if onehot is None else onehot,
-            scaled=listed("scaled", scaled),
-            valid={} if valid is None else valid,
+            positions=positions,
+            onehot=onehot,
+            scaled=scaled,
+            valid=valid,
         )
         return self._applied(tree, roles)
 
     def _applied(self, tree: Any, roles: Roles) -> Any:
         """Mix the leaves of a nested structure by their roles."""
-        keep, whole = roles.keep, roles.dominant
-        batch = flattened(tree, check=check_leaf, declared=roles.declared, keep=keep, whole=whole)
+        batch = roles.flattened(tree, check_leaf)
         return batch.rebuilt(mixed_leaves(self, batch, roles))
 
     def mix_labels(
@@ -417,12 +416,14 @@ class Plan(Value):
     # it tells about itself.
 
     @abstractmethod
-    def _mixed(self, x: Array, facts: Facts | None = None, out: Array | None = None) -> Array:
-        """Mix the samples of one array; see `mix`."""
+    def _mixed(
+        self, x: Array, facts: Facts | None = None, out: Array | None = None, *, dtype: Any = None
+    ) -> Array:
+        """Mix the samples of one array, to a `dtype` that may be one of integers; see `mix`."""
 
-    def _mixed_scaled(self, x: Array, facts: Facts | None = None) -> Array:
+    def _mixed_scaled(self, x: Array, facts: Facts | None = None, *, dtype: Any = None) -> Array:
         """Mix an array that may have another resolution than boxes were drawn for."""
-        return self._mixed(x, facts)
+        return self._mixed(x, facts, dtype=dtype)
 
     def _pastes(self, x: Array) -> bool:
         """Tell whether boxes are pasted in an array, instead of an average made."""

@@ -11,16 +11,13 @@ import numpy as np
 from zetamix_core.arrays import (
     Array,
     Facts,
-    cast,
     device_of,
     from_host,
     is_array,
     is_dask,
     is_numpy,
     is_torch_symbol,
-    kind,
     namespace,
-    portable_float,
     to_host,
 )
 from zetamix_core.checks import (
@@ -29,6 +26,7 @@ from zetamix_core.checks import (
     check_same_place,
     checked_blocks,
 )
+from zetamix_core.dtypes import cast, kind, portable_float
 from zetamix_core.inputs import shown
 from zetamix_core.labels import LabelOptions, check_counted, checked_form, expanded
 from zetamix_core.linear_map import inverse, memory_order
@@ -130,17 +128,18 @@ class CutMixPlan(Plan):
         facts: Facts | None = None,
         out: Array | None = None,
         *,
+        dtype: Any = None,
         scaled: bool = False,
     ) -> Array:
         facts = self.volumes._check_applies(x, "x", facts)
         axes = axes_of_box(self.axes, x.ndim)
         if axes is None:  # such as one number a sample
-            return self.volumes._mixed(x, facts, out)
+            return self.volumes._mixed(x, facts, out, dtype=dtype)
         if out is not None:
             check_out(out, x, self.num_outputs, averages=False)
         pasted = self._pasted(x, facts, axes, scaled)
         if out is None:
-            return pasted
+            return pasted if dtype is None else cast(pasted, dtype)
         out[...] = pasted
         return out
 
@@ -163,8 +162,8 @@ class CutMixPlan(Plan):
         dtype = self.volumes._label_dtype(y, facts)
         return expanded(pasted, form, dtype)
 
-    def _mixed_scaled(self, x: Array, facts: Facts | None = None) -> Array:
-        return self._mixed(x, facts, scaled=True)
+    def _mixed_scaled(self, x: Array, facts: Facts | None = None, *, dtype: Any = None) -> Array:
+        return self._mixed(x, facts, dtype=dtype, scaled=True)
 
     def _pastes(self, x: Array) -> bool:
         return axes_of_box(self.axes, x.ndim) is not None

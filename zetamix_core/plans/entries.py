@@ -8,23 +8,19 @@ import numpy as np
 
 from zetamix_core.arrays import (
     Array,
-    cast,
-    default_float,
     is_array,
     is_jax,
-    kind,
     namespace,
-    portable_float,
     ready_values,
     to_host,
     torch_is_compiling,
-    working_dtype,
 )
 from zetamix_core.checks import (
     check_fit,
     check_num_samples,
     check_same_place,
 )
+from zetamix_core.dtypes import cast, default_float, kind, portable_float, working_dtype
 from zetamix_core.rounding import lowered
 
 

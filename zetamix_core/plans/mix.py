@@ -11,20 +11,15 @@ import numpy as np
 from zetamix_core.arrays import (
     Array,
     Facts,
-    cast,
-    default_float,
     device_of,
     from_host,
     is_array,
     is_dask,
     is_numpy,
     is_torch_symbol,
-    kind_of,
     library,
     namespace,
     torch_is_compiling,
-    widest_integer,
-    working_dtype,
 )
 from zetamix_core.checks import (
     check_active,
@@ -32,6 +27,7 @@ from zetamix_core.checks import (
     check_same_place,
     examined,
 )
+from zetamix_core.dtypes import cast, default_float, kind_of, widest_integer, working_dtype
 from zetamix_core.labels import (
     LabelOptions,
     check_counted,
@@ -189,11 +185,18 @@ class MixPlan(Plan):
         self._check_single(of_arrays=False)
         return int(self.indices.shape[1])
 
-    def _mixed(self, x: Array, facts: Facts | None = None, out: Array | None = None) -> Array:
+    def _mixed(
+        self,
+        x: Array,
+        facts: Facts | None = None,
+        out: Array | None = None,
+        *,
+        dtype: Any = None,
+    ) -> Array:
         facts = self._check_applies(x, "x", facts)
         if out is not None:
             check_out(out, x, self.num_outputs)
-        dtypes = dtypes_for(x, out)
+        dtypes = dtypes_for(x, out, dtype)
         return weighted_sum(self._entries(x, facts, dtypes[2]), x, out, dtypes=dtypes)
 
     def _mixed_labels(

@@ -12,8 +12,9 @@ from typing import IO, Any, ClassVar, Self
 
 import numpy as np
 
-from zetamix_core.arrays import Array, is_array, is_extension, same, to_host
+from zetamix_core.arrays import Array, is_array, same, to_host
 from zetamix_core.checks import MAX_ENTRIES, check_like
+from zetamix_core.dtypes import is_extension
 from zetamix_core.files import replacing
 from zetamix_core.npz import UNREADABLE, read_arrays
 from zetamix_core.plans.pytrees import register_with_jax

@@ -7,7 +7,8 @@ from typing import Any
 import array_api_compat.cupy
 import cupy
 
-from zetamix_core.arrays import Array, weights_dtype
+from zetamix_core.arrays import Array
+from zetamix_core.dtypes import weights_dtype
 from zetamix_core.random.stream import ArrangingStream, floyd, takes_few
 from zetamix_core.rounding import on_grid
 

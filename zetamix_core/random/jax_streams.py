@@ -7,7 +7,8 @@ import functools
 import jax
 from jax import numpy as jnp
 
-from zetamix_core.arrays import Array, device_of, weights_dtype
+from zetamix_core.arrays import Array, device_of
+from zetamix_core.dtypes import weights_dtype
 from zetamix_core.random.stream import ArrangingStream, Step, floyd, takes_few
 from zetamix_core.rounding import on_grid
 

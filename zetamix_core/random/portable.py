@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from zetamix_core.arrays import Array, cast, from_host, weights_dtype
+from zetamix_core.arrays import Array, from_host
+from zetamix_core.dtypes import cast, weights_dtype
 from zetamix_core.random.stream import Stream
 from zetamix_core.rounding import on_grid_beside
 

@@ -9,7 +9,8 @@ import array_api_compat.torch
 import numpy as np
 import torch
 
-from zetamix_core.arrays import Array, weights_dtype
+from zetamix_core.arrays import Array
+from zetamix_core.dtypes import weights_dtype
 from zetamix_core.random.portable import PortableStream
 from zetamix_core.random.seeds import seed_sequence
 from zetamix_core.random.stream import ArrangingStream, Stream, floyd, takes_few

@@ -21,8 +21,8 @@ from zetamix_core.adapting import (
     check_num_classes,
     check_rule,
     check_samples,
+    checked_pixels,
     drawn,
-    flattened,
     is_whole_number,
     mixed_leaves,
     of_most_axes,
@@ -46,6 +46,8 @@ class _BatchMix(grain.transforms.RandomMap):  # type: ignore[misc]  # Grain has 
     onehot: Mapping[str, int] | None
     scaled: str | Collection[str]
     valid: Mapping[str, str] | None
+    dtype: Any
+    scale: bool
 
     @abstractmethod
     def _rule(self) -> Rule:
@@ -63,16 +65,17 @@ class _BatchMix(grain.transforms.RandomMap):  # type: ignore[misc]  # Grain has 
             check_num_classes(self.num_classes)
 
     def _roles(self) -> Roles:
-        return Roles(
-            num_classes=self.num_classes if isinstance(self.num_classes, Mapping) else {},
-            as_data=self.as_data,  # type: ignore[arg-type]  # and so on: listed there
-            keep=self.keep,  # type: ignore[arg-type]
-            dominant=self.dominant,  # type: ignore[arg-type]
+        return Roles.told(
+            self.num_classes if isinstance(self.num_classes, Mapping) else None,
+            pixels=checked_pixels(self.dtype, self.scale),
+            as_data=self.as_data,
+            keep=self.keep,
+            dominant=self.dominant,
             ignore_index=self.ignore_index,
-            positions=self.positions,  # type: ignore[arg-type]
-            onehot=self.onehot or {},
-            scaled=self.scaled,  # type: ignore[arg-type]
-            valid=self.valid or {},
+            positions=self.positions,
+            onehot=self.onehot,
+            scaled=self.scaled,
+            valid=self.valid,
         )
 
     def random_map(self, element: Any, rng: np.random.Generator) -> Any:
@@ -92,13 +95,7 @@ class _BatchMix(grain.transforms.RandomMap):  # type: ignore[misc]  # Grain has 
         """
         roles = self._roles()
         found = Found(self._labels_of(element), paths_of_images(element))
-        flat = flattened(
-            element,
-            check=_check_samples,
-            declared=roles.declared,
-            keep=roles.keep,
-            whole=roles.dominant,
-        )
+        flat = roles.flattened(element, _check_samples)
         arrays = [leaf for leaf in flat.leaves if leaf.path not in roles.dominant]
         shape = _shape(arrays, {*roles.num_classes, *found.labels}, element)
         plan = drawn(self._rule(), shape, rng, None)
@@ -129,6 +126,8 @@ class Mix(_BatchMix):
         How plans are drawn: one of `zetamix.rules`, or an object of your own with such a method.
     num_classes, as_data, keep, dominant, ignore_index, positions, onehot, scaled, valid : optional
         What the arrays of a batch are, as in `ZetaMixup`.
+    dtype, scale : optional
+        In which form samples are handed on, as in `ZetaMixup`.
 
     Raises
     ------
@@ -165,6 +164,8 @@ class Mix(_BatchMix):
     onehot: Mapping[str, int] | None = None
     scaled: str | Collection[str] = ()
     valid: Mapping[str, str] | None = None
+    dtype: Any = None
+    scale: bool = False
 
     def _rule(self) -> Rule:
         return check_rule(self.rule)
@@ -200,6 +201,13 @@ class ZetaMixup(_BatchMix):
         Whether sample i has the largest weight in output i; else a random one has.
     dominant, ignore_index, positions, onehot, scaled, valid : optional
         What else can be said of leaves by their paths, as in `zetamix.Plan.apply`.
+    dtype : dtype, optional
+        Floating dtype of the samples. By default each array keeps its own: images of integers of 8
+        and 16 bits are rounded to the nearest, of two to the even one, and wider integers become
+        float64.
+    scale : bool, default False
+        Divide images of integers by the largest number of their dtype, so that they are floats, at
+        most 1: of `dtype`, by default float32.
 
     Raises
     ------
@@ -247,6 +255,8 @@ class ZetaMixup(_BatchMix):
     onehot: Mapping[str, int] | None = None
     scaled: str | Collection[str] = ()
     valid: Mapping[str, str] | None = None
+    dtype: Any = None
+    scale: bool = False
 
     def _rule(self) -> Rule:
         return Zeta(gamma=check_gamma(self.gamma), num_mix=self.num_mix, anchored=self.anchored)

@@ -7,18 +7,25 @@ from collections.abc import Callable, Mapping
 from typing import Any, Unpack
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.utils.data import default_collate, get_worker_info
 
-from zetamix.torch.keys import check_rank, check_seed, draw_word, on_host, process_rank
-from zetamix.torch.mix import BatchMix, CollateOptions, Mix
+from zetamix.torch.keys import (
+    KeyedModule,
+    check_rank,
+    check_seed,
+    draw_word,
+    on_host,
+    process_rank,
+)
+from zetamix.torch.mix import CollateOptions, Mix
 from zetamix.torch.transforms import Gamma, ZetaMixup
 from zetamix_core.adapting import check_rule, is_whole_number
 from zetamix_core.rules import Rule
 
 # Places in shared memory: what the loader's process tells its workers; then how often processes
 # have begun with the epoch, for each rank and number of a worker.
-_EPOCH, _VERSION, _RANK, _STARTS = range(4)
+_EPOCH, _VERSION, _RANK, _FIRST, _MIXING, _STARTS = range(6)
 _PLACES = 4096
 
 
@@ -31,21 +38,26 @@ class Collate:
 
     Parameters
     ----------
-    rule : Rule
-        How plans are drawn: one of `zetamix.rules`, or an object of your own with such a method.
-        The step that a callable `gamma` is given, and that `stop_at` is compared with, is the
-        epoch.
+    mix : Rule or torch.nn.Module
+        How plans are drawn: one of `zetamix.rules`, or an object of your own with such a method; or
+        a module of ours, such as `ZetaMixup` or `OneOf`, with all its options. The step that a
+        callable `gamma` is given, and that `stop_at` is compared with, is the epoch.
     collate_fn : callable, optional
         Makes a batch of a list of samples; by default that of torch. The images of a pair may be of
-        integers, such as uint8: mixed ones are of the default float.
+        integers, such as uint8, and stay so, unless `dtype` or `scale` says otherwise.
     seed : int, optional
         Draw from the key (seed, epoch, restarts, batch, rank), the same in each run. By default
-        draws follow torch's generator in the worker.
+        that of the module or, if it has none, draws follow torch's generator in the worker.
     rank : int, optional
-        Number of the process; by default that of ``torch.distributed``.
+        Number of the process; by default that of the module, or of ``torch.distributed``.
     **options
-        Options of `Mix`: `num_classes`, `p`, `label_smoothing`, `stop_at`, `labels_getter`,
-        `as_data`, `keep`.
+        With a rule, options of `Mix`: `num_classes`, `p`, `label_smoothing`, `stop_at`, and what
+        `ZetaMixup` tells of leaves and their dtypes.
+
+    Attributes
+    ----------
+    training : bool
+        Whether batches are mixed; see `train`.
 
     Raises
     ------
@@ -60,17 +72,18 @@ class Collate:
     Notes
     -----
     In the key, batch is the place of the batch in the epoch (worker + number of workers · batches
-    of this worker before), and restarts counts how often the worker was started in the epoch, so
-    that draws differ even if nobody calls `set_epoch`. Iterable data sets count batches in the same
-    way: the draws are repeatable for the same number of workers. If `set_epoch` comes late, when
-    workers have begun to prepare batches, or if an epoch is left early with persistent workers,
-    which finish what they were asked for, batches are numbered differently, but do not repeat.
+    of this worker before, after the first one that `set_epoch` tells), and restarts counts how
+    often the worker was started in the epoch, so that draws differ even if nobody calls
+    `set_epoch`. Iterable data sets count batches in the same way: the draws are repeatable for the
+    same number of workers. If `set_epoch` comes late, when workers have begun to prepare batches,
+    or if an epoch is left early with persistent workers, which finish what they were asked for,
+    batches are numbered differently, but do not repeat.
 
-    Each loader needs a collate function of its own, since no collate function is told which loader
-    calls it. Of two loaders that share one, such as for training and validation, the loader that is
-    iterated over first after `set_epoch`, to its end, draws as if it were alone; the draws of the
-    other one depend on what the first did. ``copy.copy(collate)`` makes one for another loader,
-    whose `set_epoch` is to be called, too.
+    No collate function is told which loader calls it. A loader of validation may share one that is
+    switched by `eval`: what is not mixed is not counted. Two loaders that both mix need one each:
+    ``copy.copy(collate)`` makes another, whose `set_epoch` is to be called, too. Of two that share
+    one all the same, the loader that is iterated over first after `set_epoch`, to its end, draws as
+    if it were alone; the draws of the other depend on what the first did.
 
     Examples
     --------
@@ -90,19 +103,26 @@ class Collate:
 
     def __init__(
         self,
-        rule: Rule,
+        mix: Rule | nn.Module,
         collate_fn: Callable[[list[Any]], Any] | None = None,
         *,
         seed: int | None = None,
         rank: int | None = None,
         **options: Unpack[CollateOptions],
     ) -> None:
-        check_rule(rule)
-        self._set_up(lambda: Mix(rule, **options), collate_fn, seed, rank, options)
+        if isinstance(mix, nn.Module):
+            module = _checked_module(mix, seed, options)
+            seed = module.seed if seed is None else seed
+            rank = module.rank if rank is None else rank
+            self._set_up(lambda: module, collate_fn, seed, rank, options)
+            self._shown = f"{type(module).__name__}({module.extra_repr()})"
+        else:
+            check_rule(mix)
+            self._set_up(lambda: Mix(mix, **options), collate_fn, seed, rank, options)
 
     def _set_up(
         self,
-        make: Callable[[], BatchMix],
+        make: Callable[[], KeyedModule],
         collate_fn: Callable[[list[Any]], Any] | None,
         seed: int | None,
         rank: int | None,
@@ -123,24 +143,91 @@ class Collate:
         self.collate_fn = default_collate if collate_fn is None else collate_fn
         self.seed = seed
         self.rank = rank
-        self._mix = make()
+        self._module = make()
+        self._shown = self._module.extra_repr()
         self._joined: tuple[int, int] | None = None
-        self._share(torch.zeros(_STARTS + _PLACES, dtype=torch.int64, device="cpu"))
+        memory = torch.zeros(_STARTS + _PLACES, dtype=torch.int64, device="cpu")
+        memory[_MIXING] = 1
+        self._share(memory)
 
-    def set_epoch(self, epoch: int) -> None:
+    @property
+    def training(self) -> bool:
+        """Whether batches are mixed."""
+        return bool(self._shared[_MIXING])
+
+    def train(self, mode: bool = True) -> Collate:
+        """Mix from the next batch on, or end that; workers hear it with the batches they begin.
+
+        Parameters
+        ----------
+        mode : bool, default True
+            Whether batches are to be mixed. Those that are not are collated, in the dtype of mixed
+            ones, and not counted.
+
+        Returns
+        -------
+        Collate
+            This one.
+
+        Raises
+        ------
+        TypeError
+            If `mode` is no bool.
+
+        Examples
+        --------
+        >>> from zetamix.rules import Zeta
+        >>> from zetamix.torch import Collate
+        >>> collate = Collate(Zeta(), num_classes=10)
+        >>> for epoch in range(10):  # and iterate over the loader
+        ...     collate = collate.train(epoch < 8)
+        >>> collate.training
+        False
+        """
+        if type(mode) is not bool:
+            raise TypeError(f"mode must be a bool, got {mode!r}; pass True to mix batches")
+        self._own()
+        self._shared[_MIXING] = mode
+        return self
+
+    def eval(self) -> Collate:
+        """End mixing, as ``train(False)`` does.
+
+        Returns
+        -------
+        Collate
+            This one.
+
+        Examples
+        --------
+        >>> from zetamix.rules import Zeta
+        >>> from zetamix.torch import Collate
+        >>> Collate(Zeta(), num_classes=10).eval().training
+        False
+        """
+        return self.train(False)
+
+    def set_epoch(self, epoch: int, first_batch: int | None = None) -> None:
         """Tell which epoch comes next, before it is iterated over; persistent workers hear it too.
 
-        To set the epoch that is set already changes nothing: draws go on.
+        To set the epoch that is set already changes nothing: draws go on. With `first_batch` they
+        begin anew even then.
 
         Parameters
         ----------
         epoch : int
             Number of the epoch, from 0, where counting begins.
+        first_batch : int, optional
+            Number of the batch with which the epoch begins: that of batches that were trained with
+            before a run was stopped, and that the loader skips, as by
+            ``accelerate.skip_first_batches``. The rest of the epoch is then mixed as in a run that
+            was never stopped. It holds for this epoch alone. Not for iterable data sets, whose
+            workers count for themselves.
 
         Raises
         ------
         ValueError
-            If `epoch` is no int from 0 to 2**32 - 1.
+            If `epoch` or `first_batch` is no int from 0 to 2**32 - 1.
 
         Examples
         --------
@@ -150,15 +237,15 @@ class Collate:
         >>> for epoch in range(2):
         ...     collate.set_epoch(epoch)  # then iterate over the loader
         """
-        if not is_whole_number(epoch) or not 0 <= epoch < 2**32:
-            raise ValueError(
-                f"epoch must be an int from 0 to 2**32 - 1, got {epoch!r}; count epochs from 0"
-            )
+        _check_number("epoch", epoch, "epochs")
+        if first_batch is not None:
+            _check_number("first_batch", first_batch, "batches")
         self._own()
-        if epoch == int(self._shared[_EPOCH]):
+        if first_batch is None and epoch == int(self._shared[_EPOCH]):
             return  # workers may be in the midst of it
         self._shared[_STARTS:] = 0
         self._shared[_EPOCH] = epoch
+        self._shared[_FIRST] = first_batch or 0
         self._shared[_VERSION] += 1
 
     @torch.no_grad()  # what requires a gradient can't be sent by a worker
@@ -175,12 +262,15 @@ class Collate:
         tuple, list, dict or tensor
             The batch, as the collate function makes it, with mixed tensors.
         """
-        batch, key = self.collate_fn(samples), self._key()
-        return self._mix._mix(batch, key, torch.tensor(self._epoch, device="cpu"))
+        batch = self.collate_fn(samples)
+        if not self.training:
+            return self._module._unmixed(batch)
+        key = self._key()
+        return self._module._mix(batch, key, torch.tensor(self._epoch, device="cpu"))
 
     def __repr__(self) -> str:
         name = getattr(self.collate_fn, "__name__", type(self.collate_fn).__name__)
-        return f"{type(self).__name__}({name}, {self._mix.extra_repr()}, seed={self.seed})"
+        return f"{type(self).__name__}({name}, {self._shown}, seed={self.seed})"
 
     def __copy__(self) -> Collate:
         other = type(self).__new__(type(self))
@@ -218,11 +308,11 @@ class Collate:
         joined = (os.getpid(), int(self._shared[_VERSION]))
         if joined != self._joined:
             self._joined, self._count = joined, 0
-            self._epoch = int(self._shared[_EPOCH])
+            self._epoch, self._first = self._shared[[_EPOCH, _FIRST]].tolist()
             # Another process that joins the same epoch in this place will see that it was taken.
             self._restarts = int(self._shared[place])
             self._shared[place] += 1
-        batch = worker + num_workers * self._count
+        batch = self._first + worker + num_workers * self._count
         self._count += 1
         seed = int(draw_word(None)) if self.seed is None else self.seed
         return on_host([seed, self._epoch, self._restarts, batch, rank])
@@ -235,6 +325,42 @@ class Collate:
             # A worker that was not forked knows no ranks but what it was told.
             return 0 if get_worker_info() is None else int(self._shared[_RANK])
         return rank
+
+
+def _checked_module(module: nn.Module, seed: int | None, options: Mapping[str, Any]) -> KeyedModule:
+    """Return a module whose draws can follow the keys of a collate function."""
+    name = type(module).__name__
+    if not isinstance(module, KeyedModule):
+        raise TypeError(
+            f"mix must be a rule or a module of zetamix.torch, got {name}; put a module of another "
+            f"package into OneOf, as OneOf([module])"
+        )
+    if options:
+        raise TypeError(f"a module has its own options, got {sorted(options)}; pass them to {name}")
+    seeds = [m.seed for m in module.modules() if isinstance(m, KeyedModule) and m.seed is not None]
+    if any(m.generator is not None for m in module.modules() if isinstance(m, KeyedModule)):
+        raise ValueError(
+            f"workers can't share a generator, got a {name} with one; pass seed= instead, or "
+            f"neither to follow torch's"
+        )
+    if module.seed is None and seed is None and seeds:
+        raise ValueError(
+            f"one seed must be that of all draws, got {name} without one for modules with seeds "
+            f"{seeds}; pass seed= to Collate"
+        )
+    if seed is not None and module.seed not in (None, seed):
+        raise ValueError(
+            f"one seed must be that of all draws, got seed={seed} and a {name} with seed "
+            f"{module.seed}; leave one of them out"
+        )
+    return module
+
+
+def _check_number(name: str, number: Any, what: str) -> None:
+    if not is_whole_number(number) or not 0 <= number < 2**32:
+        raise ValueError(
+            f"{name} must be an int from 0 to 2**32 - 1, got {number!r}; count {what} from 0"
+        )
 
 
 class _ZetaOptions(CollateOptions, total=False):
@@ -255,8 +381,8 @@ class ZetaMixupCollate(Collate):
         What draws are keyed by, as in `Collate`.
     **options
         Options of `ZetaMixup`: `gamma`, `num_mix`, `num_classes`, `p`, `label_smoothing`,
-        `stop_at`, `labels_getter`, `as_data`, `keep`. Here the step that a callable `gamma` is
-        given, and that `stop_at` is compared with, is the epoch.
+        `stop_at`, and what it tells of leaves and their dtypes. Here the step that a callable
+        `gamma` is given, and that `stop_at` is compared with, is the epoch.
 
     Raises
     ------

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import os
 import threading
+from abc import abstractmethod
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NoReturn
 
 import torch
 from torch import Tensor, distributed, nn
+from torch.utils.data import get_worker_info
 
 from zetamix_core.adapting import is_whole_number
 
@@ -86,6 +88,14 @@ class KeyedModule(nn.Module):
             self._seed = None if seed is None else on_host([seed])
             self._rank = on_host([_UNKNOWN if rank is None else rank])
 
+    @abstractmethod
+    def _mix(self, batch: Any, key: Tensor, step: Tensor) -> Any:
+        """Mix a batch by what is drawn from a key."""
+
+    @abstractmethod
+    def _unmixed(self, batch: Any) -> Any:
+        """Return a batch that is not mixed in the form of mixed ones."""
+
     def _counted(self, run: Callable[[Any, Tensor, Tensor], Any], batch: Any) -> Any:
         """Return `run(batch, key, step)`, and count the batch unless it is refused."""
         key, step = self._advance()
@@ -125,6 +135,8 @@ class KeyedModule(nn.Module):
 def _with_rank(head: Tensor, rank: Tensor) -> Tensor:
     """Append the rank to a key, whose step is checked."""
     _check_step(*head.tolist()[1:])
+    if len(head) > 1 and (worker := get_worker_info()) is not None:
+        _refuse_worker(worker.id, worker.num_workers)
     if int(rank) == _UNKNOWN:
         rank = on_host([process_rank() or 0])
     return torch.cat([head, rank])
@@ -192,6 +204,14 @@ def _check_step(step: int = 0) -> None:
             f"a module with a seed draws for steps from 0 to 2**32 - 1, got step {step}; make a "
             f"new one with another seed, which begins at step 0"
         )
+
+
+def _refuse_worker(worker: int, num_workers: int) -> NoReturn:
+    raise RuntimeError(
+        f"a module with a seed must not draw in the workers of a loader, which would all draw the "
+        f"same, got a call in worker {worker} of {num_workers}; pass "
+        f"collate_fn=Collate(module), which numbers the batches of all workers"
+    )
 
 
 def _checked_step(state: Any) -> int:

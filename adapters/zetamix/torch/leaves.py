@@ -15,7 +15,6 @@ from zetamix_core.adapting import (
     at,
     check_leaf,
     check_lengths,
-    flattened,
     foreign,
     guessed_labels,
     leave,
@@ -40,15 +39,7 @@ def flattened_batch(batch: Any, roles: Roles) -> Batch:
     They have as many samples each, on one device.
     """
     _check_no_images(batch, roles)
-    found = flattened(
-        batch,
-        check=_check_tensor,
-        declared=roles.declared,
-        keep=roles.keep,
-        whole=roles.dominant,
-        strict=False,
-        convert=_CONVERT,
-    )
+    found = roles.flattened(batch, _check_tensor, strict=False, convert=_CONVERT)
     leaves = [leaf for leaf in found.leaves if leaf.path not in roles.dominant]
     if not leaves:
         raise TypeError(

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Collection, Mapping
-from typing import Any, TypedDict, Unpack
+from collections.abc import Mapping
+from typing import Any, Unpack
 
 import numpy as np
 import torch
@@ -22,11 +22,13 @@ from zetamix_core import Plan, rules
 from zetamix_core.adapting import (
     Found,
     Leaf,
+    RoleOptions,
     Roles,
     Stream,
     check_num_classes,
     check_rule,
     check_samples,
+    checked_pixels,
     chosen,
     drawn,
     is_whole_number,
@@ -34,10 +36,11 @@ from zetamix_core.adapting import (
     of_most_axes,
     paths_of_images,
     stream_for,
+    unmixed_leaves,
 )
 
 
-class CollateOptions(TypedDict, total=False):
+class CollateOptions(RoleOptions, total=False):
     """The options of `Mix` that a collate function has, too; see `ZetaMixup`."""
 
     num_classes: int | Mapping[str, int] | None
@@ -45,14 +48,8 @@ class CollateOptions(TypedDict, total=False):
     label_smoothing: float
     stop_at: int | None
     labels_getter: LabelsGetter
-    as_data: str | Collection[str]
-    keep: str | Collection[str]
-    dominant: str | Collection[str]
-    ignore_index: int | Mapping[str, int] | None
-    positions: str | Collection[str]
-    onehot: Mapping[str, int] | None
-    scaled: str | Collection[str]
-    valid: Mapping[str, str] | None
+    dtype: torch.dtype | None
+    scale: bool
 
 
 class MixOptions(CollateOptions, total=False):
@@ -74,17 +71,12 @@ class BatchMix(KeyedModule, ABC):
         label_smoothing: float = 0.0,
         stop_at: int | None = None,
         labels_getter: LabelsGetter = "default",
-        as_data: Collection[str] = (),
-        keep: Collection[str] = (),
-        dominant: Collection[str] = (),
-        ignore_index: int | Mapping[str, int] | None = None,
-        positions: Collection[str] = (),
-        onehot: Mapping[str, int] | None = None,
-        scaled: Collection[str] = (),
-        valid: Mapping[str, str] | None = None,
+        dtype: torch.dtype | None = None,
+        scale: bool = False,
         seed: int | None = None,
         generator: torch.Generator | None = None,
         rank: int | None = None,
+        **said: Unpack[RoleOptions],
     ) -> None:
         super().__init__(seed=seed, generator=generator, rank=rank)
         _check_share("p", p)
@@ -105,25 +97,17 @@ class BatchMix(KeyedModule, ABC):
                 f"for instance lambda batch: batch['label']"
             )
         self.num_classes = num_classes
+        pixels = checked_pixels(dtype, scale)
+        self.dtype, self.scale = pixels
         self.p = float(p)
         self.label_smoothing = float(label_smoothing)
         self.stop_at = stop_at
         self.labels_getter = labels_getter
-        self.roles = Roles(
-            num_classes=num_classes if isinstance(num_classes, Mapping) else {},
-            as_data=as_data,  # type: ignore[arg-type]  # and so on: listed there
-            keep=keep,  # type: ignore[arg-type]
-            dominant=dominant,  # type: ignore[arg-type]
-            ignore_index=ignore_index,
-            positions=positions,  # type: ignore[arg-type]
-            onehot={} if onehot is None else onehot,
-            scaled=scaled,  # type: ignore[arg-type]
-            valid={} if valid is None else valid,
-            label_smoothing=self.label_smoothing,
-        )
+        named = num_classes if isinstance(num_classes, Mapping) else None
+        self.roles = Roles.told(named, label_smoothing=label_smoothing, pixels=pixels, **said)
 
     def forward(self, *inputs: Any) -> Any:
-        """Mix a batch in training mode; in evaluation mode return it as it is.
+        """Mix a batch in training mode; in evaluation mode return it without a mixture.
 
         Parameters
         ----------
@@ -133,7 +117,8 @@ class BatchMix(KeyedModule, ABC):
         Returns
         -------
         tuple, or nested batch
-            The structure of the input, with mixed tensors; the input is left alone.
+            The structure of the input, with mixed tensors; the input is left alone. In evaluation
+            mode it is the input itself or, with `dtype` or `scale`, one with such samples.
 
         Raises
         ------
@@ -152,7 +137,7 @@ class BatchMix(KeyedModule, ABC):
         torch.Size([8, 10])
         """
         batch = as_batch(inputs)
-        return self._counted(self._mix, batch) if self.training else batch
+        return self._counted(self._mix, batch) if self.training else self._unmixed(batch)
 
     def draw(self, x: Tensor) -> Any:
         """Draw the plan for the next batch, to apply it yourself, and count the batch.
@@ -196,12 +181,14 @@ class BatchMix(KeyedModule, ABC):
         names = ["num_classes"]
         names += ["p"] if self.p < 1 else []
         names += ["label_smoothing"] if self.label_smoothing else []
+        names += [name for name in ("dtype", "scale") if getattr(self, name)]
         return names + [n for n in ("stop_at", "seed", "rank") if getattr(self, n) is not None]
 
     def _mix(self, batch: Any, key: Tensor, step: Tensor) -> Any:
         roles = self.roles
         flat = flattened_batch(batch, roles)
-        found = Found(self._labels_of(batch, flat.leaves), paths_of_images(batch))
+        needed = self.num_classes is not None
+        found = Found(self._labels_of(batch, flat.leaves, needed), paths_of_images(batch))
         labels = {*roles.num_classes, *found.labels, *roles.dominant}
         samples = [leaf.value for leaf in flat.leaves if leaf.path not in labels]
         if not samples:
@@ -215,11 +202,20 @@ class BatchMix(KeyedModule, ABC):
             value if leaf.path in labels else _as_given(value, leaf.value) for leaf, value in mixed
         )
 
-    def _labels_of(self, batch: Any, leaves: list[Leaf]) -> dict[str, Any]:
+    def _unmixed(self, batch: Any) -> Any:
+        """Return a batch whose samples have the form of mixed ones."""
+        if self.dtype is None and not self.scale:
+            return batch
+        flat = flattened_batch(batch, self.roles)
+        labels = self._labels_of(batch, flat.leaves, needed=False)
+        values = unmixed_leaves(flat, self.roles, Found(labels, paths_of_images(batch)))
+        given = (leaf.value for leaf in flat.leaves)
+        return flat.rebuilt(map(_as_given, values, given))
+
+    def _labels_of(self, batch: Any, leaves: list[Leaf], needed: bool) -> dict[str, Any]:
         """Return the path of the labels that were found, with their number of classes."""
         if isinstance(self.num_classes, Mapping):
             return {}
-        needed = self.num_classes is not None
         path = find_labels(batch, leaves, self.roles, self.labels_getter, needed=needed)
         return {} if path is None else {path: self.num_classes}
 
@@ -309,7 +305,8 @@ class Mix(BatchMix):
 def _as_given(mixed: Tensor, given: Tensor) -> Tensor:
     """Return a mixed tensor as the subclass of the one that was given, as torchvision's Image."""
     kind = type(given)
-    return mixed if kind is Tensor or kind is nn.Parameter else mixed.as_subclass(kind)
+    plain = mixed is given or kind is Tensor or kind is nn.Parameter
+    return mixed if plain else mixed.as_subclass(kind)
 
 
 def _check_num_classes(num_classes: Any) -> None:

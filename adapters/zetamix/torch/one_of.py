@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from zetamix.torch.keys import KeyedModule, on_host
 from zetamix.torch.leaves import as_batch
+from zetamix.torch.mix import BatchMix
 from zetamix_core.adapting import shares, stream_for
 
 
@@ -37,12 +38,15 @@ class OneOf(KeyedModule):
     Raises
     ------
     ValueError
-        If there is no transform, or `p` does not fit to them.
+        If there is no transform, `p` does not fit to them, or ours give samples of different
+        dtypes.
     TypeError
         If a transform is no module.
 
     Notes
     -----
+    In a collate function all draws follow its key, those of modules of other packages, too.
+
     A graph of ``torch.compile`` ends at the choice; compile the transforms, or the model after.
 
     Examples
@@ -70,7 +74,7 @@ class OneOf(KeyedModule):
         self.p = list(shares(p, len(transforms), "transforms"))
 
     def forward(self, *inputs: Any) -> Any:
-        """Apply one of the transforms in training mode; in evaluation mode return the batch.
+        """Apply one of the transforms in training mode; in evaluation mode none.
 
         Parameters
         ----------
@@ -80,7 +84,7 @@ class OneOf(KeyedModule):
         Returns
         -------
         tuple, or nested batch
-            What the transform returns.
+            What the transform returns; in evaluation mode what our transforms return in theirs.
 
         Raises
         ------
@@ -97,10 +101,23 @@ class OneOf(KeyedModule):
         (torch.Size([32, 3, 8, 8]), torch.Size([32, 10]))
         """
         batch = as_batch(inputs)
-        return self._counted(self._apply_one, inputs) if self.training else batch
+        return self._counted(self._apply_one, inputs) if self.training else self._unmixed(batch)
 
     def extra_repr(self) -> str:
         return f"p={self.p}" + ("" if self.seed is None else f", seed={self.seed}")
+
+    def _mix(self, batch: Any, key: Tensor, step: Tensor) -> Any:
+        transform = self.transforms[self._choose(key, step)]
+        if isinstance(transform, KeyedModule):
+            return transform._mix(batch, key, step)
+        inputs = batch if isinstance(batch, (tuple, list)) else [batch]
+        with torch.random.fork_rng(devices=[]):  # theirs follow torch's generator
+            torch.default_generator.manual_seed(_word(key))
+            return transform(*inputs)
+
+    def _unmixed(self, batch: Any) -> Any:
+        ours = next((t for t in self.transforms if isinstance(t, KeyedModule)), None)
+        return batch if ours is None else ours._unmixed(batch)
 
     def _apply_one(self, inputs: tuple[Any, ...], key: Tensor, step: Tensor) -> Any:
         return self.transforms[self._choose(key, step)](*inputs)
@@ -110,10 +127,19 @@ class OneOf(KeyedModule):
     )
     def _choose(self, key: Tensor, step: Tensor) -> int:
         # One entry more than in the keys of the transforms, which may have the same seed.
-        uniform = stream_for(torch.cat([key, on_host([0])]), step.double()).uniform((1,))
+        uniform = _uniform(torch.cat([key, on_host([0])]))
         # Without the last end, which might round to less than one.
         ends = torch.tensor(self.p[:-1], dtype=torch.float64, device="cpu").cumsum(0)
         return int(torch.searchsorted(ends, uniform, right=True).item())
+
+
+def _uniform(key: Tensor) -> Tensor:
+    uniform: Tensor = stream_for(key, on_host([0]).double()).uniform((1,))
+    return uniform
+
+
+def _word(key: Tensor) -> int:
+    return int(_uniform(torch.cat([key, on_host([1])])) * 2**53)
 
 
 def _check_transforms(transforms: Any) -> None:
@@ -128,3 +154,16 @@ def _check_transforms(transforms: Any) -> None:
                 f"each transform must be a torch.nn.Module, got {type(transform).__name__}; wrap "
                 f"functions in a module"
             )
+    forms = {pixels for transform in transforms for pixels in _forms(transform)}
+    if len(forms) > 1:
+        raise ValueError(
+            f"transforms must give samples of one dtype and scale, got "
+            f"{[tuple(form) for form in forms]}; pass the same dtype= and scale= to each"
+        )
+
+
+def _forms(transform: nn.Module) -> set[Any]:
+    """Return in which forms a module of ours gives samples; it is not known of others."""
+    if isinstance(transform, OneOf):
+        return {form for inner in transform.transforms for form in _forms(inner)}
+    return {transform.roles.pixels} if isinstance(transform, BatchMix) else set()

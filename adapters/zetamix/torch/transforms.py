@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Unpack
 
 import torch
@@ -65,6 +65,13 @@ class ZetaMixup(BatchMix):
         What else can be said of leaves by their paths, as in `zetamix.Plan.apply`: labels of which
         every entry is a class, axes of one-hot masks, what has another resolution than the boxes,
         and the masks of padded leaves.
+    dtype : torch.dtype, optional
+        Floating dtype of the samples, mixed or not, in training and evaluation. By default each
+        keeps its own: images of integers of 8 and 16 bits are rounded to the nearest, of two to the
+        even one, and wider integers become the default float.
+    scale : bool, default False
+        Divide images of integers by the largest number of their dtype, so that they are floats, at
+        most 1: of `dtype`, by default float32.
     seed : int, optional
         Draw from the key (seed, step, rank), the same in each run. By default draws follow
         ``torch.manual_seed`` and the rank.
@@ -97,9 +104,9 @@ class ZetaMixup(BatchMix):
     -----
     With a seed, step k on rank r mixes by
     ``zeta_plan(n, gamma=gamma, num_mix=num_mix, rng=(seed, k, r))``, compiled or not. Images keep
-    dtype, device and memory format; integers give the default float. Integer labels become float32
-    (of double images float64), whatever the dtype of the images; floating ones keep theirs. What is
-    not a tensor, such as text, stays.
+    dtype, device and memory format. Integer labels become float32 (of double images float64),
+    whatever the dtype of the images; floating ones keep theirs. What is not a tensor, such as text,
+    stays.
 
     References
     ----------
@@ -129,14 +136,16 @@ class ZetaMixup(BatchMix):
         label_smoothing: float = 0.0,
         stop_at: int | None = None,
         labels_getter: LabelsGetter = "default",
-        as_data: Collection[str] = (),
-        keep: Collection[str] = (),
-        dominant: Collection[str] = (),
+        as_data: str | Iterable[str] = (),
+        keep: str | Iterable[str] = (),
+        dominant: str | Iterable[str] = (),
         ignore_index: int | Mapping[str, int] | None = None,
-        positions: Collection[str] = (),
+        positions: str | Iterable[str] = (),
         onehot: Mapping[str, int] | None = None,
-        scaled: Collection[str] = (),
+        scaled: str | Iterable[str] = (),
         valid: Mapping[str, str] | None = None,
+        dtype: torch.dtype | None = None,
+        scale: bool = False,
         seed: int | None = None,
         generator: torch.Generator | None = None,
         rank: int | None = None,
@@ -155,6 +164,8 @@ class ZetaMixup(BatchMix):
             onehot=onehot,
             scaled=scaled,
             valid=valid,
+            dtype=dtype,
+            scale=scale,
             seed=seed,
             generator=generator,
             rank=rank,

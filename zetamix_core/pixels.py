@@ -1,0 +1,100 @@
+"""In which dtype a pipeline hands images on: integers stay integers, or all become floats.
+
+So batches that are mixed, skipped or evaluated have one dtype and one scale.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from zetamix_core.arrays import Array, namespace
+from zetamix_core.checks import check_flag, holds_pixels
+from zetamix_core.dtypes import cast, is_extension, kind, rounded, working_dtype
+from zetamix_core.inputs import shown
+
+
+class Pixels(NamedTuple):
+    """What becomes of images: their `dtype` and, if they are integers, whether ones up to 1."""
+
+    dtype: Any = None
+    scale: bool = False
+
+
+def checked_pixels(dtype: Any, scale: Any) -> Pixels:
+    """Return what becomes of images; a dtype of torch stays one, others are those of NumPy."""
+    check_flag("scale", scale)
+    if dtype is None:
+        return Pixels(None, bool(scale))
+    if hasattr(dtype, "is_floating_point"):  # of torch
+        floating = dtype.is_floating_point
+    else:
+        try:
+            dtype = np.dtype(dtype)
+        except TypeError:
+            floating = False
+        else:
+            floating = dtype.kind == "f" or (is_extension(dtype) and "float" in dtype.name)
+    if not floating:
+        raise TypeError(
+            f"dtype must be a floating dtype or None, got {shown(dtype)}; pass for instance "
+            f"float32, or None for images that keep theirs"
+        )
+    return Pixels(dtype, bool(scale))
+
+
+def mixed_pixels(pixels: Pixels, x: Array, mix: Callable[..., Array]) -> Array:
+    """Return what ``mix(x, dtype=...)`` makes, in the form that is asked for."""
+    _check_real(pixels, x)
+    if pixels.scale and holds_pixels(x):
+        return _scaled(mix(x, dtype=_working_dtype(pixels, x)), x, pixels)
+    if pixels.dtype is None and holds_pixels(x):
+        return mix(x, dtype=x.dtype)
+    return mix(x, dtype=pixels.dtype)
+
+
+def as_pixels(pixels: Pixels, mixed: Array, x: Array) -> Array:
+    """Return what was mixed of `x`, to floats, in the form that is asked for."""
+    _check_real(pixels, x)
+    if pixels.scale and holds_pixels(x):
+        return _scaled(cast(mixed, _working_dtype(pixels, x)), x, pixels)
+    if pixels.dtype is None:
+        return rounded(mixed, x.dtype) if holds_pixels(x) else mixed
+    return cast(mixed, pixels.dtype)
+
+
+def unmixed_pixels(pixels: Pixels, x: Array) -> Array:
+    """Return samples that are not mixed in the form that is asked for."""
+    floating = kind(x) not in ("integer", "bool")
+    return as_pixels(pixels, x, x) if floating or holds_pixels(x) else x
+
+
+def check_scaled(pixels: Pixels, samples: list[Array]) -> None:
+    """Check that there are images of integers, if they are to be scaled."""
+    if pixels.scale and not any(map(holds_pixels, samples)):
+        found = [f"{x.dtype} {tuple(x.shape)}" for x in samples]
+        raise ValueError(
+            f"scale=True divides images of integers by the largest of their dtype, got samples "
+            f"{', '.join(found) or 'of no kind'}; leave scale out for floats, or name integers in "
+            f"as_data"
+        )
+
+
+def _scaled(mixed: Array, x: Array, pixels: Pixels) -> Array:
+    largest = namespace(x).iinfo(x.dtype).max
+    return cast(mixed / largest, pixels.dtype or mixed.dtype)
+
+
+def _working_dtype(pixels: Pixels, x: Array) -> Any:
+    xp = namespace(x)
+    return xp.float32 if pixels.dtype is None else working_dtype(xp, pixels.dtype)
+
+
+def _check_real(pixels: Pixels, x: Array) -> None:
+    if pixels.dtype is not None and kind(x) == "complex":
+        raise ValueError(
+            f"dtype= makes real numbers, got complex samples of dtype {x.dtype}; leave dtype out, "
+            f"or keep them"
+        )
