@@ -1,5 +1,6 @@
 """What a batch holds: labels, what does not count, ids, boxes, padding, other resolutions."""
 
+import collections
 import math
 
 import numpy as np
@@ -458,3 +459,34 @@ def test_functions_know_what_does_not_count(backend):
         soft = backend.to_numpy(soft)
         assert np.isfinite(soft).all()
         assert 0 < soft.sum() < N
+
+
+# --- mappings with habits of their own ------------------------------------------------------------
+
+
+class OfSamples(collections.UserDict):
+    """A mapping that is iterated over by samples, as that of tensordict, and holds so many."""
+
+    num_samples = 4
+
+    def __iter__(self):
+        return iter(range(self.num_samples))
+
+    def keys(self):
+        return self.data.keys()
+
+    def __setitem__(self, key, value):
+        if len(value) != self.num_samples:
+            raise RuntimeError("batch dimension mismatch")
+        super().__setitem__(key, value)
+
+
+def test_a_mapping_tells_its_keys_by_their_method():
+    batch = OfSamples()
+    batch["x"], batch["label"] = np.eye(4), np.arange(4)
+    plan = zeta_plan(4, rng=0)
+    mixed = plan.apply(batch, num_classes={"label": 4})
+    assert type(mixed) is OfSamples
+    np.testing.assert_array_equal(mixed["x"], mixed["label"])
+    with pytest.raises(ValueError, match="OfSamples that refuses 'x'; pass a plain dict"):
+        zeta_plan(4, num_outputs=5, rng=0).apply(batch, num_classes={"label": 4})

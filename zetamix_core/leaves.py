@@ -153,7 +153,8 @@ def flattened(
         if path in declared and _is_plain_list(node):
             raise TypeError(said_of(subject(path), foreign(node, as_code(subject(path)))))
         if isinstance(node, Mapping):
-            return _Node(node, list(node), [visit(_join(path, key), node[key]) for key in node])
+            keys = list(node.keys())  # those of tensordict iterate over samples
+            return _Node(node, keys, [visit(_join(path, key), node[key]) for key in keys])
         if isinstance(node, (list, tuple)):
             names = getattr(node, "_fields", range(len(node)))
             items = [visit(_join(path, key), x) for key, x in zip(names, node, strict=True)]
@@ -214,6 +215,12 @@ def _like_mapping(node: Mapping[Any, Any], items: dict[Any, Any]) -> Any:
     if not isinstance(node, MutableMapping):
         return type(node)(items)  # type: ignore[call-arg]
     result: Any = copy.copy(node)  # keeps what the type knows besides its items
-    for key, value in items.items():
-        result[key] = value
+    try:
+        for key, value in items.items():
+            result[key] = value
+    except Exception as error:  # such as one of a fixed number of samples
+        raise ValueError(
+            f"a batch must take its mixed arrays, got {name_of(node)} that refuses {key!r}; pass "
+            f"a plain dict, as in x.to_dict()"
+        ) from error
     return result

@@ -198,7 +198,7 @@ def guessed_labels(batch: Any, leaves: Iterable[Leaf], taken: Collection[str]) -
             return place if fits else None
     if not isinstance(node, Mapping):
         return None
-    for key in sorted(filter(_sounds_like_labels, node), key=_order_of_name):
+    for key in sorted(filter(_sounds_like_labels, node.keys()), key=_order_of_name):
         path = f"{place}/{key}" if place else str(key)
         if path in by_path and path not in taken and _may_be_labels(by_path[path]):
             return path

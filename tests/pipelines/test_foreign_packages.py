@@ -122,3 +122,26 @@ def test_ndonnx_works():
     masked = nd.asarray(np.ma.masked_greater(X, 0.5))
     with pytest.raises(TypeError, match="x must hold numbers, got an array of ndonnx"):
         PLAN @ masked
+
+
+@pytest.mark.needs("torch")
+def test_a_tensordict_comes_back_as_one():
+    torch = pytest.importorskip("torch")
+    tensordict = pytest.importorskip("tensordict")
+    from zetamix.torch import ZetaMixup
+
+    inner = tensordict.TensorDict({"depth": torch.rand(4, 2)}, batch_size=[4])
+    given = {"image": torch.rand(4, 3, 8, 8), "label": torch.arange(4) % 3, "more": inner}
+    batch = tensordict.TensorDict(given, batch_size=[4]).lock_()
+    mixed = ZetaMixup(num_classes=3, seed=0)(batch)
+    plan = zeta_plan(4, rng=(0, 0, 0), like=given["image"])
+    assert type(mixed) is type(batch)
+    assert mixed.batch_size == batch.batch_size
+    assert torch.equal(mixed["image"], plan @ given["image"])
+    assert torch.equal(mixed["more", "depth"], plan @ inner["depth"])
+    assert torch.equal(mixed["label"], plan.mix_labels(given["label"], 3))
+    assert torch.equal(batch["image"], given["image"])
+    more = zeta_plan(4, num_outputs=6, rng=0)
+    with pytest.raises(ValueError, match=r"got tensordict.TensorDict that refuses .*x\.to_dict\(\)"):
+        more.apply(batch, num_classes={"label": 3})
+    assert more.apply(batch.to_dict(), num_classes={"label": 3})["image"].shape[0] == 6

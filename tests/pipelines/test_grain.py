@@ -190,6 +190,23 @@ def test_pairs_take_a_number_of_classes():
     np.testing.assert_equal((x, y), same)
 
 
+def test_integers_stay_or_become_floats():
+    images = np.random.default_rng(0).integers(0, 256, (8, 2, 2), dtype=np.uint8)
+    ds = grain.MapDataset.source(list(zip(images, range(8), strict=True))).batch(8)
+
+    def mixed(**options):
+        return ds.random_map(ZetaMixup(num_classes=8, **options), seed=1)[0][0]
+
+    whole, floats = mixed(), mixed(dtype=np.float64)
+    assert whole.dtype == np.uint8
+    assert np.abs(whole - floats).max() <= 0.5001
+    np.testing.assert_allclose(mixed(scale=True), floats / 255, atol=1e-6)
+    assert mixed(scale=True).dtype == np.float32
+    assert mixed(scale=True, dtype="float16").dtype == np.float16
+    with pytest.raises(TypeError, match="dtype must be a floating dtype"):
+        ZetaMixup(dtype=np.int32)
+
+
 @pytest.mark.parametrize(
     ("options", "error", "message"),
     [

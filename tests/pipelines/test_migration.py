@@ -228,7 +228,7 @@ def test_monai_refuses_labels_of_classes(peer):
     pixels = masks.to(torch.uint8)
     assert theirs(pixels).dtype == torch.uint8
     named = ZetaMixup(num_classes=10, as_data=["image"])
-    assert named({"image": pixels, "label": y})["image"].dtype == torch.float32
+    assert named({"image": pixels, "label": y})["image"].dtype == torch.uint8
     assert not isinstance(theirs, torch.nn.Module)
 
 

@@ -273,7 +273,17 @@ def test_integer_images(v2):
     x, y = torch.randint(0, 256, (N, 3, 8, 8), dtype=torch.uint8), torch.arange(N)
     with pytest.raises(RuntimeError):
         v2.MixUp(num_classes=CLASSES)(x, y)
-    assert ZetaMixup(num_classes=CLASSES)(x, y)[0].dtype == torch.float32
+    assert ZetaMixup(num_classes=CLASSES)(x, y)[0].dtype == torch.uint8
+
+
+def test_floats_of_integers_are_those_of_todtype(v2):
+    """In evaluation `scale=True` gives what their transform does."""
+    x, y = torch.randint(0, 256, (N, 3, 8, 8), dtype=torch.uint8), torch.arange(N)
+    theirs = v2.ToDtype(torch.float32, scale=True)
+    mix = ZetaMixup(num_classes=CLASSES, scale=True, seed=0)
+    mixed, _ = mix(x, y)
+    torch.testing.assert_close(mixed, zeta_plan(N, rng=(0, 0, 0), like=x) @ theirs(x))
+    torch.testing.assert_close(mix.eval()(x, y)[0], theirs(x))  # theirs multiplies by 1 / 255
 
 
 # --- together -------------------------------------------------------------------------------------

@@ -110,7 +110,7 @@ def describe(batch: Any) -> str:
     if isinstance(batch, Tensor):
         return f"a tensor of shape {tuple(batch.shape)} and dtype {batch.dtype}"
     if isinstance(batch, Mapping):
-        return f"a {type(batch).__name__} of {list(batch)}"
+        return f"a {type(batch).__name__} of {list(batch.keys())}"
     if isinstance(batch, (tuple, list)):
         return f"a {type(batch).__name__} of {[type(item).__name__ for item in batch]}"
     return f"a {type(batch).__name__}"
