@@ -340,3 +340,43 @@ def test_plans_are_pytrees():
     both = jax.tree_util.tree_map(lambda *leaves: jax.numpy.stack(leaves), plan, drawn.where(False))
     mixed = jax.vmap(lambda plan: plan @ x)(both)
     assert np.array_equal(mixed, np.stack([plan @ x, x]))
+
+
+# --- axes that boxes can't be cut along -----------------------------------------------------------
+
+
+@pytest.mark.parametrize("shape", [(4, 8, 1), (4, 1, 1), (4, 3, 1, 8)])
+def test_an_axis_of_one_entry_has_no_box(shape):
+    """No box covers it, so that nothing would ever be pasted."""
+    with pytest.raises(ValueError, match=r"two entries or more, got lengths \(.*1.*leave such"):
+        cutmix_plan(shape, axes=(-2, -1), rng=0)
+    cutmix_plan((4, 8, 2), rng=0)
+
+
+@pytest.mark.parametrize(
+    ("shape", "remedy"),
+    [
+        ((4, 32, 32, 3), r"axes=\(1, 2\) for images with channels last"),
+        ((4, 3, 1000), r"axes=\(-1,\) for series"),
+        ((4, 16, 9, 4), r"axes=\(2, 3\), counted from the front"),
+    ],
+)
+def test_channels_are_not_cut_through(shape, remedy):
+    with pytest.raises(ValueError, match=remedy):
+        cutmix_plan(shape, rng=0)
+    front = (len(shape) - 2, len(shape) - 1)
+    assert cutmix_plan(shape, axes=front, rng=0).lengths == shape[-2:]
+
+
+@pytest.mark.parametrize(
+    "shape", [(4, 64, 4, 4), (4, 3, 8, 8), (4, 28, 28), (4, 3, 5, 9), (4, 4, 8)]
+)
+def test_small_maps_are_cut(shape):
+    assert cutmix_plan(shape, rng=0).lengths == shape[-2:]
+
+
+def test_channels_last_are_refused_at_every_entry(backend):
+    x = backend.asarray(np.zeros((4, 16, 16, 3), np.float32))
+    with pytest.raises(ValueError, match="must not cut through channels"):
+        cutmix(x, rng=0)
+    assert cutmix(x, axes=(1, 2), rng=0)[0].shape == x.shape

@@ -165,7 +165,11 @@ SAMPLES = [
     (ValueError, "got (0, 1) for an array of 2 axes", lambda: cutmix(X, axes=(0, 1))),
     (ValueError, "got (-2, -1) for an array of 2 axes", lambda: cutmix(X)),
     (ValueError, "got (1, -1)", lambda: cutmix(X, axes=(1, -1))),
-    (ValueError, "must not be empty, got lengths (0,)", lambda: cutmix(X[:, :0], axes=(1,))),
+    (
+        ValueError,
+        "must have two entries or more, got lengths (0,)",
+        lambda: cutmix(X[:, :0], axes=(1,)),
+    ),
     (
         ValueError,
         "may be masks or one-hot, got shape (4, 3, 3) with num_classes=3",
@@ -284,8 +288,8 @@ CUTMIX_PLANS = [
     (TypeError, "got (4, True)", cutmix_plan, (4, True)),
     (ValueError, "n (the number of samples) must be >= 1, got 0", cutmix_plan, (0, 4, 4)),
     (ValueError, "got (-2, -1) for an array of 2 axes", cutmix_plan, (4, 4)),
-    (ValueError, "must not be empty, got lengths (4, 0)", cutmix_plan, (4, 4, 0)),
-    (ValueError, "must not be empty, got lengths (-4, 4)", cutmix_plan, (4, -4, 4)),
+    (ValueError, "must have two entries or more, got lengths (4, 0)", cutmix_plan, (4, 4, 0)),
+    (ValueError, "must have two entries or more, got lengths (-4, 4)", cutmix_plan, (4, -4, 4)),
     (
         ValueError,
         "the boxes were drawn for axes (-2, -1) of lengths (6, 5), got x of shape (4, 5, 6)",

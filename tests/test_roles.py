@@ -286,7 +286,7 @@ def test_classes_at_positions(backend):
 def test_shapes_that_leave_open_what_they_are(backend):
     plan = PLANS["zeta"]
     with pytest.raises(
-        ValueError, match=r"rows of L = num_classes .*; pass num_classes=8, or posi"
+        ValueError, match=r"rows of L = num_classes .*; pass num_classes=8 or, if every"
     ):
         plan.mix_labels(backend.asarray(np.zeros((N, 8), dtype=np.int32)), 10)
     for shape in ((N, 5, 2, 2), (N, 2, 2, 5)):

@@ -172,15 +172,17 @@ def _form_of_axes(y: Array, count: int) -> str:
             return "column"
         raise ValueError(
             f"integer labels of shape (N, L) must be rows of L = num_classes zeros and ones, got "
-            f"shape {shape} with num_classes={count}; pass num_classes={shape[1]}, or "
-            f"positions=True (in a batch the path in positions=) if every entry is a class"
+            f"shape {shape} with num_classes={count}; pass num_classes={shape[1]} or, if "
+            f"every entry is a class, positions=[path] in a batch, else plan.mix_labels(y, "
+            f"{count}, positions=True)"
         )
     if count in (shape[1], shape[-1]):
         raise ValueError(
             f"integer labels of three or more axes, one of which is as long as num_classes, may be "
-            f"masks or one-hot, got shape {shape} with num_classes={count}; pass positions=True if "
-            f"every entry is a class, or onehot=axis if they are 0 and 1 along an axis (in a batch "
-            f"positions=[path] or onehot={{path: axis}})"
+            f"masks or one-hot, got shape {shape} with num_classes={count}; if every entry is a "
+            f"class, pass positions=[path] in a batch, else plan.mix_labels(y, {count}, "
+            f"positions=True); if they are 0 and 1 along an axis, onehot={{path: axis}} or "
+            f"onehot=axis"
         )
     return "masks"
 

@@ -142,6 +142,8 @@ def test_a_tensordict_comes_back_as_one():
     assert torch.equal(mixed["label"], plan.mix_labels(given["label"], 3))
     assert torch.equal(batch["image"], given["image"])
     more = zeta_plan(4, num_outputs=6, rng=0)
-    with pytest.raises(ValueError, match=r"got tensordict.TensorDict that refuses .*x\.to_dict\(\)"):
+    with pytest.raises(
+        ValueError, match=r"got tensordict.TensorDict that refuses .*x\.to_dict\(\)"
+    ):
         more.apply(batch, num_classes={"label": 3})
     assert more.apply(batch.to_dict(), num_classes={"label": 3})["image"].shape[0] == 6

@@ -17,6 +17,8 @@ from zetamix_core.rounding import on_grid
 
 __all__ = ["cutmix_plan"]
 
+_CHANNELS = 4  # as many as images have, at most
+
 
 def cutmix_plan(
     shape: Sequence[int],
@@ -41,7 +43,9 @@ def cutmix_plan(
     alpha : float, default 1.0
         Positive parameter of the Beta distribution.
     axes : sequence of int, default (-2, -1)
-        Axes that the boxes extend along; any number but the first axis.
+        Axes that the boxes extend along; any number but the first axis. Counted from the end, they
+        must not cut through what looks like channels: one of at most four entries beside one of
+        more than eight.
     per_sample : bool, default True
         Draw a box for each output, or one for all.
     anchored : bool, default True
@@ -83,6 +87,7 @@ def cutmix_plan(
     alpha = check_alpha(alpha)
     n = shape[0]
     lengths = tuple(shape[axis] for axis in from_front(axes, len(shape)))
+    _check_lengths(shape, axes, lengths)
     stream = stream_for(rng, like)
     indices = stream.orderings(n, n, min(2, n), anchored=anchored)
     lower, upper = _boxes(stream, alpha, n if per_sample else 1, lengths)
@@ -98,14 +103,28 @@ def _check_shape(shape: Any) -> tuple[int, ...]:
     return (check_num_samples(shape[0]), *shape[1:])
 
 
+def _check_lengths(shape: Any, axes: Any, lengths: tuple[int, ...]) -> None:
+    """Check that boxes fit, and do not cut through what looks like channels."""
+    if any(length < 2 for length in lengths):
+        raise ValueError(
+            f"the axes of a box must have two entries or more, got lengths {shown(lengths)}, where "
+            f"boxes cover nothing; leave such axes out"
+        )
+    counted_from_the_end = all(axis < 0 for axis in axes)
+    if counted_from_the_end and min(lengths) <= _CHANNELS and max(lengths) > 2 * _CHANNELS:
+        front = from_front(axes, len(shape))
+        raise ValueError(
+            f"boxes must not cut through channels, got axes {shown(tuple(axes))} of lengths "
+            f"{shown(lengths)} for shape {shown(tuple(shape))}; pass axes=(1, 2) for images with "
+            f"channels last, axes=(-1,) for series, or axes={front}, counted from the front, if "
+            f"they are meant so"
+        )
+
+
 def _boxes(
     stream: Stream, alpha: float, rows: int, lengths: tuple[int, ...]
 ) -> tuple[Array, Array]:
     """Return the lower and upper ends of the boxes, each of shape (rows, k)."""
-    if any(length < 1 for length in lengths):
-        raise ValueError(
-            f"the axes of a box must not be empty, got lengths {shown(lengths)}; drop them"
-        )
     kept = stream.dirichlet(alpha, (rows, 2), rounded=False)
     xp = namespace(kept)
     centres = stream.uniform((rows, len(lengths)))
