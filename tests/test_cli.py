@@ -252,12 +252,14 @@ def test_an_epoch_of_whole_batches():
 def test_measures_of_a_plan_by_hand():
     """Partners are the next sample of the batch, with a weight of 3/4."""
 
-    def draw(n, rng):
-        indices = np.stack([np.arange(n), np.roll(np.arange(n), -1)], axis=1)
-        return MixPlan(indices, np.asarray([0.25, 0.75]), n)
+    class Next:
+        def plan(self, shape, *, rng, like=None, groups=None, step=None):
+            n = shape[0]
+            indices = np.stack([np.arange(n), np.roll(np.arange(n), -1)], axis=1)
+            return MixPlan(indices, np.asarray([0.25, 0.75]), n)
 
     data = digits()
-    found = data.experiment((0, 0), (0, 1), drop_last=True).mix(Method("next", draw))
+    found = data.experiment((0, 0), (0, 1), drop_last=True).mix(Method("next", Next()))
     steps, richness = [], []
     for epoch in range(2):
         for batch in permutation(1797, (0, epoch))[:1792].reshape(56, 32):

@@ -444,7 +444,7 @@ REFUSALS = [
     (FEW | {"n_neighbors": 2.0}, TypeError, "n_neighbors must be a whole number"),
     (FEW | {"method": "pca"}, ValueError, "method must be one of 'lpca', .* got 'pca'"),
     (FEW | {"threshold": 0}, ValueError, "threshold must be a share .* above 0 .* got 0;"),
-    (FEW | {"threshold": "a"}, TypeError, "threshold must be a share .* got 'a' of type str"),
+    (FEW | {"threshold": "a"}, TypeError, "threshold must be a share .* got 'a'; the usual"),
     (FEW | {"threshold": 1}, ValueError, "threshold must be a share .* got 1;"),
     (FEW | {"threshold": np.nan}, ValueError, "threshold must be a share"),
     (FEW | {"x": HOLE}, ValueError, "x must be finite, got NaN or infinity, first in sample 3"),

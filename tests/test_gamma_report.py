@@ -348,7 +348,7 @@ REFUSALS = [
     (
         {"tolerance": "0.1"},
         TypeError,
-        "tolerance must be a relative deviation .* got '0.1' of type",
+        "tolerance must be a relative deviation .* got '0.1'; 0.1 allows",
     ),
     ({"gammas": 2.8}, TypeError, "gammas must be a sequence of numbers, got 2.8; pass"),
     ({"gammas": (np.asarray(2.8),)}, TypeError, "gammas must be numbers, got"),

@@ -13,7 +13,13 @@ from zetamix_core.arrays import (
     library,
     quick_facts,
 )
-from zetamix_core.checks import check_gamma, check_lengths, check_no_ids, check_samples
+from zetamix_core.checks import (
+    check_gamma,
+    check_lengths,
+    check_no_ids,
+    check_number,
+    check_samples,
+)
 from zetamix_core.dtypes import kind
 from zetamix_core.epochs import Epoch
 from zetamix_core.files import replacing
@@ -75,6 +81,7 @@ __all__ = [
     "check_lengths",
     "check_no_ids",
     "check_num_classes",
+    "check_number",
     "check_rule",
     "check_samples",
     "checked_pixels",

@@ -48,6 +48,36 @@ def check_count(name: str, value: Any, remedy: str = "pass a positive int") -> i
     return count
 
 
+def check_number(
+    name: str, value: Any, bounds: tuple[float, float], *, rule: str, remedy: str
+) -> float:
+    """Return a real number as a float, which lies within its bounds, both included."""
+    number = as_real(value)
+    if number is not None and bounds[0] <= number <= bounds[1]:
+        return number
+    error = TypeError if number is None else ValueError
+    raise error(f"{name} must be {rule}, got {shown(value)}; {remedy}")
+
+
+def check_num_mix_of_batches(num_mix: Any, batch_size: int) -> None:
+    """Check that batches have as many samples as are to be mixed, None for all."""
+    if num_mix is not None and check_count("num_mix", num_mix) > batch_size:
+        raise ValueError(
+            f"num_mix must be between 1 and batch_size, got num_mix={num_mix} for batches of "
+            f"{batch_size}; pass a larger batch_size, or None for whole batches"
+        )
+
+
+def check_shape(shape: Any) -> tuple[int, ...]:
+    """Return the shape of samples, whose first length is their number."""
+    if not isinstance(shape, (tuple, list)) or not all(map(is_whole_number, shape)) or not shape:
+        raise TypeError(
+            f"shape must be a tuple of whole numbers, samples first, got {shown(shape)}; "
+            + (static_remedy("shape", shape) or "pass x.shape")
+        )
+    return (check_num_samples(shape[0]), *shape[1:])
+
+
 def check_num_samples(n: Any) -> int:
     if type(n) is int and 1 <= n <= MAX_SAMPLES:
         return n

@@ -16,6 +16,7 @@ from zetamix_core.checks import (
     check_flag,
     check_gamma,
     check_no_ids,
+    check_num_mix_of_batches,
     check_same_samples,
     check_samples,
 )
@@ -198,11 +199,7 @@ class Epoch(Generic[Labels]):
                     f"pass them to the rule, as in Zeta({given[0]}=...)"
                 )
             return check_rule(self.rule)
-        if self.num_mix is not None and check_count("num_mix", self.num_mix) > self.batch_size:
-            raise ValueError(
-                f"num_mix must be between 1 and batch_size, got num_mix={self.num_mix} for batches "
-                f"of {self.batch_size}; pass a larger batch_size, or None for whole batches"
-            )
+        check_num_mix_of_batches(self.num_mix, self.batch_size)
         check_gamma(self.gamma)
         rule = Zeta(gamma=self.gamma, num_mix=self.num_mix, anchored=self.anchored)
         if is_array(self.gamma) and np.ndim(self.gamma):

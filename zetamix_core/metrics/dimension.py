@@ -18,7 +18,7 @@ from zetamix_core.arrays import (
     namespace,
     to_host,
 )
-from zetamix_core.checks import check_is_array, check_same_place
+from zetamix_core.checks import check_is_array, check_number, check_same_place
 from zetamix_core.dtypes import cast, kind
 from zetamix_core.metrics.neighbors import (
     are_precise,
@@ -37,7 +37,6 @@ from zetamix_core.metrics.samples import (
     as_rows,
     blocks,
     check_neighbors,
-    check_number,
     normalized,
 )
 from zetamix_core.metrics.threads import map_in_threads
@@ -299,10 +298,9 @@ def _check_method(method: Any) -> None:
 
 
 def _check_threshold(threshold: Any) -> None:
+    bounds = (math.nextafter(0, 1), math.nextafter(1, 0))
     rule = "a share of the largest eigenvalue, above 0 and less than 1"
-    largest = math.nextafter(1, 0)
-    remedy = "the usual one is 0.05"
-    check_number("threshold", threshold, 0, largest, rule, remedy, closed=False)
+    check_number("threshold", threshold, bounds, rule=rule, remedy="the usual one is 0.05")
 
 
 def _check_given(neighbors: Any, rows: Array, least: int) -> None:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any, NamedTuple
 
 from zetamix_core.arrays import Array, device_of, is_jax_tracer, namespace
 from zetamix_core.checks import (
     check_count,
     check_is_array,
+    check_number,
     check_same_place,
     check_same_samples,
     check_samples,
@@ -19,7 +21,6 @@ from zetamix_core.metrics.neighbors import gather, nearest_rows, neighbor_sets, 
 from zetamix_core.metrics.samples import (
     as_rows,
     check_neighbors,
-    check_number,
     check_same_features,
     evaluated,
     normalized,
@@ -117,8 +118,8 @@ def label_richness(labels: Array, *, min_weight: float = 0.01) -> LabelRichness:
     >>> rich.effective_classes, rich.classes_above
     (array([1., 2.]), array([1, 2]))
     """
-    remedy = "0.01 counts classes of one percent or more"
-    check_number("min_weight", min_weight, 0, 1, "above 0 and up to 1", remedy, closed=False)
+    bounds, remedy = (math.nextafter(0, 1), 1), "0.01 counts classes of one percent or more"
+    check_number("min_weight", min_weight, bounds, rule="above 0 and up to 1", remedy=remedy)
     labels = as_soft_labels("labels", labels)
     xp = namespace(labels)
     present = labels > 0

@@ -2,45 +2,47 @@
 
 from __future__ import annotations
 
-import functools
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from zetamix_core.plans import MixPlan, mixup_plan, zeta_plan
+from zetamix_core.plans import MixPlan
 from zetamix_core.random import permutation
+from zetamix_core.rules import Mixup, Zeta
+from zetamix_core.rules.base import Rule, drawn
 
 Key = tuple[int, ...]
 
 
 @dataclass(frozen=True)
 class Method:
-    """A way to draw plans, ``draw(n, rng=key)``, with its γ and T if it has one."""
+    """A rule with its name, and its γ and T if it has one."""
 
     name: str
-    draw: Callable[..., MixPlan]
+    rule: Rule
     gamma: float | None = None
     num_mix: int | None = None
+
+    def draw(self, n: int, *, rng: Any) -> MixPlan:
+        """Draw the plan of a batch."""
+        plan = drawn(self.rule, (n,), rng, None)
+        assert isinstance(plan, MixPlan)  # boxes are not measured
+        return plan
 
 
 def zeta_method(gamma: float, num_mix: int | None = None, name: str | None = None) -> Method:
     """ζ-mixup of T samples of a batch, or of all."""
-
-    def draw(n: int, *, rng: Any) -> MixPlan:
-        return zeta_plan(n, gamma=gamma, num_mix=min(num_mix or n, n), rng=rng)
-
-    return Method(name or f"ζ-mixup, γ = {gamma:.12g}", draw, gamma, num_mix)
+    rule = Zeta(gamma=gamma, num_mix=num_mix)
+    return Method(name or f"ζ-mixup, γ = {gamma:.12g}", rule, gamma, num_mix)
 
 
 def mixup_method(alpha: float = 1.0, *, per_sample: bool = True, name: str = "mixup") -> Method:
     """mixup, with a λ from Beta(α, α) for each sample, or for a whole batch."""
-    draw = functools.partial(mixup_plan, alpha=alpha, per_sample=per_sample)
-    return Method(name, draw, num_mix=2)
+    return Method(name, Mixup(alpha=alpha, per_sample=per_sample), num_mix=2)
 
 
-ORIGINALS = Method("originals", functools.partial(zeta_plan, num_mix=1), num_mix=1)
+ORIGINALS = Method("originals", Zeta(num_mix=1), num_mix=1)
 MIXUP = mixup_method()
 
 

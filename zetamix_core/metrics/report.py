@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import math
+import sys
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from zetamix_core.arrays import Array, is_array
-from zetamix_core.checks import check_count, check_gamma
+from zetamix_core.checks import check_gamma, check_num_mix_of_batches, check_number
 from zetamix_core.metrics.experiment import Experiment, MixMeasures
 from zetamix_core.metrics.methods import MIXUP, ORIGINALS, Method, zeta_method
-from zetamix_core.metrics.samples import check_number
 from zetamix_core.numbers import is_whole_number
 
 __all__ = ["GammaReport", "gamma_report"]
@@ -260,11 +260,7 @@ def _failed(row: MixMeasures, original: MixMeasures, tolerance: float) -> str:
 
 
 def _ways_to_mix(gammas: Sequence[float], num_mix: int | None, batch_size: int) -> list[Method]:
-    if num_mix is not None and check_count("num_mix", num_mix) > batch_size:
-        raise ValueError(
-            f"num_mix must be between 1 and batch_size, got num_mix={num_mix} for batches of "
-            f"{batch_size}; pass a larger batch_size, or None for whole batches"
-        )
+    check_num_mix_of_batches(num_mix, batch_size)
     if not isinstance(gammas, Iterable):
         raise TypeError(f"gammas must be a sequence of numbers, got {gammas!r}; pass ({gammas},)")
     numbers = [check_gamma(gamma) for gamma in gammas]
@@ -284,5 +280,4 @@ def _check_seed(seed: Any) -> int:
 
 def _check_tolerance(tolerance: Any) -> None:
     rule, remedy = "a relative deviation of 0 or more", "0.1 allows ten percent"
-    largest = math.nextafter(math.inf, 0)
-    check_number("tolerance", tolerance, 0, largest, rule, remedy, closed=True)
+    check_number("tolerance", tolerance, (0, sys.float_info.max), rule=rule, remedy=remedy)

@@ -138,18 +138,6 @@ def check_neighbors(n_neighbors: Any, n: int, least: int = 1) -> int:
     return count
 
 
-def check_number(
-    name: str, value: Any, low: float, high: float, rule: str, remedy: str, *, closed: bool
-) -> None:
-    """Check a number between two bounds, of which the lower is excluded unless `closed`."""
-    if isinstance(value, bool) or not isinstance(value, (int, float, np.integer, np.floating)):
-        raise TypeError(
-            f"{name} must be {rule}, got {value!r} of type {type(value).__name__}; {remedy}"
-        )
-    if not (low <= value <= high) or (value == low and not closed):
-        raise ValueError(f"{name} must be {rule}, got {value!r}; {remedy}")
-
-
 def blocks(n: int, entries_each: int) -> list[slice]:
     """Cut n samples, which take so many entries each, into blocks of bounded memory."""
     size = max(1, _BLOCK_ENTRIES // entries_each)

@@ -7,9 +7,8 @@ from typing import Any
 
 from zetamix_core.annotations import RNG, SupportsSamples
 from zetamix_core.arrays import Array, namespace
-from zetamix_core.checks import check_alpha, check_flag, check_like, check_num_samples
-from zetamix_core.inputs import shown, static_remedy
-from zetamix_core.numbers import is_whole_number
+from zetamix_core.checks import check_alpha, check_flag, check_like, check_shape
+from zetamix_core.inputs import shown
 from zetamix_core.plans.cutmix import CutMixPlan, from_front
 from zetamix_core.plans.mix import MixPlan
 from zetamix_core.random import Stream, stream_for
@@ -80,7 +79,7 @@ def cutmix_plan(
     >>> plan.lengths, (plan @ np.zeros((2, 3, 8, 8))).shape
     ((8, 8), (2, 3, 8, 8))
     """
-    shape = _check_shape(shape)
+    shape = check_shape(shape)
     check_flag("anchored", anchored)
     check_flag("per_sample", per_sample)
     check_like(like)
@@ -92,15 +91,6 @@ def cutmix_plan(
     indices = stream.orderings(n, n, min(2, n), anchored=anchored)
     lower, upper = _boxes(stream, alpha, n if per_sample else 1, lengths)
     return CutMixPlan(_volumes(indices, lower, upper, lengths), lower, upper, tuple(axes), lengths)
-
-
-def _check_shape(shape: Any) -> tuple[int, ...]:
-    if not isinstance(shape, (tuple, list)) or not all(map(is_whole_number, shape)) or not shape:
-        raise TypeError(
-            f"shape must be a tuple of whole numbers, samples first, got {shown(shape)}; "
-            + (static_remedy("shape", shape) or "pass x.shape")
-        )
-    return (check_num_samples(shape[0]), *shape[1:])
 
 
 def _check_lengths(shape: Any, axes: Any, lengths: tuple[int, ...]) -> None:

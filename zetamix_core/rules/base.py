@@ -7,7 +7,7 @@ from typing import Any, ClassVar, Protocol, runtime_checkable
 
 from zetamix_core.annotations import RNG, SupportsSamples
 from zetamix_core.arrays import Array
-from zetamix_core.checks import check_like, check_num_samples
+from zetamix_core.checks import check_like, check_shape
 from zetamix_core.plans import Plan
 from zetamix_core.random import Stream, stream_for
 
@@ -101,7 +101,7 @@ class BaseRule(ABC):
                 f"groups go with rules that ask for them, got groups for {self}; leave them out"
             )
         check_like(like)
-        return self._draw(_checked_shape(shape), stream_for(rng, like), like, step)
+        return self._draw(check_shape(shape), stream_for(rng, like), like, step)
 
     plan.__doc__ = Rule.plan.__doc__
 
@@ -143,11 +143,3 @@ def check_rule(rule: Any) -> Rule:
         )
     checked: Rule = rule
     return checked
-
-
-def _checked_shape(shape: Any) -> tuple[int, ...]:
-    if not isinstance(shape, (tuple, list)) or not shape:
-        raise TypeError(
-            f"shape must be a tuple of whole numbers, samples first, got {shape!r}; pass x.shape"
-        )
-    return (check_num_samples(shape[0]), *shape[1:])

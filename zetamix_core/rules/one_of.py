@@ -57,7 +57,7 @@ class OneOf(BaseRule):
     """
 
     rules: Sequence[Rule]
-    p: Sequence[float] | None = dataclasses.field(default=None, kw_only=True)
+    p: Any = dataclasses.field(default=None, kw_only=True)  # None or numbers; then shares
 
     def __post_init__(self) -> None:
         _check_members(self.rules)
@@ -70,23 +70,23 @@ class OneOf(BaseRule):
         return any(map(averages, self.rules))
 
     def _draw(self, shape: tuple[int, ...], stream: Stream, like: Array | None, step: Any) -> Plan:
-        member = self.rules[chosen(self, stream.uniform((1,)))]
+        member = self.rules[chosen(self.p, stream.uniform((1,)))]
         return drawn(member, shape, stream, like, step)
 
 
-def chosen(rule: OneOf, number: Array) -> int:
-    """Return which of its rules a uniform number of shape (1,) chooses, read on the host."""
+def chosen(p: Sequence[float], number: Array) -> int:
+    """Return which of several a uniform number of shape (1,) chooses, read on the host."""
     if torch_is_compiling() or is_jax_tracer(number):
         raise TypeError(
             "OneOf must choose a rule on the host, got a number that is traced; pass the rule to "
             "zetamix.jax.mix or zetamix.torch.Mix, which choose around the trace, or choose before"
         )
-    return int(np.searchsorted(ends(rule), to_host(number)[0], side="right"))
+    return int(np.searchsorted(ends(p), to_host(number)[0], side="right"))
 
 
-def ends(rule: OneOf) -> np.ndarray:
-    """Return where on [0, 1) its rules end, but for the last, whose end may round below one."""
-    return np.cumsum(np.asarray(rule.p)[:-1])
+def ends(p: Sequence[float]) -> np.ndarray:
+    """Return where on [0, 1) shares end, but for the last, whose end may round below one."""
+    return np.cumsum(np.asarray(p)[:-1])
 
 
 def shares(p: Any, count: int, members: str) -> tuple[float, ...]:

@@ -3,7 +3,8 @@
 import math
 from collections.abc import Callable
 
-from zetamix_core.theory.numbers import LARGEST, Count, check_exponent, check_extent, check_number
+from zetamix_core.checks import check_number
+from zetamix_core.theory.numbers import LARGEST, Count, check_exponent, check_extent
 from zetamix_core.theory.weights import dominant_weight, root_displacement, tail_weight
 
 
@@ -93,7 +94,7 @@ def gamma_for_dominant_weight(weight: float, n: Count) -> float:
         "weight",
         weight,
         (lowest, 1),
-        rule=f"in [1/n, 1] = [{lowest}, 1]",
+        rule=f"a number in [1/n, 1] = [{lowest}, 1]",
         remedy="only more samples (n) go below 1/n",
     )
     if target == lowest:
@@ -147,7 +148,7 @@ def gamma_for_displacement(displacement: float, num_mix: Count) -> float:
         "displacement",
         displacement,
         (0, highest),
-        rule=f"in [0, √(1 - 1/T)] = [0, {highest}]",
+        rule=f"a number in [0, √(1 - 1/T)] = [0, {highest}]",
         remedy="only more samples (num_mix) reach further",
     )
     if target == highest:
@@ -197,7 +198,9 @@ def num_mix_for_tail(tail: float, gamma: float, n: Count = math.inf) -> int:
     7
     """
     gamma, n = check_exponent(gamma), check_extent("n", n)
-    tail = check_number("tail", tail, (0, 1), rule="in [0, 1]", remedy="pass a share, such as 0.01")
+    tail = check_number(
+        "tail", tail, (0, 1), rule="a number in [0, 1]", remedy="pass a share, such as 0.01"
+    )
     if tail == 0 and n == math.inf:
         raise ValueError("tail must be > 0 for infinite n, got 0.0; pass the batch size as n")
     limit = int(min(n, LARGEST))
@@ -267,7 +270,7 @@ def mixup_gamma(lam: float) -> float:
         "lam",
         lam,
         (0.5, math.nextafter(1, 0)),
-        rule="in [1/2, 1)",
+        rule="a number in [1/2, 1)",
         remedy="below 1/2 exchange the two samples (1 - lam); at 1 take gamma=math.inf",
     )
     return math.log1p((2 * lam - 1) / (1 - lam)) / math.log(2)

@@ -4,29 +4,19 @@ import math
 from numbers import Real
 from typing import SupportsIndex, TypeAlias
 
+from zetamix_core.checks import check_number
 from zetamix_core.inputs import shown
-from zetamix_core.numbers import as_real, as_whole
+from zetamix_core.numbers import as_whole
 
 Count: TypeAlias = SupportsIndex | float  # an integer, or math.inf
 
 LARGEST = 2**1000  # of counts, and the search for T ends here: sums over so many fit a float
 
 
-def check_number(
-    name: str, value: object, bounds: tuple[float, float], *, rule: str, remedy: str
-) -> float:
-    """Check a number against its bounds, both included."""
-    number = as_real(value)
-    if number is not None and bounds[0] <= number <= bounds[1]:
-        return number
-    error = TypeError if number is None else ValueError
-    raise error(f"{name} must be a number {rule}, got {shown(value)}; {remedy}")
-
-
 def check_exponent(gamma: object) -> float:
     """Check an exponent, which may be infinite."""
     remedy = "use gamma=0 for the plain mean"
-    return check_number("gamma", gamma, (0, math.inf), rule=">= 0", remedy=remedy)
+    return check_number("gamma", gamma, (0, math.inf), rule="a number >= 0", remedy=remedy)
 
 
 def check_integer(name: str, value: object, rule: str = "an integer >= 1") -> int:

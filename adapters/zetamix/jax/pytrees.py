@@ -140,7 +140,7 @@ def mixed_by(
     # What `OneOf.plan` does on the host: a number chooses the rule, which draws from what follows.
     stream: Any = stream_for(key, first)
     number = stream.uniform((1,))[0]
-    chosen = jnp.searchsorted(jnp.asarray(ends(rule), number.dtype), number, side="right")
+    chosen = jnp.searchsorted(jnp.asarray(ends(rule.p), number.dtype), number, side="right")
     ways = [functools.partial(mixed_by, member) for member in rule.rules]
     branches = [
         lambda key, way=way: way(key, batch, num_classes, ignore_index, step) for way in ways

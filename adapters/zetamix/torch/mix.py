@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Unpack
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -26,6 +25,7 @@ from zetamix_core.adapting import (
     Roles,
     Stream,
     check_num_classes,
+    check_number,
     check_rule,
     check_samples,
     checked_pixels,
@@ -79,8 +79,9 @@ class BatchMix(KeyedModule, ABC):
         **said: Unpack[RoleOptions],
     ) -> None:
         super().__init__(seed=seed, generator=generator, rank=rank)
-        _check_share("p", p)
-        _check_share("label_smoothing", label_smoothing)
+        for name, share in (("p", p), ("label_smoothing", label_smoothing)):
+            rule, remedy = "a number from 0 to 1", f"pass for instance {name}=0.1"
+            check_number(name, share, (0, 1), rule=rule, remedy=remedy)
         if label_smoothing and num_classes is None:
             raise ValueError(
                 f"label_smoothing spreads weight over classes, got {label_smoothing} without "
@@ -236,7 +237,7 @@ class BatchMix(KeyedModule, ABC):
             while isinstance(rule, rules.OneOf):
                 # Chosen by a number on the host, which the stream of the device steps over.
                 stream.uniform((1,))
-                rule = rule.rules[_chosen(rule, host.uniform((1,)))]
+                rule = rule.rules[_chosen(rule.p, host.uniform((1,)))]
         return drawn(rule, tuple(x.shape), stream, x, step)
 
     @property
@@ -248,8 +249,8 @@ class BatchMix(KeyedModule, ABC):
 @torch.compiler.disable(  # type: ignore[untyped-decorator,no-untyped-call]
     reason="OneOf chooses on the host, which can't be traced; each of its rules is a graph"
 )
-def _chosen(rule: rules.OneOf, number: Tensor) -> int:
-    return chosen(rule, number)
+def _chosen(p: Sequence[float], number: Tensor) -> int:
+    return chosen(p, number)
 
 
 class Mix(BatchMix):
@@ -314,14 +315,6 @@ def _check_num_classes(num_classes: Any) -> None:
     for count in counts:
         if count is not None:
             check_num_classes(count)
-
-
-def _check_share(name: str, value: Any) -> None:
-    number = isinstance(value, (int, float, np.number)) and not isinstance(value, bool)
-    if not number or not 0 <= value <= 1:
-        raise ValueError(
-            f"{name} must be a number from 0 to 1, got {value!r}; pass for instance {name}=0.1"
-        )
 
 
 def _shortened(value: Any) -> str:

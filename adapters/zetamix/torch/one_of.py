@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from zetamix.torch.keys import KeyedModule, on_host
 from zetamix.torch.leaves import as_batch
 from zetamix.torch.mix import BatchMix
-from zetamix_core.adapting import shares, stream_for
+from zetamix_core.adapting import chosen, shares, stream_for
 
 
 class OneOf(KeyedModule):
@@ -127,10 +127,7 @@ class OneOf(KeyedModule):
     )
     def _choose(self, key: Tensor, step: Tensor) -> int:
         # One entry more than in the keys of the transforms, which may have the same seed.
-        uniform = _uniform(torch.cat([key, on_host([0])]))
-        # Without the last end, which might round to less than one.
-        ends = torch.tensor(self.p[:-1], dtype=torch.float64, device="cpu").cumsum(0)
-        return int(torch.searchsorted(ends, uniform, right=True).item())
+        return chosen(self.p, _uniform(torch.cat([key, on_host([0])])))
 
 
 def _uniform(key: Tensor) -> Tensor:
