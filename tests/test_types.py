@@ -1,5 +1,6 @@
 """What type checkers are told: users' programs pass in strict mode, and mistakes are found."""
 
+import json
 import os
 import re
 import subprocess
@@ -17,8 +18,10 @@ ROOT = Path(__file__).parents[1]
 GOOD = """
 from typing import Any, assert_type
 
+import jax
 import numpy as np
 import torch
+import zetamix.jax
 from zetamix import CutMixPlan, MixPlan, batches, cutmix, mix, mixup, zeta_mixup, zeta_plan
 from zetamix.rules import CutMix, OneOf, Zeta
 
@@ -42,16 +45,27 @@ assert_type(plan @ t, torch.Tensor)
 assert_type(plan.mix_labels(classes, 4), torch.Tensor)
 assert_type(plan.where(True), MixPlan)
 assert_type(CutMixPlan.load("plan.npz", like=t), CutMixPlan)
+
+key = jax.random.key(0)
+j = jax.random.normal(key, (4, 3))
+assert_type(zetamix.jax.zeta_mixup(key, j, gamma=j[:, 0])[1], None)
+assert_type(zetamix.jax.mix(key, {"a": j}, j, rule)[0], dict[str, jax.Array])
+assert_type(zetamix.jax.cutmix(key, j, j, axes=(1,))[1], jax.Array)
 """
 BAD = """
-from zetamix import mix, zeta_mixup, zeta_plan
+import numpy as np
+import zetamix.jax
+from zetamix import batches, mix, zeta_mixup, zeta_plan
 
 zeta_mixup("images", 3, rng=[1, 2], gamma="2.8")
 zeta_plan(4, gamma="2.8")
 zeta_plan(4, rng=[1, 2])
 zeta_plan("4")
 mix([1, 2, 3])
+batches(np.ones(3), None, 2, rule="zeta")
+zetamix.jax.zeta_mixup(0, np.ones(3), gama=2.8)
 """
+MISTAKES = {6, 7, 8, 9, 10, 11, 12}
 # In the tabs of the start page the same names stand for arrays of several libraries.
 RENAMED = """\
 # mypy: allow-untyped-defs
@@ -66,6 +80,12 @@ def blocks(page):
     return "\n".join(block for block in found if "import cupy" not in block)
 
 
+def sources():
+    """Where the packages are, if they are not installed."""
+    found = {str(Path(each.__file__).parents[1]) for each in (zetamix, zetamix_core)}
+    return [path for path in sorted(found) if "site-packages" not in path]
+
+
 @pytest.fixture(scope="module")
 def errors(request, tmp_path_factory):
     """The lines with errors that mypy finds in each program."""
@@ -78,8 +98,6 @@ def errors(request, tmp_path_factory):
     }
     for name, text in programs.items():
         (folder / f"{name}.py").write_text(text, encoding="utf-8")
-    sources = {str(Path(each.__file__).parents[1]) for each in (zetamix, zetamix_core)}
-    sources = [path for path in sorted(sources) if "site-packages" not in path]
     options = ["--strict", "--follow-imports=silent", "--ignore-missing-imports"]
     options += ["--allow-untyped-calls", "--config-file=", "--no-error-summary"]
     done = subprocess.run(
@@ -88,7 +106,7 @@ def errors(request, tmp_path_factory):
         text=True,
         check=False,
         cwd=folder,
-        env={**os.environ, "MYPYPATH": os.pathsep.join(sources)},
+        env={**os.environ, "MYPYPATH": os.pathsep.join(sources())},
     )
     assert not done.stderr, done.stderr
     found = {name: [] for name in programs}
@@ -107,4 +125,28 @@ def test_programs_of_users_pass_in_strict_mode(errors, name):
 @pytest.mark.needs("torch")
 def test_mistakes_are_found(errors):
     lines = {int(line.split(":")[1]) for line in errors["bad"]}
-    assert lines == {4, 5, 6, 7, 8}
+    assert lines == MISTAKES
+
+
+@pytest.mark.needs("torch")
+@pytest.mark.pipeline
+def test_another_checker_says_the_same(tmp_path):
+    pytest.importorskip("basedpyright")
+    (tmp_path / "good.py").write_text(GOOD, encoding="utf-8")
+    (tmp_path / "bad.py").write_text(BAD, encoding="utf-8")
+    config = {"typeCheckingMode": "strict", "extraPaths": sources(), "include": ["."]}
+    (tmp_path / "pyrightconfig.json").write_text(json.dumps(config), encoding="utf-8")
+    done = subprocess.run(
+        [sys.executable, "-m", "basedpyright", "--outputjson", "--pythonpath", sys.executable],
+        capture_output=True,
+        text=True,
+        check=False,
+        cwd=tmp_path,
+    )
+    found = json.loads(done.stdout)["generalDiagnostics"]
+    lines = {
+        (Path(each["file"]).stem, each["range"]["start"]["line"] + 1)
+        for each in found
+        if each["severity"] == "error"
+    }
+    assert lines == {("bad", line) for line in MISTAKES}, found

@@ -1,6 +1,6 @@
 """What adapters need of the core besides its public names: the one door to its modules."""
 
-from zetamix_core.annotations import RoleOptions
+from zetamix_core.annotations import Gamma, RoleOptions
 from zetamix_core.arrays import (
     Array,
     Facts,
@@ -68,6 +68,7 @@ __all__ = [
     "Experiment",
     "Facts",
     "Found",
+    "Gamma",
     "Key",
     "Leaf",
     "Method",

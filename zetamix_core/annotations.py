@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from typing import (
+    TYPE_CHECKING,
     Any,
     Literal,
     Protocol,
@@ -15,6 +16,9 @@ from typing import (
 )
 
 import numpy as np
+
+if TYPE_CHECKING:
+    from zetamix_core.rules.base import Rule
 
 
 class SupportsSamples(Protocol):
@@ -121,7 +125,7 @@ class CutMixOptions(MixupOptions, total=False):
 class EpochOptions(TypedDict, total=False):
     """The options of `batches`."""
 
-    rule: Any
+    rule: Rule | None
     gamma: float
     num_mix: int | None
     num_classes: int | None

@@ -171,8 +171,8 @@ class Epoch(Generic[Labels]):
         self.num_samples = check_samples("x", self.x)
         self.x = _on_host("x", self.x)
         self.batch_size = check_count("batch_size", self.batch_size)
-        self.draws = self._rule()
-        if averages(self.draws):
+        self.mixer = self._rule()
+        if averages(self.mixer):
             check_no_ids("x", self.x)
         if self.y is not None:
             check_samples("y", self.y)
@@ -187,7 +187,7 @@ class Epoch(Generic[Labels]):
             self.seed = secrets.randbits(64)
         # Refuses what is no key, and what the rule can't do, before the first batch is read.
         shape = (min(self.batch_size, self.num_samples), *self.x.shape[1:])
-        drawn(self.draws, shape, (self.seed, self.epoch), None, self.epoch)
+        drawn(self.mixer, shape, (self.seed, self.epoch), None, self.epoch)
 
     def _rule(self) -> Rule:
         """Return the rule that was given, or ζ-mixup with the options that were."""
@@ -225,7 +225,7 @@ class Epoch(Generic[Labels]):
         for step in range(len(self)):
             samples = order[step * self.batch_size : (step + 1) * self.batch_size]
             shape = (samples.size, *self.x.shape[1:])
-            yield samples, drawn(self.draws, shape, (*key, step), None, self.epoch)
+            yield samples, drawn(self.mixer, shape, (*key, step), None, self.epoch)
 
     def gather(
         self,

@@ -5,6 +5,13 @@ Everything here follows from the weights ``w_r = r^-γ / H_T(γ)``, where
 Python numbers, accurate to about 1e-14 relative for batches from one sample to infinity.
 """
 
+from zetamix_core.theory.concentration import (
+    displacement,
+    dominant_weight,
+    effective_num_samples,
+    tail_weight,
+    truncated_zeta,
+)
 from zetamix_core.theory.counts import log_num_orderings, num_orderings
 from zetamix_core.theory.inverses import (
     dominance_threshold,
@@ -13,13 +20,6 @@ from zetamix_core.theory.inverses import (
     mixup_gamma,
     mixup_lambda,
     num_mix_for_tail,
-)
-from zetamix_core.theory.weights import (
-    displacement,
-    dominant_weight,
-    effective_num_samples,
-    tail_weight,
-    truncated_zeta,
 )
 
 __all__ = [

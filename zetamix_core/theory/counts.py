@@ -4,7 +4,7 @@ import math
 from typing import SupportsIndex
 
 from zetamix_core.checks import check_flag
-from zetamix_core.theory.numbers import check_at_most, check_integer
+from zetamix_core.theory.arguments import check_at_most, check_integer
 from zetamix_core.theory.series import log_sum
 
 _MOST_FACTORS = 2**26  # of a product that is written down

@@ -4,8 +4,8 @@ import math
 from collections.abc import Callable
 
 from zetamix_core.checks import check_number
-from zetamix_core.theory.numbers import LARGEST, Count, check_exponent, check_extent
-from zetamix_core.theory.weights import dominant_weight, root_displacement, tail_weight
+from zetamix_core.theory.arguments import LARGEST, Count, check_exponent, check_extent
+from zetamix_core.theory.concentration import dominant_weight, root_displacement, tail_weight
 
 
 def dominance_threshold(n: Count = math.inf) -> float:

@@ -3,15 +3,52 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, TypedDict, TypeVar, Unpack, overload
 
 from zetamix.jax.pytrees import checked_batch, mixed_by
-from zetamix_core.adapting import averages, check_gamma, check_rule
+from zetamix_core.adapting import Gamma, averages, check_gamma, check_rule
 from zetamix_core.rules import CutMix, Mixup, Rule, Zeta
 
 __all__ = ["cutmix", "mix", "mixup", "zeta_mixup"]
 
+Tree = TypeVar("Tree")
+Labels = TypeVar("Labels")
 
+
+class _Options(TypedDict, total=False):
+    num_classes: Any
+    ignore_index: int | None
+    axis_name: str | tuple[str, ...] | None
+
+
+class _MixOptions(_Options, total=False):
+    step: Any
+
+
+class _ZetaOptions(_Options, total=False):
+    gamma: Gamma
+    num_mix: int | None
+    anchored: bool
+
+
+class _MixupOptions(_Options, total=False):
+    alpha: float
+    per_sample: bool
+    anchored: bool
+
+
+class _CutMixOptions(_MixupOptions, total=False):
+    axes: Sequence[int]
+
+
+@overload
+def mix(
+    key: Any, x: Tree, y: None = None, rule: Rule = ..., **options: Unpack[_MixOptions]
+) -> tuple[Tree, None]: ...
+@overload
+def mix(
+    key: Any, x: Tree, y: Labels, rule: Rule = ..., **options: Unpack[_MixOptions]
+) -> tuple[Tree, Labels]: ...
 def mix(
     key: Any,
     x: Any,
@@ -82,6 +119,14 @@ def mix(
     return mixed_by(rule, key, batch, num_classes, ignore_index, step)
 
 
+@overload
+def zeta_mixup(
+    key: Any, x: Tree, y: None = None, **options: Unpack[_ZetaOptions]
+) -> tuple[Tree, None]: ...
+@overload
+def zeta_mixup(
+    key: Any, x: Tree, y: Labels, **options: Unpack[_ZetaOptions]
+) -> tuple[Tree, Labels]: ...
 def zeta_mixup(
     key: Any,
     x: Any,
@@ -169,6 +214,14 @@ def zeta_mixup(
     return mix(key, x, y, rule, **options, axis_name=axis_name)
 
 
+@overload
+def mixup(
+    key: Any, x: Tree, y: None = None, **options: Unpack[_MixupOptions]
+) -> tuple[Tree, None]: ...
+@overload
+def mixup(
+    key: Any, x: Tree, y: Labels, **options: Unpack[_MixupOptions]
+) -> tuple[Tree, Labels]: ...
 def mixup(
     key: Any,
     x: Any,
@@ -244,6 +297,14 @@ def mixup(
     return mix(key, x, y, rule, **options, axis_name=axis_name)
 
 
+@overload
+def cutmix(
+    key: Any, x: Tree, y: None = None, **options: Unpack[_CutMixOptions]
+) -> tuple[Tree, None]: ...
+@overload
+def cutmix(
+    key: Any, x: Tree, y: Labels, **options: Unpack[_CutMixOptions]
+) -> tuple[Tree, Labels]: ...
 def cutmix(
     key: Any,
     x: Any,

@@ -40,7 +40,7 @@ class Leaves(NamedTuple):
     structure: Any
 
 
-class Batch(NamedTuple):
+class Pair(NamedTuple):
     """Samples and labels that one plan is for."""
 
     samples: Leaves
@@ -53,7 +53,7 @@ class Batch(NamedTuple):
 
 def checked_batch(
     key: Any, x: Any, y: Any, axis_name: Any, *, averages: bool = True
-) -> tuple[jax.Array, Batch]:
+) -> tuple[jax.Array, Pair]:
     """Return the key of this shard, and the batch as JAX arrays."""
     if is_numpy(key) and key.dtype == np.uint32:  # a raw key, as checkpoints restore it
         key = jnp.asarray(key)
@@ -63,7 +63,7 @@ def checked_batch(
             f"key must be one JAX key, got {what} of type {type(key).__name__}; pass "
             f"jax.random.key(0), or one of the keys that split makes"
         )
-    batch = Batch(_leaves("x", x), _leaves("y", y))
+    batch = Pair(_leaves("x", x), _leaves("y", y))
     if not batch.samples.arrays:
         raise ValueError(f"x must hold one array or more, got {x!r}; pass the samples")
     check_lengths(
@@ -127,7 +127,7 @@ def _check_averageable(samples: Leaves) -> None:
 def mixed_by(
     rule: Rule,
     key: Any,
-    batch: Batch,
+    batch: Pair,
     num_classes: Any,
     ignore_index: int | None,
     step: Any = None,
@@ -149,7 +149,7 @@ def mixed_by(
 
 
 def mixed_batch(
-    plan: Plan, batch: Batch, num_classes: Any, ignore_index: int | None
+    plan: Plan, batch: Pair, num_classes: Any, ignore_index: int | None
 ) -> tuple[Any, Any]:
     # Labels first: they are the ones that may be refused.
     names, labels, structure = batch.labels

@@ -52,7 +52,7 @@ class CollateOptions(RoleOptions, total=False):
     scale: bool
 
 
-class MixOptions(CollateOptions, total=False):
+class ModuleOptions(CollateOptions, total=False):
     """The options of `Mix`; see `ZetaMixup`."""
 
     seed: int | None
@@ -290,7 +290,7 @@ class Mix(BatchMix):
     (torch.Size([16, 3, 8, 8]), torch.Size([16, 10]))
     """
 
-    def __init__(self, rule: rules.Rule, **options: Unpack[MixOptions]) -> None:
+    def __init__(self, rule: rules.Rule, **options: Unpack[ModuleOptions]) -> None:
         super().__init__(**options)
         self._rule = check_rule(rule)
 

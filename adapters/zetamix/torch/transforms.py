@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from zetamix.torch.leaves import LabelsGetter
-from zetamix.torch.mix import BatchMix, MixOptions
+from zetamix.torch.mix import BatchMix, ModuleOptions
 from zetamix_core import rules
 
 Gamma = float | Tensor | tuple[float, float] | Callable[[Tensor], Any]
@@ -230,7 +230,7 @@ class Mixup(BatchMix):
         *,
         alpha: float = 1.0,
         per_sample: bool = True,
-        **options: Unpack[MixOptions],
+        **options: Unpack[ModuleOptions],
     ) -> None:
         super().__init__(**options)
         rule = rules.Mixup(alpha=alpha, per_sample=per_sample)
@@ -294,7 +294,7 @@ class CutMix(BatchMix):
         alpha: float = 1.0,
         axes: Sequence[int] = (-2, -1),
         per_sample: bool = True,
-        **options: Unpack[MixOptions],
+        **options: Unpack[ModuleOptions],
     ) -> None:
         super().__init__(**options)
         rule = rules.CutMix(alpha=alpha, axes=axes, per_sample=per_sample)

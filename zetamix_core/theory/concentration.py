@@ -2,7 +2,7 @@
 
 import math
 
-from zetamix_core.theory.numbers import Count, check_at_most, check_exponent, check_extent
+from zetamix_core.theory.arguments import Count, check_at_most, check_exponent, check_extent
 from zetamix_core.theory.series import p_series_sum
 
 
