@@ -35,7 +35,7 @@ def counted(function):
 def test_a_call_in_numpy():
     whole, ours = counted(lambda: zetamix.zeta_mixup(X, Y, num_classes=5, rng=0))
     assert ours <= 130
-    assert whole <= 160  # 150 with NumPy 2.4
+    assert whole <= 155  # 146 with NumPy 2.4
 
 
 def test_a_plan_is_applied_with_few_questions():
@@ -53,4 +53,4 @@ def test_a_call_of_a_module():
     x, y = torch.from_numpy(X), torch.from_numpy(Y)
     whole, ours = counted(lambda: mix(x, y))
     assert ours <= 240
-    assert whole <= 310  # 297 with NumPy 2.4 and torch 2.13
+    assert whole <= 310  # 299 with NumPy 2.4 and torch 2.13

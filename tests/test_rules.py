@@ -101,6 +101,38 @@ def test_batches(rule, x, y):
         check(mixed, soft, rule.plan(part.shape, rng=(2, 1, step)), part, y[rows])
 
 
+def test_one_of_several_gives_one_dtype(backend):
+    """Bytes become floats whichever rule is drawn, as they do by the one that averages."""
+    pixels = np.random.default_rng(0).integers(0, 256, SHAPE, dtype=np.uint8)
+    images, rule = backend.asarray(pixels), OneOf([Zeta(), CutMix()])
+    expected = (zeta_plan(N, rng=0) @ images).dtype
+    for seed in range(6):
+        plan = rule.plan(SHAPE, rng=seed)
+        mixed, _ = zetamix.mix(images, None, rule, rng=seed)
+        assert mixed.dtype == expected
+        exact = backend.to_numpy(plan @ backend.asarray(pixels.astype(np.float32)))
+        np.testing.assert_allclose(backend.to_numpy(mixed), exact, rtol=1e-5, atol=1e-4)
+    assert zetamix.mix(images, None, CutMix(), rng=0)[0].dtype == images.dtype
+    if backend.name == "numpy":
+        epoch = zetamix.batches(pixels, None, 2, rule=rule, seed=0)
+        assert {mixed.dtype for mixed, _ in epoch} == {expected}
+
+
+@pytest.mark.needs("jax")
+def test_one_of_several_gives_one_dtype_in_a_trace():
+    jax = pytest.importorskip("jax")
+    import zetamix.jax
+
+    pixels = np.random.default_rng(0).integers(0, 256, SHAPE, dtype=np.uint8)
+    rule = OneOf([Zeta(), OneOf([CutMix()])])
+    step = jax.jit(lambda key, x: zetamix.jax.mix(key, x, None, rule)[0])
+    for seed in range(4):
+        key = jax.random.key(seed)
+        eager, _ = zetamix.jax.mix(key, pixels, None, rule)
+        assert step(key, pixels).dtype == eager.dtype == np.float32
+        np.testing.assert_allclose(step(key, pixels), eager, rtol=1e-5, atol=1e-4)
+
+
 @ALL_RULES
 def test_batches_of_a_dtype(rule, x, y):
     epoch = zetamix.batches(x, y, 4, rule=rule, num_classes=3, seed=2, dtype=np.float64)

@@ -56,7 +56,7 @@ from zetamix_core.roles import (
     paths_of_images,
     unmixed_leaves,
 )
-from zetamix_core.rules.base import averages, check_rule, drawn
+from zetamix_core.rules.base import averages, check_rule, drawn, mixed_samples
 from zetamix_core.rules.one_of import chosen, ends, shares
 
 __all__ = [
@@ -103,6 +103,7 @@ __all__ = [
     "leave",
     "library",
     "mixed_leaves",
+    "mixed_samples",
     "mixup_method",
     "of_most_axes",
     "paths_of_images",

@@ -159,7 +159,9 @@ def is_integer(dtype: Any) -> bool:
 
 def rounded(x: Array, dtype: Any) -> Array:
     """Return `x` with `dtype`: of integers the nearest, of two the even one, or the last one."""
-    if x.dtype == dtype or not is_integer(dtype):
+    if x.dtype == dtype:
+        return x
+    if not is_integer(dtype):
         return cast(x, dtype)
     xp = namespace(x)
     limits = xp.iinfo(dtype)

@@ -25,7 +25,7 @@ from zetamix_core.labels import checked_form, label_options
 from zetamix_core.plans import Plan
 from zetamix_core.random import permutation
 from zetamix_core.rules import Rule, Zeta
-from zetamix_core.rules.base import averages, check_rule, drawn
+from zetamix_core.rules.base import averages, check_rule, drawn, mixed_samples
 
 __all__ = ["batches"]
 
@@ -241,7 +241,7 @@ class Epoch(Generic[Labels]):
         """Mix a batch that has been gathered."""
         labels = None if y is None else plan.mix_labels(y, self.num_classes)
         if self.dtype is None:
-            return plan @ x, labels
+            return mixed_samples(plan, x, averages=averages(self.mixer)), labels
         out = namespace(x).empty(x.shape, dtype=self.dtype, device=device_of(x))
         return plan.mix(x, out=out), labels
 

@@ -26,6 +26,7 @@ from zetamix_core.checks import (
     examined,
 )
 from zetamix_core.labels import label_options
+from zetamix_core.linear_map import output_dtype
 from zetamix_core.rules import CutMix, Mixup, Rule, Zeta
 from zetamix_core.rules.base import averages, check_rule, drawn
 
@@ -112,12 +113,14 @@ def mix(
     options = label_options(num_classes, ignore_index)
     y_facts = None if y is None else check_same_samples(x, y, facts)
     check_rule(rule)
+    dtype = None
     if facts.kind in ("integer", "bool") and averages(rule):
         check_no_ids("x", x, facts.kind)
+        dtype = output_dtype(x)  # whichever of several rules is drawn
     plan = drawn(rule, (facts.length, *x.shape[1:]), rng, x, step)
     # Labels first: they are the ones that may be refused.
     y_mixed = None if y is None else plan._mixed_labels(y, options, y_facts)
-    return plan._mixed(x, facts), y_mixed
+    return plan._mixed(x, facts, dtype=dtype), y_mixed
 
 
 @overload

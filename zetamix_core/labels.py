@@ -13,7 +13,6 @@ from zetamix_core.arrays import (
     device_of,
     host_values,
     is_dask,
-    is_numpy,
     is_torch,
     namespace,
 )
@@ -372,7 +371,7 @@ _MIXERS = {
 
 
 def _take_classes(indices: Array, y: Array, *, dtype: Any) -> Array:
-    if is_numpy(y):
+    if isinstance(y, np.ndarray):
         return np.asarray(y)[indices].astype(dtype, copy=False)
     xp = namespace(y)
     if is_torch(y):

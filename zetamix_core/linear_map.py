@@ -187,7 +187,7 @@ def _mix_in_memory(
     uses_all: bool,
 ) -> Array:
     n, num_mix = rows.shape[0], indices.shape[1]
-    library = "numpy" if is_numpy(rows) else "torch"
+    library = "numpy" if isinstance(rows, np.ndarray) else "torch"
     plain = rows.dtype == work == dtype and out is None
     if num_mix > _DENSE_ABOVE[library] * n:
         product = dense_product(indices, weights, n)
@@ -289,7 +289,7 @@ def _as_rows(xp: Namespace, x: Array, order: tuple[int, ...]) -> Array:
 
 
 def _reshaped(xp: Namespace, x: Array, shape: tuple[int, ...]) -> Array:
-    return x.reshape(shape) if is_numpy(x) or is_torch(x) else xp.reshape(x, shape)
+    return x.reshape(shape) if isinstance(x, np.ndarray) or is_torch(x) else xp.reshape(x, shape)
 
 
 def _view_as_rows(out: Array, order: tuple[int, ...]) -> Array | None:

@@ -20,7 +20,6 @@ from zetamix_core.arrays import (
     device_of,
     is_cupy,
     is_jax,
-    is_numpy,
     is_torch,
     namespace,
 )
@@ -42,7 +41,7 @@ def dense_product(indices: Array, weights: Array, num_samples: int) -> Product:
     matrix = scatter_rows(indices, weights, num_samples)
 
     def multiply(rows: Array) -> Array:
-        factor = cast(matrix, rows.dtype)
+        factor = matrix if matrix.dtype == rows.dtype else cast(matrix, rows.dtype)
         if is_jax(rows):
             # JAX's default on accelerators rounds the factors to fewer bits.
             return namespace(rows).matmul(factor, rows, precision="highest")
@@ -66,7 +65,7 @@ def scatter_rows(columns: Array, weights: Array, width: int) -> Array:
     With ``columns = indices`` this is the dense mixing matrix; with the classes of the samples it
     is their mixed one-hot labels.
     """
-    if is_numpy(columns):
+    if isinstance(columns, np.ndarray):
         return _scatter_rows_of_numpy(columns, weights, width)
     xp = namespace(columns)
     shape = (columns.shape[0], width)

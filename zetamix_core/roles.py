@@ -167,10 +167,9 @@ def unmixed_leaves(batch: Batch, roles: Roles, found: Found) -> Iterator[Any]:
 
 def paths_of_images(batch: Any) -> tuple[str, ...]:
     """Return the path of the images of integers that stand alone or first in a pair."""
-    if is_array(batch):
-        return ("",) if holds_pixels(batch) else ()
-    pair = isinstance(batch, (tuple, list)) and bool(batch)
-    if pair and is_array(batch[0]) and holds_pixels(batch[0]):
+    if not isinstance(batch, (tuple, list)):
+        return ("",) if is_array(batch) and holds_pixels(batch) else ()
+    if batch and is_array(batch[0]) and holds_pixels(batch[0]):
         return (str(getattr(batch, "_fields", "0")[0]),)
     return ()
 

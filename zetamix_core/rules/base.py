@@ -8,6 +8,8 @@ from typing import Any, ClassVar, Protocol, runtime_checkable
 from zetamix_core.annotations import RNG, SupportsSamples
 from zetamix_core.arrays import Array
 from zetamix_core.checks import check_like, check_shape
+from zetamix_core.dtypes import kind_of
+from zetamix_core.linear_map import output_dtype
 from zetamix_core.plans import Plan
 from zetamix_core.random import Stream, stream_for
 
@@ -132,6 +134,12 @@ def averages(rule: Rule) -> bool:
     A rule that does not say so in an attribute `averages` does.
     """
     return bool(getattr(rule, "averages", True))
+
+
+def mixed_samples(plan: Plan, x: Array, *, averages: bool) -> Array:
+    """Mix samples; integers give floats if a rule may average, whichever of several was drawn."""
+    integers = averages and kind_of(x) in ("integer", "bool")
+    return plan._mixed(x, dtype=output_dtype(x) if integers else None)
 
 
 def check_rule(rule: Any) -> Rule:

@@ -13,6 +13,7 @@ from jax.tree_util import keystr, tree_flatten_with_path
 
 from zetamix_core import Plan
 from zetamix_core.adapting import (
+    averages,
     check_lengths,
     check_no_ids,
     check_samples,
@@ -27,6 +28,7 @@ from zetamix_core.adapting import (
     is_whole_number,
     kind,
     library,
+    mixed_samples,
     stream_for,
 )
 from zetamix_core.rules import OneOf, Rule
@@ -131,25 +133,31 @@ def mixed_by(
     num_classes: Any,
     ignore_index: int | None,
     step: Any = None,
+    averaged: bool | None = None,
 ) -> tuple[Any, Any]:
-    """Mix a batch by the plan that a rule draws from a key."""
+    """Mix a batch by the plan that a rule draws from a key.
+
+    Whether samples may be averaged is told by the rule, or by one of several rules that it is of.
+    """
     first = batch.first
+    averaged = averages(rule) if averaged is None else averaged
     if not isinstance(rule, OneOf) or not is_jax_tracing(first, key):
         plan = drawn(rule, tuple(first.shape), key, first, step)
-        return mixed_batch(plan, batch, num_classes, ignore_index)
+        return mixed_batch(plan, batch, num_classes, ignore_index, averaged)
     # What `OneOf.plan` does on the host: a number chooses the rule, which draws from what follows.
     stream: Any = stream_for(key, first)
     number = stream.uniform((1,))[0]
     chosen = jnp.searchsorted(jnp.asarray(ends(rule.p), number.dtype), number, side="right")
     ways = [functools.partial(mixed_by, member) for member in rule.rules]
     branches = [
-        lambda key, way=way: way(key, batch, num_classes, ignore_index, step) for way in ways
+        lambda key, way=way: way(key, batch, num_classes, ignore_index, step, averaged)
+        for way in ways
     ]
     return jax.lax.switch(chosen, branches, stream.key)  # type: ignore[no-any-return]
 
 
 def mixed_batch(
-    plan: Plan, batch: Pair, num_classes: Any, ignore_index: int | None
+    plan: Plan, batch: Pair, num_classes: Any, ignore_index: int | None, averaged: bool
 ) -> tuple[Any, Any]:
     # Labels first: they are the ones that may be refused.
     names, labels, structure = batch.labels
@@ -164,9 +172,8 @@ def mixed_batch(
         for name, label, count in zip(names, labels, counts, strict=True)
     ]
     names, samples, in_x = batch.samples
-    x_mixed = [
-        _at(name, plan.__matmul__, sample) for name, sample in zip(names, samples, strict=True)
-    ]
+    mix = functools.partial(mixed_samples, plan, averages=averaged)
+    x_mixed = [_at(name, mix, sample) for name, sample in zip(names, samples, strict=True)]
     return in_x.unflatten(x_mixed), structure.unflatten(y_mixed)
 
 
