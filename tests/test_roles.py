@@ -344,7 +344,7 @@ def test_lists_can_not_be_taken_from_in_traces():
         plan = zeta_plan(N, rng=key, like=x)
         return plan.apply({"x": x, "file": list("abcd")}, dominant=["file"])
 
-    with pytest.raises(TypeError, match="a list can be taken from on the host alone"):
+    with pytest.raises(TypeError, match="lists and arrays of NumPy can be taken from"):
         jax.jit(mix)(jax.random.key(0), jnp.asarray(X))
 
 
@@ -490,3 +490,147 @@ def test_a_mapping_tells_its_keys_by_their_method():
     np.testing.assert_array_equal(mixed["x"], mixed["label"])
     with pytest.raises(ValueError, match="OfSamples that refuses 'x'; pass a plain dict"):
         zeta_plan(4, num_outputs=5, rng=0).apply(batch, num_classes={"label": 4})
+
+
+# --- boxes along axes that others lack ------------------------------------------------------------
+
+
+def test_dense_leaves_that_lack_the_axes_of_boxes_are_refused():
+    x, mask = RNG.random((4, 16, 16, 3)), RNG.random((4, 16, 16))
+    ids = np.arange(4)
+    for axes, first in (((-3, -2), x), ((2, 3), np.moveaxis(x, -1, 1))):
+        plan = cutmix_plan(first.shape, axes=axes, rng=0)
+        for call in (
+            lambda plan=plan: plan @ mask,
+            lambda plan=plan: plan.mix_labels(mask),
+            lambda plan=plan: plan.mix_labels(mask.astype(int), 3),
+            lambda plan=plan, first=first: plan.apply({"image": first, "mask": mask}),
+            lambda plan=plan: plan.apply({"mask": mask.astype(int)}, as_data=["mask"]),
+        ):
+            with pytest.raises(ValueError, match="must have the axes of the boxes, got shape"):
+                call()
+        np.testing.assert_allclose(plan @ ids, plan.volumes @ ids)
+    plan = cutmix_plan(x.shape, axes=(1, 2), rng=0)
+    assert set(np.unique(plan @ (mask > 0.5))) <= {0.0, 1.0}
+
+
+@pytest.mark.needs("jax")
+def test_ids_are_not_averaged_beside_boxes_in_jax():
+    jax = pytest.importorskip("jax")
+    import zetamix.jax
+
+    batch = {"id": np.arange(4), "image": RNG.random((4, 3, 8, 8))}
+    with pytest.raises(ValueError, match="ids are never averaged"):
+        zetamix.jax.cutmix(jax.random.key(0), batch)
+    batch["id"] = batch["id"].astype(np.float32)
+    mixed, _ = zetamix.jax.cutmix(jax.random.key(0), batch)  # boxes are those of the images
+    assert mixed["image"].shape == (4, 3, 8, 8)
+
+
+@pytest.mark.parametrize("ignored", [None, 0])
+def test_labels_at_positions_of_series_are_cut(ignored):
+    rng = np.random.default_rng(0)
+    y, pred = rng.integers(0, 3, (4, 10)), rng.normal(size=(4, 3, 10))
+    plan = cutmix_plan((4, 10), axes=(-1,), rng=1)
+
+    def cross_entropy(pred, y):
+        logs = pred - np.log(np.exp(pred).sum(axis=1, keepdims=True))
+        return -np.take_along_axis(logs, y[:, None], axis=1)[:, 0]
+
+    found = mixed_loss(cross_entropy, pred, y, plan, ignore_index=ignored, positions=True)
+    pasted = plan @ y
+    counts = np.ones_like(pasted) if ignored is None else pasted != ignored
+    expected = (cross_entropy(pred, pasted) * counts).sum() / counts.sum()
+    np.testing.assert_allclose(found, expected, rtol=1e-6)
+    if ignored is not None:
+        weights = plan.label_weights(y, ignored, positions=True)
+        np.testing.assert_array_equal(weights, counts)
+
+
+# --- padding --------------------------------------------------------------------------------------
+
+
+def test_boxes_extend_along_axes_of_both_a_padded_leaf_and_its_mask():
+    batch = {"x": RNG.random((4, 8, 16)), "mask": np.ones((4, 8), dtype=bool)}
+    for axes in ((-2,), (-2, -1), (2,)):
+        plan = cutmix_plan((4, 8, 16), axes=axes, rng=0)
+        with pytest.raises(ValueError, match="axes that a padded leaf and its mask have"):
+            plan.apply(batch, valid={"x": "mask"})
+    plan = cutmix_plan((4, 8, 16), axes=(1,), rng=0)
+    assert plan.apply(batch, valid={"x": "mask"})["mask"].all()
+
+
+def test_padded_halves_are_divided_before_they_are_rounded():
+    x = np.full((4, 3), 1000, dtype=np.float16)
+    mask = np.asarray([[1, 1, 0]] * 4, dtype=bool)
+    mixed = zeta_plan(4, rng=0).apply({"x": x, "mask": mask}, valid={"x": "mask"})
+    np.testing.assert_array_equal(mixed["x"], x * mask)
+
+
+# --- what contradicts itself ----------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"valid": {"x": "m"}, "keep": ["x"]}, "in valid and in keep"),
+        ({"valid": {"x": "m"}, "keep": ["m"]}, "in valid and in keep"),
+        ({"valid": {"x": "m"}, "num_classes": {"x": 3}}, "padded labels take ignore_index"),
+        ({"valid": {"x": "m"}, "scaled": ["x"]}, "in valid and in scaled"),
+        ({"scaled": ["x"], "keep": ["x"]}, "in scaled and in keep"),
+        ({"positions": ["y"], "onehot": {"y": 1}, "num_classes": {"y": 3}}, "one form"),
+        ({"positions": ["x"]}, "positions must name labels, got 'x'"),
+        ({"onehot": {"x": 1}}, "onehot must name labels, got 'x'"),
+        ({"ignore_index": {"x": 255}}, "ignore_index must name labels, got 'x'"),
+        ({"as_data": ["x"], "ignore_index": {"x": 255}}, "ignore_index must name labels"),
+    ],
+)
+def test_more_that_contradicts_itself(options, message):
+    batch = {"x": np.ones((4, 3)), "m": np.ones((4, 3), bool), "y": np.ones((4, 3), int)}
+    if "y" not in str(options):
+        del batch["y"]
+    if "valid" not in options:
+        del batch["m"]
+    with pytest.raises(ValueError, match=message):
+        zeta_plan(4, rng=0).apply(batch, **options)
+
+
+@pytest.mark.parametrize("value", [None, 4, "abcd", {1, 2, 3, 4}, {"a": 1}, np.asarray(3.0)])
+def test_what_is_no_list_of_samples_is_not_taken_from(value):
+    with pytest.raises(TypeError, match="must be an array or a list of an entry for each sample"):
+        zeta_plan(4, rng=0).apply({"x": np.eye(4), "id": value}, dominant=["id"])
+
+
+@pytest.mark.parametrize(("dtype", "ignored"), [("uint8", 256), ("uint8", -1), ("int8", 255)])
+def test_a_number_that_the_dtype_lacks_ignores_nothing(backend, dtype, ignored):
+    y, plan = np.asarray([0, 1, 2, 0], dtype=dtype), zeta_plan(4, rng=0)
+    given = backend.asarray(y)
+    found = backend.to_numpy(plan.mix_labels(given, 3, ignore_index=ignored))
+    np.testing.assert_allclose(found, backend.to_numpy(plan.mix_labels(given, 3)))
+    assert (backend.to_numpy(plan.label_weights(given, ignored)) == 1).all()
+
+
+# --- union ----------------------------------------------------------------------------------------
+
+
+def test_union_of_one_sample_is_its_own():
+    boxes = [np.asarray([[1.0, 1, 3, 3]])]
+    for seed in range(20):
+        rows, _ = cutmix_plan((1, 8, 8), rng=seed).union(boxes)
+        np.testing.assert_array_equal(rows[0], boxes[0])
+
+
+def test_union_of_one_box_for_all_after_where():
+    boxes = [np.asarray([[0.0, 0, 8, 8]])] * 4
+    for seed in range(20):
+        plan = cutmix_plan((4, 8, 8), per_sample=False, rng=seed)
+        some = plan.where(np.asarray([False, True, True, True]))
+        whole, part = plan.union(boxes)[0], some.union(boxes)[0]
+        np.testing.assert_array_equal(part[0], boxes[0])
+        for a, b in zip(whole[1:], part[1:], strict=True):
+            np.testing.assert_array_equal(a, b)
+
+
+def test_union_takes_rows_of_one_form():
+    with pytest.raises(ValueError, match="one library and one shape behind the first axis"):
+        zeta_plan(2, rng=0).union([np.ones((2, 4)), np.asarray([])])

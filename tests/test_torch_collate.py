@@ -614,6 +614,8 @@ def test_the_seed_and_rank_of_a_module_are_those_of_its_collate_function():
     [
         (TypeError, "got Linear; put a module of another", lambda: Collate(torch.nn.Linear(1, 1))),
         (TypeError, "its own options, got ['p']", lambda: Collate(ZetaMixup(), p=0.5)),
+        (TypeError, "got the module OneOf", lambda: ZetaMixupCollate(OneOf([ZetaMixup()]))),
+        (TypeError, "got the module CutMix", lambda: Collate(rules.Zeta(), CutMix())),
         (
             ValueError,
             "got seed=1 and a ZetaMixup with seed 2",
@@ -638,3 +640,16 @@ def test_what_a_collate_function_refuses(error, message, call):
     with pytest.raises(error) as caught:
         call()
     assert message in str(caught.value)
+
+
+def test_a_module_in_evaluation_mode_does_not_mix():
+    mix = Collate(ZetaMixup(num_classes=3, seed=5).eval())
+    assert not mix.training
+    assert_equal(list(loader(mix)), list(loader(default_collate)))
+
+
+def test_a_module_with_a_generator_is_refused_in_a_worker():
+    module = ZetaMixup(num_mix=T, num_classes=3, generator=torch.Generator())
+    list(loader(Collating(module)))
+    with pytest.raises(RuntimeError, match="with a seed or a generator must not draw"):
+        list(loader(Collating(module), 1))

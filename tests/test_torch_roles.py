@@ -1,5 +1,6 @@
 """Batches of torch that say what they hold: the guess of labels, and what is declared."""
 
+import collections
 import dataclasses
 
 import pytest
@@ -151,7 +152,7 @@ def test_what_has_no_axis_of_samples_is_refused():
         torch.ones(N, 6, 6).as_subclass(Mask),
         (torch.ones(N, 6, 6).as_subclass(Mask), Y),
     ):
-        with pytest.raises(ValueError, match="samples must come first, got a Mask"):
+        with pytest.raises(ValueError, match="coordinates and masks can't be averaged, got Mask"):
             ZetaMixup()(batch)
     with pytest.raises(ValueError, match="images of a batch must be one tensor, got a list"):
         ZetaMixup()([torch.rand(3, 6, 6), torch.rand(3, 5, 6)])
@@ -181,3 +182,163 @@ def test_collate_functions_take_what_modules_take():
         _, soft = collate(samples)
         assert soft.shape == (N, 3)
         assert 0 < float(soft.sum()) < N
+
+
+# --- no axis of samples, and types that say what they are -----------------------------------------
+
+
+class Image(torch.Tensor):
+    """As torchvision's."""
+
+
+class Mask(torch.Tensor):
+    """As torchvision's."""
+
+
+IMAGES = [torch.rand(3, 4 + i, 6) for i in range(5)]
+THREE = [torch.rand(3, 6, 6) for _ in range(3)]
+TARGETS = [{"boxes": torch.rand(2, 4)} for _ in range(5)]
+
+
+@pytest.mark.parametrize(
+    ("batch", "options"),
+    [
+        ((IMAGES, TARGETS), {"keep": ["1"]}),
+        ({"image": IMAGES, "label": torch.arange(5)}, {"num_classes": 5}),
+        ((THREE, torch.arange(3)), {"num_classes": 3}),
+        ((torch.rand(3, 2), {"views": THREE}), {}),
+    ],
+)
+def test_lists_of_images_are_refused_wherever_they_are(batch, options):
+    with pytest.raises(ValueError, match=r"images of a batch must be one tensor.*keep=\['"):
+        ZetaMixup(**options)(batch)
+
+
+def test_what_is_kept_may_be_anything():
+    single = torch.rand(3, 6, 6).as_subclass(Image)
+    for first in (single, THREE, IMAGES, torch.ones(4, 6, 6).as_subclass(Mask)):
+        kept, mixed = ZetaMixup(keep=["0"], labels_getter=None, seed=0)((first, X))
+        assert kept is first
+        assert not torch.equal(mixed, X)
+
+
+@pytest.mark.parametrize("place", ["first", "second", "in a dict"])
+def test_a_single_image_is_refused_wherever_it_is(place):
+    image = torch.rand(3, 6, 6).as_subclass(Image)
+    batch = {
+        "first": (image, torch.arange(3)),
+        "second": (torch.rand(3, 2), image),
+        "in a dict": {"image": image, "more": torch.rand(3, 2)},
+    }[place]
+    with pytest.raises(ValueError, match="samples along its first axis, got one Image"):
+        ZetaMixup(labels_getter=None)(batch)
+
+
+@pytest.mark.parametrize("dtype", [torch.uint8, torch.float32])
+@pytest.mark.parametrize("make", [ZetaMixup, Mixup])
+def test_a_mask_is_never_an_image(make, dtype):
+    mask = torch.randint(0, 4, (N, 6, 6)).to(dtype).as_subclass(Mask)
+    for batch in (mask, (mask, Y), {"mask": mask, "label": Y}):
+        with pytest.raises(ValueError, match=r"can't be averaged, got Mask|mixed only if declared"):
+            make(num_classes={"1": 3} if isinstance(batch, tuple) else None)(batch)
+    one_hot = torch.rand(N, 3, 8, 8).as_subclass(Mask)
+    _, b = CutMix(seed=1, labels_getter=None)(X, one_hot)
+    plain = CutMix(seed=1, labels_getter=None)(X, one_hot.as_subclass(torch.Tensor))[1]
+    assert type(b) is Mask
+    assert torch.equal(b.as_subclass(torch.Tensor), plain)
+
+
+def test_marked_types_are_refused_by_functions():
+    import zetamix
+
+    class BoundingBoxes(torch.Tensor):
+        """As torchvision's."""
+
+    boxes = torch.rand(N, 4).as_subclass(BoundingBoxes)
+    for call in (
+        lambda: zetamix.zeta_mixup(boxes, rng=0),
+        lambda: zetamix.zeta_plan(N, rng=0).apply({"boxes": boxes}),
+    ):
+        with pytest.raises(ValueError, match="can't be averaged, got BoundingBoxes"):
+            call()
+
+
+class Slots:
+    __slots__ = ("boxes",)
+
+    def __init__(self):
+        self.boxes = torch.rand(N, 4)
+
+
+@dataclasses.dataclass
+class Fields:
+    fields: dict = dataclasses.field(default_factory=lambda: {"boxes": [torch.rand(N, 4)]})
+
+
+@pytest.mark.parametrize(
+    "held", [Slots(), Fields(), collections.deque([torch.rand(N)]), {torch.rand(N)}]
+)
+def test_more_containers_that_are_no_trees(held):
+    with pytest.raises(TypeError, match="only arrays, None and nested dicts"):
+        ZetaMixup()({"image": X, "more": held})
+    assert ZetaMixup(keep=["more"])({"image": X, "more": held})["more"] is held
+
+
+def test_multi_hot_labels_that_do_not_count_need_weights():
+    y = torch.tensor([[1, 0, -1], [-1, 1, -1], [0, -1, -1], [1, 1, -1]])
+    for make in (ZetaMixup, CutMix, lambda **o: Collate(Zeta(), **o)):
+        mix = make(num_classes=3, ignore_index=-1)
+        with pytest.raises(ValueError, match=r"multi-hot labels .* need weights.*label_weights"):
+            mix(list(zip(X, y, strict=True))) if isinstance(mix, Collate) else mix(X, y)
+
+
+ONE_HOT = functional.one_hot(torch.arange(32).reshape(N, 8) % 5, 5).movedim(-1, 1)
+
+
+@pytest.mark.parametrize(
+    ("options", "y", "axis"),
+    [
+        ({"onehot": {"1": 1}, "num_classes": 5}, ONE_HOT, 1),
+        ({"num_classes": 3}, functional.one_hot(Y, 3) | functional.one_hot((Y + 1) % 3, 3), -1),
+        ({"num_classes": 1}, torch.tensor([[0], [1], [1], [0]]), -1),
+    ],
+)
+def test_smoothing_spreads_the_sum_of_a_row(options, y, axis):
+    plain = ZetaMixup(seed=0, **options)(X, y)[1]
+    smooth = ZetaMixup(seed=0, label_smoothing=0.1, **options)(X, y)[1]
+    total = plain.sum(dim=axis, keepdim=True)
+    torch.testing.assert_close(smooth, 0.9 * plain + 0.1 * total / plain.shape[axis])
+    torch.testing.assert_close(smooth.sum(dim=axis, keepdim=True), total)
+
+
+@pytest.mark.parametrize("dtype", [torch.int64, torch.bool])
+def test_other_integers_are_floats_whichever_rule_is_drawn(dtype):
+    counts = torch.randint(0, 2, (N, 8, 8)).to(dtype)
+    batch = {"image": X, "counts": counts}
+    options = {"as_data": ["counts"], "seed": 0}
+    mixes = [
+        zt.OneOf([ZetaMixup(**options), CutMix(**options)], seed=0),
+        Mix(OneOf([Zeta(), CutMixRule()]), **options),
+        ZetaMixup(**options),
+    ]
+    for mix in mixes:
+        assert {mix(batch)["counts"].dtype for _ in range(8)} == {torch.float32}
+        same = mix.eval()(batch)["counts"]
+        assert same.dtype == torch.float32
+        assert torch.equal(same, counts.float())
+    assert CutMix(**options)(batch)["counts"].dtype == dtype, "alone it pastes"
+
+
+def test_what_is_scaled_does_not_say_where_boxes_are():
+    batch = {"deep": torch.rand(N, 3, 4, 4), "image": X}
+    mixed = CutMix(scaled=["deep"], seed=1)(batch)
+    assert torch.equal(mixed["image"], CutMix(seed=1)(X))
+
+
+def test_boxes_of_objects_keep_their_class():
+    class BoundingBoxes(torch.Tensor):
+        """As torchvision's."""
+
+    boxes = torch.rand(N, 4).as_subclass(BoundingBoxes)
+    mixed = ZetaMixup(dominant=["boxes"], seed=0)({"image": X, "boxes": boxes})
+    assert type(mixed["boxes"]) is BoundingBoxes

@@ -279,6 +279,25 @@ def check_no_ids(name: str, x: Array, found: str | None = None) -> None:
         )
 
 
+# What torchvision marks as something that has no mean.
+_MARKED = {
+    "BoundingBoxes": "take those of the heaviest sample with dominant=, leave them with keep=, or "
+    "make lists of them by plan.union",
+    "KeyPoints": "take those of the heaviest sample with dominant=, or leave them with keep=",
+    "Mask": "mix it as labels, by num_classes, or pass as_data for one of numbers",
+}
+
+
+def check_unmarked(name: str, x: Array) -> None:
+    """Check that samples which are averaged are not of a type that says it has no mean."""
+    kind = type(x).__name__
+    if kind in _MARKED and is_torch(x):
+        raise ValueError(
+            f"coordinates and masks can't be averaged, got {kind} of shape {tuple(x.shape)} and "
+            f"dtype {x.dtype}{' at ' + repr(name) if name else ''}; {_MARKED[kind]}"
+        )
+
+
 def check_lengths(names: Iterable[str], arrays: Iterable[Array], otherwise: str = "") -> None:
     """Check that all arrays of a batch have as many samples as the first."""
     first: Any = None

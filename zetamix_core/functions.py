@@ -23,6 +23,7 @@ from zetamix_core.checks import (
     check_num_mix,
     check_same_samples,
     check_samples,
+    check_unmarked,
     examined,
 )
 from zetamix_core.labels import label_options
@@ -113,6 +114,8 @@ def mix(
     options = label_options(num_classes, ignore_index)
     y_facts = None if y is None else check_same_samples(x, y, facts)
     check_rule(rule)
+    if averages(rule):
+        check_unmarked("", x)
     dtype = None
     if facts.kind in ("integer", "bool") and averages(rule):
         check_no_ids("x", x, facts.kind)

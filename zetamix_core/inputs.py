@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import numbers
 import sys
-from collections.abc import Callable, Iterable
+from collections import deque
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -25,6 +26,7 @@ from zetamix_core.arrays import (
 )
 from zetamix_core.dtypes import kind_of
 
+_DEEP = 3  # a field of an object that holds a dict of arrays
 _MAX_BITS = 1000  # Python refuses to write out the integers of some thousand digits
 
 
@@ -68,11 +70,28 @@ def looks_like_an_array(x: Any) -> bool:
 
 def holds_arrays(x: Any) -> bool:
     """Tell whether something that is no nested structure has arrays as its attributes or items."""
-    if isinstance(x, type) or callable(x):
+    if isinstance(x, type) or callable(x) or isinstance(x, (str, bytes)):
         return False
-    if hasattr(x, "keys") and hasattr(x, "batch_size"):  # a TensorDict
+    if hasattr(x, "keys") and hasattr(x, "batch_size"):  # as those of tensordict
         return True
-    return any(map(is_array, getattr(x, "__dict__", {}).values()))
+    return _reaches_arrays(x, _DEEP)
+
+
+def _reaches_arrays(x: Any, depth: int) -> bool:
+    """Tell whether there are arrays in attributes and items, down to some depth."""
+    if is_array(x):
+        return True
+    if not depth:
+        return False
+    parts: list[Any] = [*getattr(x, "__dict__", {}).values()]
+    slots = getattr(type(x), "__slots__", ())
+    parts += [getattr(x, name, None) for name in ([slots] if isinstance(slots, str) else slots)]
+    if isinstance(x, (list, tuple, set, frozenset, deque)):
+        parts += x
+    elif isinstance(x, Mapping):
+        parts += x.values()
+    plain = (str, bytes, int, float, bool, type(None))
+    return any(_reaches_arrays(part, depth - 1) for part in parts if not isinstance(part, plain))
 
 
 def name_of(x: Any) -> str:

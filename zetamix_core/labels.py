@@ -74,7 +74,16 @@ def mix_labels(entries: Entries, y: Array, options: LabelOptions, dtype: Any) ->
 
 def label_weights(entries: Entries, y: Array, ignore_index: int) -> Array:
     """Return ``Σ_r w_ir · v[s_i(r)]``, with v = 1 for labels that count and 0 for ignored ones."""
-    return weighted_sum(entries, cast(y != ignore_index, entries.weights.dtype), exact=True)
+    return weighted_sum(entries, cast(counting(y, ignore_index), entries.weights.dtype), exact=True)
+
+
+def counting(y: Array, ignore_index: int) -> Array:
+    """Tell which labels count; a number that their dtype lacks is none of them."""
+    xp = namespace(y)
+    limits = xp.iinfo(y.dtype)
+    if limits.min <= ignore_index <= limits.max:
+        return y != ignore_index
+    return y == y
 
 
 def sparse_labels(
@@ -99,20 +108,19 @@ def sparse_labels(
     weights = xp.asarray(xp.broadcast_to(weights, indices.shape), copy=True)
     if ignore_index is None:
         return classes, weights
-    counts = classes != ignore_index
+    counts = counting(classes, ignore_index)
     places = namespace(classes)
     return places.where(counts, classes, 0), places.where(counts, weights, 0)
 
 
-def smooth_labels(y: Array, smoothing: float, *, partial: bool = False) -> Array:
-    """Return ``(1 − ε) y + ε s / C``, for soft labels with C classes along their last axis.
+def smooth_labels(y: Array, smoothing: float, *, axis: int = -1) -> Array:
+    """Return ``(1 − ε) y + ε s / C``, for soft labels with C classes along an axis.
 
-    s is the sum of a row, which is one unless the labels of a row count in `partial`.
+    s is the sum of a row: one of classes, less where some labels do not count, the number of labels
+    of multi-hot rows.
     """
-    share = smoothing / y.shape[-1]
-    if partial:
-        share = share * namespace(y).sum(y, axis=-1, keepdims=True)
-    return y * (1 - smoothing) + share
+    total = namespace(y).sum(y, axis=axis, keepdims=True)
+    return y * (1 - smoothing) + total * (smoothing / y.shape[axis])
 
 
 # --- forms of labels ------------------------------------------------------------------------------
@@ -293,7 +301,7 @@ def _mix_classes(entries: Entries, y: Array, *, form: Form, dtype: Any) -> Array
     xp, weights = namespace(y), entries.weights
     classes = _take_classes(entries.indices, y, dtype=entries.indices.dtype)
     if form.ignore_index is not None:
-        counts = classes != form.ignore_index
+        counts = counting(classes, form.ignore_index)
         weights = xp.where(counts, weights, xp.zeros_like(weights))
         classes = xp.where(counts, classes, xp.zeros_like(classes))
     if form.checked:
@@ -315,7 +323,7 @@ def _mix_rows(entries: Entries, y: Array, *, form: Form, dtype: Any) -> Array:
         good = None if form.checked else (y >= 0) & (y <= 1)
         rows = cast(y, dtype) if good is None else _nan_unless(good, y, dtype)
         return weighted_sum(entries, rows, exact=True)
-    counts = y != form.ignore_index
+    counts = counting(y, form.ignore_index)
     y = xp.where(counts, y, xp.zeros_like(y))
     rows = cast(y, dtype) if form.checked else _nan_unless((y >= 0) & (y <= 1), y, dtype)
     hits = weighted_sum(entries, rows, exact=True)
@@ -354,7 +362,7 @@ def expanded(y: Array, form: Form, dtype: Any) -> Array:
     counted = (
         y
         if form.ignore_index is None
-        else namespace(y).where(y != form.ignore_index, y, namespace(y).zeros_like(y))
+        else namespace(y).where(counting(y, form.ignore_index), y, namespace(y).zeros_like(y))
     )
     if form.checked:
         return cast(counted, dtype)

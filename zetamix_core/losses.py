@@ -15,7 +15,13 @@ from zetamix_core.checks import (
     examined,
 )
 from zetamix_core.dtypes import cast, kind, working_dtype
-from zetamix_core.labels import LabelOptions, check_counted, check_ignore_index, check_values
+from zetamix_core.labels import (
+    LabelOptions,
+    check_counted,
+    check_ignore_index,
+    check_values,
+    counting,
+)
 from zetamix_core.linear_map import output_dtype
 from zetamix_core.plans import MixPlan, Plan
 from zetamix_core.rounding import lowered
@@ -33,6 +39,7 @@ def mixed_loss(
     *,
     reduction: str = "mean",
     ignore_index: int | None = None,
+    positions: bool = False,
 ) -> Array:
     r"""Mix the losses of the labels instead of the labels, for any loss and any number of classes.
 
@@ -59,6 +66,9 @@ def mixed_loss(
         The integer label that does not count. The mean is divided by the weight that counts, as in
         PyTorch's cross-entropy; where nothing counts, the loss is zero. `loss` is given class 0 in
         the place of such labels, and its value is not used.
+    positions : bool, default False
+        Whether labels (N, L) are classes at positions of series in which boxes are pasted, rather
+        than rows that are mixed by volume; labels of more axes are.
 
     Returns
     -------
@@ -100,7 +110,7 @@ def mixed_loss(
         ignore_index = check_ignore_index(ignore_index)
         check_counted(y, examined("y", y).kind)
     indices, weights = _entries(plan, y)
-    if _is_cut(plan, y):
+    if _is_cut(plan, y, positions):
         # What boxes are pasted in has one label at each position, which weighs all.
         y = plan @ y
         whole = namespace(y)
@@ -116,7 +126,7 @@ def mixed_loss(
         labels = xp.take(y, indices[:, r], axis=0)
         counts = None
         if ignore_index is not None:
-            counts = labels != ignore_index
+            counts = counting(labels, ignore_index)
             labels = xp.where(counts, labels, xp.zeros_like(labels))
         values = loss(pred, labels)
         _check_values(values, y, indices.shape[0])
@@ -257,9 +267,9 @@ def _entries(plan: Any, y: Array) -> tuple[Array, Array]:
     return indices, namespace(weights).broadcast_to(weights, indices.shape)
 
 
-def _is_cut(plan: Plan, y: Array) -> bool:
+def _is_cut(plan: Plan, y: Array, positions: bool) -> bool:
     """Tell whether labels are pasted by a plan, so that there is one at each position."""
-    return y.ndim > 2 and plan._pastes(y)
+    return (positions or y.ndim > 2) and plan._pastes(y)
 
 
 def _check_shapes(values: Array, counts: Array) -> None:

@@ -14,6 +14,7 @@ from zetamix_core.arrays import Array, namespace
 from zetamix_core.checks import check_flag, holds_pixels
 from zetamix_core.dtypes import cast, is_extension, kind, rounded, working_dtype
 from zetamix_core.inputs import shown
+from zetamix_core.linear_map import output_dtype
 
 
 class Pixels(NamedTuple):
@@ -21,6 +22,9 @@ class Pixels(NamedTuple):
 
     dtype: Any = None
     scale: bool = False
+    # Whether other integers become floats also where boxes of them are pasted, because another
+    # batch of the same pipeline may be averaged.
+    floats: bool = False
 
 
 def checked_pixels(dtype: Any, scale: Any) -> Pixels:
@@ -52,7 +56,8 @@ def mixed_pixels(pixels: Pixels, x: Array, mix: Callable[..., Array]) -> Array:
         return _scaled(mix(x, dtype=_working_dtype(pixels, x)), x, pixels)
     if pixels.dtype is None and holds_pixels(x):
         return mix(x, dtype=x.dtype)
-    return mix(x, dtype=pixels.dtype)
+    dtype = output_dtype(x) if pixels.floats and pixels.dtype is None else pixels.dtype
+    return mix(x, dtype=dtype)
 
 
 def as_pixels(pixels: Pixels, mixed: Array, x: Array) -> Array:
@@ -67,8 +72,8 @@ def as_pixels(pixels: Pixels, mixed: Array, x: Array) -> Array:
 
 def unmixed_pixels(pixels: Pixels, x: Array) -> Array:
     """Return samples that are not mixed in the form that is asked for."""
-    floating = kind(x) not in ("integer", "bool")
-    return as_pixels(pixels, x, x) if floating or holds_pixels(x) else x
+    dtype = output_dtype(x) if pixels.floats else x.dtype
+    return as_pixels(pixels, x if holds_pixels(x) else cast(x, dtype), x)
 
 
 def check_scaled(pixels: Pixels, samples: list[Array]) -> None:

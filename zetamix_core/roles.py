@@ -24,8 +24,8 @@ from zetamix_core.arrays import (
     namespace,
     torch_is_compiling,
 )
-from zetamix_core.checks import holds_pixels
-from zetamix_core.dtypes import cast, kind
+from zetamix_core.checks import check_unmarked, checked_blocks, holds_pixels
+from zetamix_core.dtypes import kind
 from zetamix_core.inputs import name_of
 from zetamix_core.labels import (
     LabelOptions,
@@ -34,6 +34,7 @@ from zetamix_core.labels import (
     smooth_labels,
 )
 from zetamix_core.leaves import Batch, Leaf, at, check_averageable, flattened, leave
+from zetamix_core.padding import checked_mask, union_of_masks, valid_mean
 from zetamix_core.pixels import Pixels, as_pixels, check_scaled, mixed_pixels, unmixed_pixels
 
 Role: TypeAlias = Callable[[Any, Leaf], Any]
@@ -57,6 +58,7 @@ class Roles:
     # The paths that must lead to a leaf each, and those that are no labels whatever their name is.
     declared: frozenset[str] = dataclasses.field(init=False)
     taken: frozenset[str] = dataclasses.field(init=False)
+    said_of_labels: frozenset[str] = dataclasses.field(init=False)
 
     def __post_init__(self) -> None:
         for name in ("as_data", "keep", "dominant", "positions", "scaled"):
@@ -79,6 +81,8 @@ class Roles:
         masks = {*self.valid, *self.valid.values()}
         labels = {*self.num_classes, *self.positions, *self.onehot, *ignored}
         taken = {*self.as_data, *self.dominant, *self.scaled, *masks}
+        said = frozenset({*self.positions, *self.onehot, *ignored})
+        object.__setattr__(self, "said_of_labels", said)
         object.__setattr__(self, "declared", frozenset(labels | taken))
         object.__setattr__(self, "taken", frozenset({*taken, *self.keep}))
 
@@ -95,6 +99,11 @@ class Roles:
         given: dict[str, Any] = {**said, "num_classes": num_classes}  # checked as they are set
         return cls(label_smoothing=label_smoothing, pixels=pixels, **given)
 
+    def with_floats(self) -> Roles:
+        """Return the same roles, by which integers that are no images give floats."""
+        pixels = (self.pixels or Pixels())._replace(floats=True)
+        return dataclasses.replace(self, pixels=pixels)
+
     def flattened(self, tree: Any, check: Callable[[str, Any], Facts | None], **how: Any) -> Batch:
         """Return the leaves of a nested batch, as `leaves.flattened` does with these roles."""
         declared, keep, whole = self.declared, self.keep, self.dominant
@@ -108,12 +117,25 @@ class Roles:
         if path in masks:
             return functools.partial(_valid_data, roles=self, valid=masks[path])
         if path in self.valid.values():
-            return _union_of_masks
+            return union_of_masks
         if path in self.num_classes:
             return functools.partial(_labels, roles=self, num_classes=self.num_classes[path])
         if path in found.labels:
             return functools.partial(_labels, roles=self, num_classes=found.labels[path])
+        if path in self.said_of_labels:
+            self._refuse_as_labels(path)
         return functools.partial(_data, roles=self, found=found)
+
+    def _refuse_as_labels(self, path: str) -> None:
+        """Refuse what is said of labels where a leaf is none."""
+        ignored = self.ignore_index if isinstance(self.ignore_index, Mapping) else ()
+        said = {"positions": self.positions, "onehot": self.onehot, "ignore_index": ignored}
+        for name, paths in said.items():
+            if path in paths:
+                raise ValueError(
+                    f"{name} must name labels, got {path!r}, which are not; give them "
+                    f"num_classes={{{path!r}: ...}}"
+                )
 
     def holds_data(self, leaf: Leaf, found: Found) -> bool:
         """Tell whether a leaf is mixed as numbers: no labels, mask of padding, or other thing."""
@@ -148,7 +170,7 @@ def mixed_leaves(
         data = [leaf for leaf in batch.leaves if roles.holds_data(leaf, found)]
         check_scaled(roles.pixels, [leaf.value for leaf in data])
     values = {leaf.path: leaf.value for leaf in batch.leaves} if roles.valid else {}
-    masks = {path: _checked_mask(path, values, mask) for path, mask in roles.valid.items()}
+    masks = {path: checked_mask(path, values, mask) for path, mask in roles.valid.items()}
     in_graph = torch_is_compiling()  # graphs know no notes
     for leaf in batch.leaves:
         role = roles.of(leaf, masks, found)
@@ -160,9 +182,12 @@ def unmixed_leaves(batch: Batch, roles: Roles, found: Found) -> Iterator[Any]:
     data = [leaf for leaf in batch.leaves if roles.holds_data(leaf, found)]
     pixels = roles.pixels or Pixels()
     check_scaled(pixels, [leaf.value for leaf in data])
-    paths = [leaf.path for leaf in data]
+    named = {*roles.as_data, *found.images}
     for leaf in batch.leaves:
-        yield unmixed_pixels(pixels, leaf.value) if leaf.path in paths else leaf.value
+        here = roles.holds_data(leaf, found) and (
+            leaf.path in named or kind(leaf.value) not in ("integer", "bool")
+        )
+        yield unmixed_pixels(pixels, leaf.value) if here else leaf.value
 
 
 def paths_of_images(batch: Any) -> tuple[str, ...]:
@@ -226,8 +251,11 @@ def _order_of_name(name: Any) -> int:
 def _data(plan: Any, leaf: Leaf, *, roles: Roles, found: Found) -> Array:
     """Mix samples; what is not declared must not be integers."""
     path, value, facts = leaf
-    if path not in roles.as_data and path not in found.images:
-        _check_numbers(leaf)
+    if path not in roles.as_data:
+        if facts is None and not plan._pastes(value):
+            check_unmarked(path, value)
+        if path not in found.images:
+            _check_numbers(leaf)
     mix = plan._mixed_scaled if path in roles.scaled else plan._mixed
     floats = facts is not None and facts.kind == "floating"
     if roles.pixels is None or (floats and roles.pixels.dtype is None):
@@ -242,16 +270,42 @@ def _check_numbers(leaf: Leaf) -> None:
 
 def _labels(plan: Any, leaf: Leaf, *, roles: Roles, num_classes: int | None) -> Array:
     options = roles.of_labels(leaf, num_classes)
+    if roles.pixels is not None and options.ignore_index is not None:
+        _check_no_multi_hot(leaf, options)
     mixed = plan._mixed_labels(leaf.value, options, leaf.facts, scaled=leaf.path in roles.scaled)
     if not roles.label_smoothing:
         return mixed
-    return smooth_labels(mixed, roles.label_smoothing, partial=options.ignore_index is not None)
+    return smooth_labels(mixed, roles.label_smoothing, axis=_class_axis(leaf.value, options))
+
+
+def _class_axis(y: Array, options: LabelOptions) -> int:
+    floating = kind(y) in ("floating", "complex")
+    return -1 if options.onehot is None or floating else options.onehot
+
+
+def _check_no_multi_hot(leaf: Leaf, options: LabelOptions) -> None:
+    """Refuse what would need a weight for each class beside the labels, which a batch has not."""
+    y = leaf.value
+    if y.ndim == 2 and y.shape[1] == options.num_classes and not options.positions:
+        raise ValueError(
+            f"multi-hot labels of which some do not count need weights, got ignore_index="
+            f"{options.ignore_index} for shape {tuple(y.shape)} and dtype {y.dtype}; draw a plan, "
+            f"and use plan.mix_labels(y, {options.num_classes}, ignore_index=...) with "
+            f"plan.label_weights(y, ...)"
+        )
 
 
 def _of_the_heaviest(plan: Any, leaf: Leaf) -> Any:
     """Take the sample that weighs most in each output; of equal weights that of the first rank."""
     value = leaf.value
-    n, found = plan.num_samples, value.shape[0] if is_array(value) else len(value)
+    listed = isinstance(value, (list, tuple))
+    if not (listed or (is_array(value) and value.ndim)):
+        raise TypeError(
+            f"what is taken from the sample that weighs most must be an array or a list of an "
+            f"entry for each sample, got {name_of(value)}{at(leaf.path)}; "
+            + (leave(leaf.path) if leaf.path else "pass one")
+        )
+    n, found = plan.num_samples, len(value) if listed else value.shape[0]
     if found != n:
         raise ValueError(
             f"what is taken from the sample that weighs most must have an entry for each of {n} "
@@ -259,63 +313,25 @@ def _of_the_heaviest(plan: Any, leaf: Leaf) -> Any:
             + (leave(leaf.path) if leaf.path else "pass as many")
         )
     indices = plan._label_plan._heaviest()
-    if is_array(value):
-        return _taken(value, indices)
+    if is_array(value) and not is_numpy(value):
+        return _taken(checked_blocks("x", value), indices)
     places = host_values(indices)
     if places is None:
         raise TypeError(
-            f"a list can be taken from on the host alone, got {name_of(value)}{at(leaf.path)} with "
-            f"a plan that is traced or on an accelerator; draw the plan on the host, or number the "
-            f"entries and take the numbers"
+            f"lists and arrays of NumPy can be taken from on the host alone, got "
+            f"{name_of(value)}{at(leaf.path)} with a plan that is traced or on an accelerator; "
+            f"draw the plan on the host, or number the entries and take the numbers"
         )
+    if is_numpy(value):  # of any dtype, such as text
+        return value[np.asarray(places)]
     items = [value[int(place)] for place in places]
     return tuple(items) if isinstance(value, tuple) else items
 
 
 def _taken(value: Array, indices: Array) -> Array:
-    if is_numpy(value):  # of any dtype, such as text
-        places = host_values(indices)
-        return value[np.asarray(places)]
     if is_numpy(indices):
         indices = from_host(indices, value)
     return namespace(value).take(value, indices, axis=0)
-
-
-def _valid_data(plan: Any, leaf: Leaf, *, roles: Roles, valid: Array) -> Array:
-    """Mix among the samples whose mask is true, position by position; zero where none is."""
-    x = leaf.value
-    if leaf.path not in roles.as_data:  # token ids have no mean
-        check_averageable(leaf.path, x)
-    mixed = _valid_mean(plan, x, valid)
-    return mixed if roles.pixels is None else as_pixels(roles.pixels, mixed, x)
-
-
-def _valid_mean(plan: Any, x: Array, valid: Array) -> Array:
-    xp = namespace(x)
-    valid = cast(valid, _bool(xp))
-    mask = xp.reshape(valid, (*valid.shape, *(1,) * (x.ndim - valid.ndim)))
-    filled = xp.where(mask, x, xp.zeros_like(x))
-    if plan._pastes(x):
-        return plan._mixed(filled)
-    total = plan._mixed(filled)
-    weights = plan._mixed(cast(valid, total.dtype))
-    weights = xp.reshape(weights, (*weights.shape, *(1,) * (x.ndim - valid.ndim)))
-    found = weights > 0
-    return xp.where(found, total, xp.zeros_like(total)) / xp.where(found, weights, 1)
-
-
-def _union_of_masks(plan: Any, leaf: Leaf) -> Array:
-    """Return where any sample that has weight is valid."""
-    mask = leaf.value
-    xp = namespace(mask)
-    if plan._pastes(mask):
-        return plan._mixed(mask)
-    reached = plan._mixed(cast(cast(mask, _bool(xp)), xp.float32)) > 0
-    return cast(reached, mask.dtype)
-
-
-def _bool(xp: Any) -> Any:
-    return getattr(xp, "bool", None) or xp.bool_
 
 
 def _called(role: Role, plan: Any, leaf: Leaf) -> Any:
@@ -326,6 +342,14 @@ def _called(role: Role, plan: Any, leaf: Leaf) -> Any:
         if leaf.path:
             error.add_note(f"at {leaf.path!r} of the batch")
         raise
+
+
+def _valid_data(plan: Any, leaf: Leaf, *, roles: Roles, valid: Array) -> Array:
+    x = leaf.value
+    if leaf.path not in roles.as_data:  # token ids have no mean
+        check_averageable(leaf.path, x)
+    mixed = valid_mean(plan, x, valid)
+    return mixed if roles.pixels is None else as_pixels(roles.pixels, mixed, x)
 
 
 # --- checks ---------------------------------------------------------------------------------------
@@ -376,23 +400,29 @@ def _check_once(roles: Roles) -> None:
                     f"it out of one of them"
                 )
             seen[path] = name
+    for path in roles.positions:
+        if path in roles.onehot:
+            raise ValueError(
+                f"labels must have one form, got {path!r} in positions and in onehot; leave it out "
+                f"of one of them"
+            )
+    padded = {**roles.valid, **{mask: path for path, mask in roles.valid.items()}}
+    for name in ("keep", "dominant", "num_classes", "scaled"):
+        for path in getattr(roles, name):
+            if path in padded:
+                raise ValueError(
+                    f"what is padded is mixed as numbers by its mask, got {path!r} in valid and in "
+                    f"{name}; leave it out of one of them (padded labels take ignore_index)"
+                )
+    for path in roles.scaled:
+        if path in roles.keep or path in roles.dominant:
+            raise ValueError(
+                f"what is scaled is mixed, got {path!r} in scaled and in keep or dominant; leave "
+                f"it out of one of them"
+            )
     for path in (*roles.positions, *roles.onehot):
         if path in seen and seen[path] != "num_classes":
             raise ValueError(
                 f"positions and onehot say what labels are, got {path!r}, which is in "
                 f"{seen[path]}; give it num_classes"
             )
-
-
-def _checked_mask(path: str, values: Mapping[str, Any], name: str) -> Array:
-    """Return the mask of a padded leaf, which covers its first axes."""
-    x, mask = values[path], values[name]
-    fits = is_array(mask) and is_array(x) and tuple(mask.shape) == tuple(x.shape[: mask.ndim])
-    if not fits or mask.ndim < 2 or kind(mask) not in ("bool", "integer"):
-        what = f"shape {tuple(mask.shape)} and dtype {mask.dtype}" if is_array(mask) else mask
-        raise ValueError(
-            f"the mask of what is valid must be bool or 0 and 1 over the first axes of its leaf, "
-            f"got {what} at {name!r} for shape {tuple(getattr(x, 'shape', ()))} at {path!r}; "
-            f"compare lengths with positions to make one"
-        )
-    return mask

@@ -303,7 +303,7 @@ class Plan(Value):
         options = label_options(num_classes, ignore_index, positions, onehot)
         return self._mixed_labels(y, options)  # type: ignore[no-any-return]
 
-    def label_weights(self, y: Samples, ignore_index: int) -> Samples:
+    def label_weights(self, y: Samples, ignore_index: int, *, positions: bool = False) -> Samples:
         r"""Return the weight of the labels that count, :math:`\sum_r w_{ir} v_{s_i(r)}`.
 
         Parameters
@@ -312,6 +312,8 @@ class Plan(Value):
             Classes, masks or multi-hot rows, some of which do not count.
         ignore_index : int
             The label that does not count, :math:`v = 0`; for all others :math:`v = 1`.
+        positions : bool, default False
+            Whether every entry is a class, as in `mix_labels`.
 
         Returns
         -------
@@ -322,12 +324,6 @@ class Plan(Value):
         ------
         ValueError
             If `y` does not have N samples, or is floating.
-        TypeError
-            If `y` is no array, or `ignore_index` no whole number.
-
-        See Also
-        --------
-        zetamix.mixed_loss : A loss whose mean is divided by these weights.
 
         Examples
         --------
@@ -338,7 +334,7 @@ class Plan(Value):
         array([0.667, 0.333])
         """
         number = check_ignore_index(ignore_index)
-        return self._label_weights(y, number)  # type: ignore[no-any-return]
+        return self._label_weights(y, number, positions)  # type: ignore[no-any-return]
 
     def union(self, arrays: Sequence[Samples]) -> tuple[list[Samples], list[Samples]]:
         """Put the rows of all samples of a mixture together, such as the boxes of objects.
@@ -425,9 +421,12 @@ class Plan(Value):
         """Mix an array that may have another resolution than boxes were drawn for."""
         return self._mixed(x, facts, dtype=dtype)
 
+    def _box_axes(self, ndim: int) -> tuple[int, ...] | None:
+        """Return the axes along which boxes are pasted, None where an average is made."""
+        return None
+
     def _pastes(self, x: Array) -> bool:
-        """Tell whether boxes are pasted in an array, instead of an average made."""
-        return False
+        return self._box_axes(x.ndim) is not None
 
     @abstractmethod
     def _mixed_labels(
@@ -441,7 +440,7 @@ class Plan(Value):
         """Mix labels; see `mix_labels`."""
 
     @abstractmethod
-    def _label_weights(self, y: Array, ignore_index: int) -> Array:
+    def _label_weights(self, y: Array, ignore_index: int, positions: bool) -> Array:
         """Return the weight of the labels that count; see `label_weights`."""
 
     @property

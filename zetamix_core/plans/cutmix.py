@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, NoReturn
 
 import numpy as np
 
@@ -28,7 +28,7 @@ from zetamix_core.checks import (
 )
 from zetamix_core.dtypes import cast, kind, portable_float
 from zetamix_core.inputs import shown
-from zetamix_core.labels import LabelOptions, check_counted, checked_form, expanded
+from zetamix_core.labels import LabelOptions, check_counted, checked_form, counting, expanded
 from zetamix_core.linear_map import inverse, memory_order
 from zetamix_core.numbers import is_whole_number
 from zetamix_core.plans.base import _PLAIN, Plan
@@ -134,6 +134,8 @@ class CutMixPlan(Plan):
         facts = self.volumes._check_applies(x, "x", facts)
         axes = axes_of_box(self.axes, x.ndim)
         if axes is None:  # such as one number a sample
+            if x.ndim > 2:
+                self._refuse_lacking("arrays of three or more axes", x)
             return self.volumes._mixed(x, facts, out, dtype=dtype)
         if out is not None:
             check_out(out, x, self.num_outputs, averages=False)
@@ -165,8 +167,8 @@ class CutMixPlan(Plan):
     def _mixed_scaled(self, x: Array, facts: Facts | None = None, *, dtype: Any = None) -> Array:
         return self._mixed(x, facts, dtype=dtype, scaled=True)
 
-    def _pastes(self, x: Array) -> bool:
-        return axes_of_box(self.axes, x.ndim) is not None
+    def _box_axes(self, ndim: int) -> tuple[int, ...] | None:
+        return axes_of_box(self.axes, ndim)
 
     def _clip(self, i: int, rank: int, rows: Array) -> Array:
         if len(self.axes) != 2:
@@ -174,31 +176,36 @@ class CutMixPlan(Plan):
                 f"boxes of objects have two axes, got a plan for axes {self.axes}; draw it for "
                 f"axes=(-2, -1)"
             )
-        lower, upper = to_host(self.lower), to_host(self.upper)
-        here = i if lower.shape[0] > 1 else 0
+        if self.num_mix < 2:  # a single sample, pasted into itself
+            return rows
         order = np.argsort(self.axes)  # rows of the image before its columns
-        return seen_in_box(rows, lower[here][order], upper[here][order], pasted=rank == 1)
+        ends = (to_host(end) for end in (self.lower, self.upper))
+        low, high = (end[i if end.shape[0] > 1 else 0][order] for end in ends)
+        return seen_in_box(rows, low, high, pasted=rank == 1)
 
-    def _label_weights(self, y: Array, ignore_index: int) -> Array:
+    def _label_weights(self, y: Array, ignore_index: int, positions: bool) -> Array:
         facts = self.volumes._check_applies(y, "y")
         check_counted(y, facts.kind)
-        axes = self._axes_of_labels(y, "masks" if y.ndim > 2 else "rows")
+        axes = self._axes_of_labels(y, "masks" if y.ndim > 2 or positions else "rows")
         if axes is None:
-            return self.volumes._label_weights(y, ignore_index)
+            return self.volumes._label_weights(y, ignore_index, positions)
         pasted = self._pasted(y, facts, axes, scaled=False)
-        return cast(pasted != ignore_index, self.volumes._label_dtype(y, facts))
+        return cast(counting(pasted, ignore_index), self.volumes._label_dtype(y, facts))
 
     def _axes_of_labels(self, y: Array, form: str) -> tuple[int, ...] | None:
         """Return the axes of the box in labels that are pasted, None for those mixed by volume."""
         dense = form in ("masks", "one-hot") or (form == "soft" and y.ndim > 2)
         axes = axes_of_box(self.axes, y.ndim) if dense else None
-        if axes is None and form in ("masks", "one-hot"):
-            raise ValueError(
-                f"masks must have the axes of the boxes, got labels of shape {tuple(y.shape)} for "
-                f"axes {self.axes}; count the axes from the end when the plan is drawn, as in "
-                f"axes=(-2, -1)"
-            )
+        if axes is None and dense:
+            self._refuse_lacking("masks", y)
         return axes
+
+    def _refuse_lacking(self, what: str, x: Array) -> NoReturn:
+        raise ValueError(
+            f"{what} must have the axes of the boxes, got shape {tuple(x.shape)} for axes "
+            f"{self.axes}; count the axes such that all have them when the plan is drawn, as in "
+            f"axes=(1, 2) for channels last, axes=(-2, -1) for channels first"
+        )
 
     def _pasted(self, x: Array, facts: Facts, axes: tuple[int, ...], scaled: bool) -> Array:
         """Paste the boxes along these axes of `x`."""

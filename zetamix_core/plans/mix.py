@@ -217,7 +217,7 @@ class MixPlan(Plan):
         ours = facts.library in ("numpy", "dask") or type(self.indices) is not np.ndarray
         return self.weights.dtype if ours else working_dtype(namespace(y), default_float(y))
 
-    def _label_weights(self, y: Array, ignore_index: int) -> Array:
+    def _label_weights(self, y: Array, ignore_index: int, positions: bool) -> Array:
         facts = self._check_applies(y, "y")
         check_counted(y, facts.kind)
         return label_weights(self._entries(y, facts), y, ignore_index)

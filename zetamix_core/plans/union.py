@@ -7,7 +7,15 @@ from typing import Any
 
 import numpy as np
 
-from zetamix_core.arrays import Array, device_of, from_host, host_values, is_array, namespace
+from zetamix_core.arrays import (
+    Array,
+    device_of,
+    from_host,
+    host_values,
+    is_array,
+    library,
+    namespace,
+)
 
 Clip = Callable[[int, int, Array], Array]
 
@@ -39,6 +47,12 @@ def check_rows(arrays: Any, num_samples: int) -> None:
         raise TypeError(
             f"union takes a list with an array of rows for each sample, got "
             f"{type(arrays).__name__}; pass for instance [target['boxes'] for target in targets]"
+        )
+    kinds = {(library(x), tuple(x.shape[1:])) for x in arrays}
+    if len(kinds) > 1:
+        raise ValueError(
+            f"union takes arrays of one library and one shape behind the first axis, got "
+            f"{sorted(kinds)}; pass an empty array of shape (0, 4) for a sample without any"
         )
     if len(arrays) != num_samples:
         raise ValueError(

@@ -7,7 +7,7 @@ from typing import Any, ClassVar, Protocol, runtime_checkable
 
 from zetamix_core.annotations import RNG, SupportsSamples
 from zetamix_core.arrays import Array
-from zetamix_core.checks import check_like, check_shape
+from zetamix_core.checks import check_like, check_no_ids, check_shape
 from zetamix_core.dtypes import kind_of
 from zetamix_core.linear_map import output_dtype
 from zetamix_core.plans import Plan
@@ -138,8 +138,10 @@ def averages(rule: Rule) -> bool:
 
 def mixed_samples(plan: Plan, x: Array, *, averages: bool) -> Array:
     """Mix samples; integers give floats if a rule may average, whichever of several was drawn."""
-    integers = averages and kind_of(x) in ("integer", "bool")
-    return plan._mixed(x, dtype=output_dtype(x) if integers else None)
+    integers = kind_of(x) in ("integer", "bool")
+    if integers and not plan._pastes(x):
+        check_no_ids("x", x)  # also what has not the axes of boxes
+    return plan._mixed(x, dtype=output_dtype(x) if averages and integers else None)
 
 
 def check_rule(rule: Any) -> Rule:

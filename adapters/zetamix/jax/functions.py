@@ -68,7 +68,7 @@ def mix(
         One key, typed or raw.
     x : pytree of arrays, each of shape (N, ...)
         Samples, as in `zeta_mixup`; a rule that averages nothing, such as CutMix, takes any dtypes.
-        Plans are drawn for the shape of the first array.
+        Plans are drawn for the shape of the array of most axes.
     y : pytree of arrays, each of shape (N, ...), optional
         Labels, as in `zeta_mixup`.
     rule : Rule, default Zeta()

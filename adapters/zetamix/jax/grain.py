@@ -15,6 +15,7 @@ from zetamix_core.adapting import (
     Found,
     Leaf,
     Roles,
+    averages,
     check_gamma,
     check_leaf,
     check_lengths,
@@ -67,7 +68,7 @@ class _BatchMix(grain.transforms.RandomMap):  # type: ignore[misc]  # Grain has 
     def _roles(self) -> Roles:
         return Roles.told(
             self.num_classes if isinstance(self.num_classes, Mapping) else None,
-            pixels=checked_pixels(self.dtype, self.scale),
+            pixels=checked_pixels(self.dtype, self.scale)._replace(floats=averages(self._rule())),
             as_data=self.as_data,
             keep=self.keep,
             dominant=self.dominant,
@@ -96,7 +97,8 @@ class _BatchMix(grain.transforms.RandomMap):  # type: ignore[misc]  # Grain has 
         roles = self._roles()
         found = Found(self._labels_of(element), paths_of_images(element))
         flat = roles.flattened(element, _check_samples)
-        arrays = [leaf for leaf in flat.leaves if leaf.path not in roles.dominant]
+        others = {*roles.dominant, *roles.scaled}
+        arrays = [leaf for leaf in flat.leaves if leaf.path not in others]
         shape = _shape(arrays, {*roles.num_classes, *found.labels}, element)
         plan = drawn(self._rule(), shape, rng, None)
         return flat.rebuilt(mixed_leaves(plan, flat, roles, found))
@@ -110,6 +112,11 @@ class _BatchMix(grain.transforms.RandomMap):  # type: ignore[misc]  # Grain has 
                 f"a number as num_classes goes with batches (x, y), got {self.num_classes} for a "
                 f"batch of type {type(batch).__name__}; name the labels by their paths, for "
                 f"instance num_classes={{'label': {self.num_classes}}}"
+            )
+        if "1" in self._roles().taken:
+            raise ValueError(
+                f"a number as num_classes is that of the second of a pair, got {self.num_classes} "
+                f"where '1' is declared to be something else; leave one of them out"
             )
         return {"1": self.num_classes}
 

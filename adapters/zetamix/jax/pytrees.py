@@ -29,6 +29,7 @@ from zetamix_core.adapting import (
     kind,
     library,
     mixed_samples,
+    of_most_axes,
     stream_for,
 )
 from zetamix_core.rules import OneOf, Rule
@@ -50,7 +51,7 @@ class Pair(NamedTuple):
 
     @property
     def first(self) -> jax.Array:
-        return self.samples.arrays[0]
+        return of_most_axes(self.samples.arrays)  # type: ignore[no-any-return]
 
 
 def checked_batch(

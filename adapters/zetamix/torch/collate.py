@@ -40,7 +40,8 @@ class Collate:
     ----------
     mix : Rule or torch.nn.Module
         How plans are drawn: one of `zetamix.rules`, or an object of your own with such a method; or
-        a module of ours, such as `ZetaMixup` or `OneOf`, with all its options. The step that a
+        a module of ours, such as `ZetaMixup` or `OneOf`, with all its options, and in training or
+        evaluation mode as it is. The step that a
         callable `gamma` is given, and that `stop_at` is compared with, is the epoch.
     collate_fn : callable, optional
         Makes a batch of a list of samples; by default that of torch. The images of a pair may be of
@@ -130,6 +131,11 @@ class Collate:
     ) -> None:
         check_seed(seed)
         check_rank(rank)
+        if isinstance(collate_fn, KeyedModule):
+            raise TypeError(
+                f"collate_fn makes a batch of samples, got the module {type(collate_fn).__name__}, "
+                f"which mixes; pass Collate({type(collate_fn).__name__}(...))"
+            )
         if collate_fn is not None and not callable(collate_fn):
             raise TypeError(
                 f"collate_fn must be a callable or None, got {collate_fn!r}; name options, for "
@@ -147,7 +153,7 @@ class Collate:
         self._shown = self._module.extra_repr()
         self._joined: tuple[int, int] | None = None
         memory = torch.zeros(_STARTS + _PLACES, dtype=torch.int64, device="cpu")
-        memory[_MIXING] = 1
+        memory[_MIXING] = self._module.training
         self._share(memory)
 
     @property

@@ -117,6 +117,8 @@ class KeyedModule(nn.Module):
     def _next(self) -> tuple[Tensor, Tensor]:
         step = self.step.clone()
         if self._seed is None:
+            if self.generator is not None and (worker := get_worker_info()) is not None:
+                _refuse_worker(worker.id, worker.num_workers)
             head = draw_word(self.generator)
         else:
             head = torch.cat([self._seed, step[None]])
@@ -208,8 +210,8 @@ def _check_step(step: int = 0) -> None:
 
 def _refuse_worker(worker: int, num_workers: int) -> NoReturn:
     raise RuntimeError(
-        f"a module with a seed must not draw in the workers of a loader, which would all draw the "
-        f"same, got a call in worker {worker} of {num_workers}; pass "
+        f"a module with a seed or a generator must not draw in the workers of a loader, which "
+        f"would all draw the same, got a call in worker {worker} of {num_workers}; pass "
         f"collate_fn=Collate(module), which numbers the batches of all workers"
     )
 

@@ -38,7 +38,7 @@ def flattened_batch(batch: Any, roles: Roles) -> Batch:
 
     They have as many samples each, on one device.
     """
-    _check_no_images(batch, roles)
+    _check_no_list_of_images(batch, "", roles)
     found = roles.flattened(batch, _check_tensor, strict=False, convert=_CONVERT)
     leaves = [leaf for leaf in found.leaves if leaf.path not in roles.dominant]
     if not leaves:
@@ -133,7 +133,13 @@ def _check_tensor(path: str, leaf: Any) -> Facts | None:
             f"tensors of a batch must have samples along their first axis, got a 0-d one of dtype "
             f"{leaf.dtype}{at(path)}; " + (leave(path) if path else "add an axis")
         )
-    _check_no_coordinates(leaf)
+    name = type(leaf).__name__
+    if leaf.ndim < {"Image": 4, "Video": 5}.get(name, 0):
+        raise ValueError(
+            f"a batch must have samples along its first axis, got one {name} of shape "
+            f"{tuple(leaf.shape)}{at(path)}; mix whole batches, after the loader or in a collate "
+            f"function"
+        )
     return None
 
 
@@ -143,37 +149,30 @@ def _check_no_text(labels: Any) -> None:
         raise TypeError(f"labels must be a tensor of numbers, got text; {found.remedy} as a tensor")
 
 
-def _check_no_images(batch: Any, roles: Roles) -> None:
-    """Refuse what has samples of its own size, or no axis of samples."""
-    first = batch[0] if isinstance(batch, (tuple, list)) and batch else batch
-    name = type(first).__name__
-    if isinstance(first, Tensor) and name == "Mask" and not roles.declared:
+def _check_no_list_of_images(node: Any, path: str, roles: Roles) -> None:
+    """Refuse lists of images, of which each would be taken for a batch."""
+    if path in roles.keep or path in roles.dominant:
+        return
+    if isinstance(node, Mapping):
+        items = [(key, node[key]) for key in node.keys()]  # noqa: SIM118 - of tensordict samples
+    elif isinstance(node, (list, tuple)):
+        items = list(zip(getattr(node, "_fields", range(len(node))), node, strict=True))
+    else:
+        return
+    for name, item in items:
+        if not isinstance(item, Tensor):
+            _check_no_list_of_images(item, f"{path}/{name}" if path else str(name), roles)
+    if not isinstance(node, list) or len(node) < 2:
+        return
+    if not all(isinstance(x, Tensor) and x.ndim == 3 for x in node):
+        return
+    shapes = [tuple(x.shape) for x in node]
+    channels = all(shape[0] in (1, 3, 4) for shape in shapes)
+    # As many equal images as each has channels could be batches, but hardly where more is beside.
+    as_many = bool(path) and len(node) == shapes[0][0]
+    if channels and (len(set(shapes)) > 1 or as_many):
         raise ValueError(
-            f"samples must come first, got a Mask of shape {tuple(first.shape)} and dtype "
-            f"{first.dtype}; pass images first, or declare the mask by num_classes={{path: ...}}"
-        )
-    if isinstance(first, Tensor) and name in ("Image", "Video") and first.ndim < 4:
-        raise ValueError(
-            f"a batch must have samples along its first axis, got one {name} of shape "
-            f"{tuple(first.shape)}; mix whole batches, after the loader or in a collate function"
-        )
-    images = isinstance(batch, list) and len(batch) > 1
-    if images and all(isinstance(x, Tensor) and x.ndim == 3 for x in batch):
-        shapes = [tuple(x.shape) for x in batch]
-        if len(set(shapes)) > 1 and all(shape[0] in (1, 3, 4) for shape in shapes):
-            raise ValueError(
-                f"images of a batch must be one tensor, got a list of tensors of shapes "
-                f"{shapes[:4]}; resize them and pass torch.stack(images), or a tuple if they are "
-                f"batches"
-            )
-
-
-def _check_no_coordinates(leaf: Tensor) -> None:
-    """Refuse what torchvision marks as coordinates in an image, which have no mean."""
-    name = type(leaf).__name__
-    if name in ("BoundingBoxes", "KeyPoints"):
-        raise ValueError(
-            f"coordinates can't be mixed, got {name} of shape {tuple(leaf.shape)} and dtype "
-            f"{leaf.dtype}; take those of the heaviest sample with dominant=, leave them with "
-            f"keep=, or make lists of them by plan.union"
+            f"images of a batch must be one tensor, got a list of tensors of shapes "
+            f"{shapes[:4]}{at(path)}; resize them and pass torch.stack(images), or a tuple if they "
+            f"are batches" + (f", or {leave(path)}" if path else "")
         )

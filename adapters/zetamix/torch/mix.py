@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from typing import Any, Unpack
@@ -24,6 +25,7 @@ from zetamix_core.adapting import (
     RoleOptions,
     Roles,
     Stream,
+    averages,
     check_num_classes,
     check_number,
     check_rule,
@@ -99,7 +101,7 @@ class BatchMix(KeyedModule, ABC):
             )
         self.num_classes = num_classes
         pixels = checked_pixels(dtype, scale)
-        self.dtype, self.scale = pixels
+        self.dtype, self.scale = pixels.dtype, pixels.scale
         self.p = float(p)
         self.label_smoothing = float(label_smoothing)
         self.stop_at = stop_at
@@ -191,7 +193,8 @@ class BatchMix(KeyedModule, ABC):
         needed = self.num_classes is not None
         found = Found(self._labels_of(batch, flat.leaves, needed), paths_of_images(batch))
         labels = {*roles.num_classes, *found.labels, *roles.dominant}
-        samples = [leaf.value for leaf in flat.leaves if leaf.path not in labels]
+        scaled = roles.scaled
+        samples = [x for path, x, _ in flat.leaves if path not in labels and path not in scaled]
         if not samples:
             raise ValueError(
                 f"a batch must have samples besides labels, got {describe(batch)}; pass the images "
@@ -199,19 +202,24 @@ class BatchMix(KeyedModule, ABC):
             )
         plan = self._draw(of_most_axes(samples), key, step)
         mixed = zip(flat.leaves, mixed_leaves(plan, flat, roles, found), strict=True)
+        soft = labels.difference(roles.dominant)
         return flat.rebuilt(
-            value if leaf.path in labels else _as_given(value, leaf.value) for leaf, value in mixed
+            value if leaf.path in soft else _as_given(value, leaf.value) for leaf, value in mixed
         )
 
     def _unmixed(self, batch: Any) -> Any:
         """Return a batch whose samples have the form of mixed ones."""
-        if self.dtype is None and not self.scale:
+        if self.dtype is None and not self.scale and not self.roles.as_data:
             return batch
         flat = flattened_batch(batch, self.roles)
         labels = self._labels_of(batch, flat.leaves, needed=False)
         values = unmixed_leaves(flat, self.roles, Found(labels, paths_of_images(batch)))
         given = (leaf.value for leaf in flat.leaves)
         return flat.rebuilt(map(_as_given, values, given))
+
+    def _give_floats(self) -> None:
+        """Make floats of integers that are no images, as where samples are averaged."""
+        self.roles = self.roles.with_floats()
 
     def _labels_of(self, batch: Any, leaves: list[Leaf], needed: bool) -> dict[str, Any]:
         """Return the path of the labels that were found, with their number of classes."""
@@ -293,6 +301,8 @@ class Mix(BatchMix):
     def __init__(self, rule: rules.Rule, **options: Unpack[ModuleOptions]) -> None:
         super().__init__(**options)
         self._rule = check_rule(rule)
+        if averages(rule):
+            self._give_floats()
 
     @property
     def rule(self) -> rules.Rule:
@@ -303,11 +313,14 @@ class Mix(BatchMix):
         return ["rule", *super()._shown()]
 
 
-def _as_given(mixed: Tensor, given: Tensor) -> Tensor:
+def _as_given(mixed: Any, given: Any) -> Any:
     """Return a mixed tensor as the subclass of the one that was given, as torchvision's Image."""
     kind = type(given)
-    plain = mixed is given or kind is Tensor or kind is nn.Parameter
-    return mixed if plain else mixed.as_subclass(kind)
+    if mixed is given or kind is Tensor or kind is nn.Parameter or not isinstance(given, Tensor):
+        return mixed
+    if kind.__module__.startswith("torchvision.tv_tensors"):  # with the format of boxes
+        return sys.modules["torchvision.tv_tensors"].wrap(mixed, like=given)
+    return mixed.as_subclass(kind)
 
 
 def _check_num_classes(num_classes: Any) -> None:

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from zetamix.torch.keys import KeyedModule, on_host
 from zetamix.torch.leaves import as_batch
 from zetamix.torch.mix import BatchMix
-from zetamix_core.adapting import chosen, shares, stream_for
+from zetamix_core.adapting import averages, chosen, shares, stream_for
 
 
 class OneOf(KeyedModule):
@@ -71,6 +71,10 @@ class OneOf(KeyedModule):
         super().__init__(seed=seed, generator=generator, rank=rank)
         _check_transforms(transforms)
         self.transforms = nn.ModuleList(transforms)
+        if not all(isinstance(t, BatchMix) and not averages(t.rule) for t in transforms):
+            for transform in self.transforms.modules():
+                if isinstance(transform, BatchMix):
+                    transform._give_floats()
         self.p = list(shares(p, len(transforms), "transforms"))
 
     def forward(self, *inputs: Any) -> Any:
@@ -155,7 +159,7 @@ def _check_transforms(transforms: Any) -> None:
     if len(forms) > 1:
         raise ValueError(
             f"transforms must give samples of one dtype and scale, got "
-            f"{[tuple(form) for form in forms]}; pass the same dtype= and scale= to each"
+            f"{sorted(forms, key=str)}; pass the same dtype= and scale= to each"
         )
 
 
@@ -163,4 +167,5 @@ def _forms(transform: nn.Module) -> set[Any]:
     """Return in which forms a module of ours gives samples; it is not known of others."""
     if isinstance(transform, OneOf):
         return {form for inner in transform.transforms for form in _forms(inner)}
-    return {transform.roles.pixels} if isinstance(transform, BatchMix) else set()
+    ours = isinstance(transform, BatchMix)
+    return {(transform.dtype, transform.scale)} if ours else set()

@@ -172,6 +172,7 @@ class ZetaMixup(BatchMix):
         )
         checked = rules.Zeta(gamma=gamma, num_mix=num_mix)
         self.gamma, self.num_mix = checked.gamma, checked.num_mix
+        self._give_floats()
         if isinstance(gamma, Tensor) and gamma.ndim > 0:
             raise ValueError(
                 f"gamma must be a number or a 0-d tensor, got shape {tuple(gamma.shape)} and dtype "
@@ -235,6 +236,7 @@ class Mixup(BatchMix):
         super().__init__(**options)
         rule = rules.Mixup(alpha=alpha, per_sample=per_sample)
         self.alpha, self.per_sample = rule.alpha, rule.per_sample
+        self._give_floats()
 
     def _shown(self) -> list[str]:
         return ["alpha", *super()._shown()]
