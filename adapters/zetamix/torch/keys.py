@@ -117,8 +117,6 @@ class KeyedModule(nn.Module):
     def _next(self) -> tuple[Tensor, Tensor]:
         step = self.step.clone()
         if self._seed is None:
-            if self.generator is not None and (worker := get_worker_info()) is not None:
-                _refuse_worker(worker.id, worker.num_workers)
             head = draw_word(self.generator)
         else:
             head = torch.cat([self._seed, step[None]])
@@ -177,6 +175,8 @@ def draw_word(generator: torch.Generator | None) -> Tensor:
     reason="a torch.Generator can't be traced; pass seed= to draw inside of graphs"
 )
 def _word_of(generator: torch.Generator) -> Tensor:
+    if (worker := get_worker_info()) is not None:
+        _refuse_worker(worker.id, worker.num_workers)
     return torch.randint(_WORD_LIMIT, (1,), generator=generator, dtype=torch.int64, device="cpu")
 
 
