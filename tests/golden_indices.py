@@ -30,6 +30,9 @@ CASES = [
         (1000, 20, 500),
         (300, 300, 300),
         (10**6, 3, 1000),
+        (2**31 - 1, 40, 9),
+        (1030, 1030, 3),
+        (33, 16, 33),
     ]
     for anchored in (True, False)
 ]
@@ -71,59 +74,95 @@ def words(seed: list[int] | list[list[int]]) -> Iterator[int]:
         yield from map(int, bits.random_raw(1024))
 
 
-def below(stream: Iterator[int], n: int, count: int) -> list[int]:
-    """Words modulo n; those past the last full cycle of n are replaced afterwards, in order."""
-    taken = [next(stream) for _ in range(count)]
-    limit = 2**64 // n * n
-    while bad := [i for i, word in enumerate(taken) if word >= limit]:
-        for i in bad:
-            taken[i] = next(stream)
-    return [word % n for word in taken]
+def halves(stream: Iterator[int], count: int) -> list[int]:
+    """Words of 32 bits: of each word the low half first. The last half of an odd count is lost."""
+    raw = [next(stream) for _ in range(-(-count // 2))]
+    return [half for word in raw for half in (word % 2**32, word >> 32)][:count]
 
 
-def redraw(stream: Iterator[int], rows: int, n: int, length: int) -> list[list[int]]:
-    """Replace entries that occur to their left, by row and value, until none do."""
-    flat = below(stream, n, rows * length)
-    table = [flat[i * length : (i + 1) * length] for i in range(rows)]
-    while True:
-        hits = [
-            (i, value, place)
-            for i, row in enumerate(table)
-            for place, value in enumerate(row)
-            if value in row[:place]
-        ]
-        if not hits:
-            return table
-        for (i, _, place), value in zip(sorted(hits), below(stream, n, len(hits)), strict=True):
-            table[i][place] = value
-
-
-def sort(stream: Iterator[int], rows: int, n: int, length: int) -> list[list[int]]:
-    """Order the things by the words they get, with the thing in the low bits of its word."""
-    shift = (n - 1).bit_length()
-    table = []
-    for _ in range(rows):
-        packed = sorted((next(stream) >> shift) << shift | thing for thing in range(n))
-        assert len({word >> shift for word in packed}) == n, "a tie: not in these cases"
-        table.append([word & ((1 << shift) - 1) for word in packed][:length])
+def below(stream: Iterator[int], limits: list[list[int]]) -> list[list[int]]:
+    """For each limit a word times it, above 32 bits; rejected ones again, in order."""
+    places = [(rank, column) for rank, row in enumerate(limits) for column in range(len(row))]
+    table = [[0] * len(row) for row in limits]
+    while places:
+        rejected = []
+        for (rank, column), word in zip(places, halves(stream, len(places)), strict=True):
+            high, low = divmod(word * limits[rank][column], 2**32)
+            table[rank][column] = high
+            if low < 2**32 % limits[rank][column]:
+                rejected.append((rank, column))
+        places = rejected
     return table
 
 
-def arrangements(stream: Iterator[int], rows: int, n: int, length: int) -> list[list[int]]:
-    draw = redraw if 4 * length <= n else sort
-    return draw(stream, rows, n, length)
+def by_digits(
+    stream: Iterator[int], rows: int, n: int, taken: list[list[int]], length: int
+) -> list[list[int]]:
+    """Digit r says which of the things that are left comes next."""
+    digits = below(stream, [[n - len(taken[0]) - r] * rows for r in range(length)])
+    table = []
+    for i in range(rows):
+        row = list(taken[i])
+        for r in range(length):
+            thing = digits[r][i]
+            for other in sorted(row):
+                thing += thing >= other
+            row.append(thing)
+        table.append(row)
+    return table
+
+
+def of_donors(
+    seed: list[int] | list[list[int]], donors: list[list[int]], anchors: list[int], num_mix: int
+) -> list[list[int]]:
+    """Digit r of a row says which of its donors that are left, in the order given, comes next."""
+    stream = words(seed)
+    counts = [len(donors[anchor]) for anchor in anchors]
+    limits = [[max(1, count - r) for count in counts] for r in range(num_mix - 1)]
+    digits = below(stream, limits)
+    table = []
+    for i, anchor in enumerate(anchors):
+        left = list(donors[anchor])
+        row = [left.pop(digits[r][i]) if left else anchor for r in range(num_mix - 1)]
+        table.append([anchor, *row])
+    return table
+
+
+def sort(stream: Iterator[int], rows: int, n: int, length: int) -> list[list[int]]:
+    """Order the things by the words they get, with the thing in the low bits of its word.
+
+    Up to 1024 things have words of 32 bits; rows with ties are then drawn again, after the others.
+    """
+    shift = (n - 1).bit_length()
+    table: list[list[int]] = [[]] * rows
+    left = list(range(rows))
+    while left:
+        count = len(left) * n
+        drawn = halves(stream, count) if n <= 1024 else [next(stream) for _ in range(count)]
+        tied = []
+        for place, row in enumerate(left):
+            part = drawn[place * n : (place + 1) * n]
+            packed = sorted(word >> shift << shift | thing for thing, word in enumerate(part))
+            table[row] = [word & ((1 << shift) - 1) for word in packed][:length]
+            if len({word >> shift for word in packed}) < n:
+                tied.append(row)
+        assert not tied or n <= 1024, "a tie: not in these cases"
+        left = tied
+    return table
 
 
 def orderings(
     seed: list[int] | list[list[int]], n: int, num_mix: int, num_outputs: int, anchored: bool
 ) -> list[list[int]]:
     stream = words(seed)
+    anchors = [[i % n] if anchored else [] for i in range(num_outputs)]
+    length = num_mix - anchored
+    if num_mix * num_mix < 8 * n:
+        return by_digits(stream, num_outputs, n, anchors, length)
+    table = sort(stream, num_outputs, n - anchored, length)
     if not anchored:
-        return arrangements(stream, num_outputs, n, num_mix)
-    if num_mix == 1:
-        return [[i % n] for i in range(num_outputs)]
-    others = arrangements(stream, num_outputs, n - 1, num_mix - 1)
-    return [[i % n, *(other + (other >= i % n) for other in row)] for i, row in enumerate(others)]
+        return table
+    return [[i % n, *(other + (other >= i % n) for other in row)] for i, row in enumerate(table)]
 
 
 def digest(indices: list[list[int]]) -> str:

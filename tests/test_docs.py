@@ -83,7 +83,7 @@ def members(thing):
 
 def documented_by_a_base(thing, name):
     """Whether a method has the words of a base in the core, where they are checked."""
-    inner = ("Value",)  # of which `Plan` tells
+    inner = ("Value", "Summarized")  # of which `Plan` tells
     core = [base for base in thing.__mro__[1:] if base.__module__.startswith("zetamix_core")]
     core = [base for base in core if base.__name__ not in inner]
     bases = [getattr(base, name, None) for base in core]
@@ -126,6 +126,7 @@ def test_properties_are_documented_by_their_class(name):
     listed = {each.name for each in documented["Attributes"] + documented["Parameters"]}
     # These are keywords of all modules, and documented by those that do not pass them on.
     shared = {"seed", "rank", "rule", "training"} if name.startswith("torch.") else set()
+    shared |= {"takes_groups"} if name.startswith("rules.") else set()
     properties = {name for name in defined_in(resolved(name), property) if name[0] != "_"}
     assert properties - shared <= listed
 

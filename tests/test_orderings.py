@@ -2,6 +2,7 @@
 
 import importlib.util
 import itertools
+import math
 
 import numpy as np
 import pytest
@@ -109,18 +110,16 @@ def uniform_p_value(observed, possible):
     return stats.chisquare(counts).pvalue
 
 
-@pytest.fixture(params=["default", "sparse", "dense"])
+@pytest.fixture(params=["digits", "sorting"])
 def algorithm(request, monkeypatch):
-    """Both ways to draw have their own range of T / N; here each is made to do all of it."""
-    if request.param != "default":
-        share = 1 if request.param == "sparse" else 1000
-        monkeypatch.setattr(portable, "_REDRAW_SHARE", share)
-        monkeypatch.setattr(stream, "_FLOYD_SHARE", share)
+    """Both ways to draw have their own range of (n, T); here each is made to do all of it."""
+    share = math.inf if request.param == "digits" else 0
+    monkeypatch.setattr(stream, "_DIGITS_SHARE", share)
     return request.param
 
 
 @pytest.mark.parametrize("draw", FAMILIES, ids=lambda draw: draw.__name__)
-@pytest.mark.parametrize(("n", "num_mix"), [(4, 2), (4, 4), (5, 3), (5, 5)])
+@pytest.mark.parametrize(("n", "num_mix"), [(4, 2), (5, 3), (5, 5)])
 @pytest.mark.parametrize("anchored", [True, False])
 def test_uniform(draw, n, num_mix, anchored, algorithm):
     indices = draw(n, num_mix=num_mix, num_outputs=ROWS * 2, anchored=anchored)
@@ -198,20 +197,66 @@ class FixedWords:
         return batch.copy()
 
 
-def test_words_beyond_the_last_full_cycle_are_drawn_again():
-    n = 2**62 + 1  # three cycles fit into 64 bits, the fourth would favour small numbers
+def halves(*words):
+    """Raw words whose halves are these words of 32 bits, the low one first."""
+    words = [*words, 0] if len(words) % 2 else list(words)
+    return [low | high << 32 for low, high in zip(words[::2], words[1::2], strict=True)]
+
+
+def test_words_that_are_one_too_many_are_drawn_again():
+    """Of 2**32 words 3 · 1431655765 are needed; the one that is left is zero."""
     stream = stream_for(0, None)
-    stream._bits = FixedWords([5, n, 3 * n, 3 * n - 1], [2**64 - 1], [n + 7])
-    assert stream._below(n, 4).tolist() == [5, 0, 7, n - 1]
+    first, second, third = halves(0, 1, 2**32 - 1, 0), halves(2**31, 0), halves(2**32 - 1)
+    stream._bits = FixedWords(first, second, third)
+    digits = np.empty((1, 4), dtype=np.int32)
+    stream._below(np.asarray([[3]], dtype=np.uint64), digits)
+    assert digits.tolist() == [[1, 0, 2, 2]]
+
+
+@pytest.mark.parametrize("limit", [1, 2, 3, 7, 10, 1000, 2**16, 2**31 - 2, 2**31 - 1])
+def test_as_many_words_lead_to_each_integer(limit):
+    """Those that lead to one are neighbours, of which the first may be rejected."""
+    integers = [*range(min(limit, 50)), *range(max(0, limit - 50), limit)]
+    least = np.asarray([2**32 % limit], dtype=np.uint64)
+    for integer in integers:
+        start, end = (-(-(i << 32) // limit) for i in (integer, integer + 1))
+        words = np.asarray([start, start + 1, end - 1], dtype=np.uint64).astype(np.uint32)
+        found, rejected = portable._scaled(words, np.asarray([limit], dtype=np.uint64), least)
+        within = [start, start + 1 if start + 1 < end else start, end - 1]
+        assert set(found[np.asarray(words) < end].tolist()) == {integer}, within
+        assert end - start - int(rejected[0]) == 2**32 // limit
+        assert not rejected[1:][words[1:] > start].any()
 
 
 def test_bounded_integers_are_uniform():
-    counts = np.bincount(stream_for(1, None)._below(7, 70_000))
-    assert stats.chisquare(counts).pvalue > LEVEL
+    digits = np.empty((2, 70_000), dtype=np.int32)
+    stream_for(1, None)._below(np.asarray([[7], [6]], dtype=np.uint64), digits)
+    joint = np.bincount(digits[0] * 6 + digits[1], minlength=42)
+    assert stats.chisquare(joint).pvalue > LEVEL
+
+
+def test_digits_count_what_is_left():
+    """Against the definition: digit r steps over what is taken, in increasing order."""
+    rng = np.random.default_rng(0)
+    for n, length in ((1, 1), (5, 5), (40, 7)):
+        digits = np.stack([rng.integers(0, n - r, 200) for r in range(length)])
+        for column, things in zip(digits.T.copy(), stream.step_over(digits).T, strict=True):
+            left = list(range(n))
+            assert [left.pop(digit) for digit in column] == things.tolist()
 
 
 def test_tied_words_are_drawn_again():
     # Two things of three get the same high bits, and so would keep their order.
+    stream = stream_for(0, None)
+    tie, no_tie = halves(1 << 20, 9, 1 << 20), halves(30, 10, 20)
+    stream._bits = FixedWords(tie, tie, no_tie)
+    indices = np.empty((1, 3), dtype=np.int64)
+    stream._sort(3, indices)
+    assert indices.tolist() == [[1, 2, 0]]
+
+
+def test_tied_words_of_64_bits_are_drawn_again_whole(monkeypatch):
+    monkeypatch.setattr(portable, "_MOST_IN_32_BITS", 2)
     stream = stream_for(0, None)
     packed_tie, tie, no_tie = [1 << 60, 5, 1 << 60], [9, 9, 1], [3, 1, 2]
     stream._bits = FixedWords(packed_tie, tie, no_tie)
@@ -223,18 +268,19 @@ def test_tied_words_are_drawn_again():
 def test_tied_words_of_any_row_are_drawn_again(monkeypatch):
     """In two blocks of rows: of the first the second row has a tie, of the second its only one."""
     monkeypatch.setattr(portable, "_BLOCK_ENTRIES", 6)
-    top = 1 << 60
-    block = [3 * top, top, 2 * top, 2 * top, 5, 7]
+    top = 1 << 30
+    block = halves(3 * top, top, 2 * top, 2 * top, 5, 7)
     stream = stream_for(0, None)
-    stream._bits = FixedWords(block, [top, top, 0], [30, 10, 20], [20, 30, 10])
+    stream._bits = FixedWords(block, halves(top, top, 0), halves(30, 10, 20, 20, 30, 10))
     indices = np.empty((3, 3), dtype=np.int64)
     stream._sort(3, indices)
     assert indices.tolist() == [[1, 2, 0], [1, 2, 0], [2, 0, 1]]
 
 
 def test_blocks_do_not_change_the_draw(monkeypatch):
-    whole = [zeta_plan(50, num_mix=t, rng=1).indices for t in (5, 40)]
+    shapes = [(50, 5), (51, 40), (51, 6), (1100, 200)]
+    whole = [zeta_plan(n, num_mix=t, rng=1).indices for n, t in shapes]
     monkeypatch.setattr(portable, "_BLOCK_ENTRIES", 64)
-    parts = [zeta_plan(50, num_mix=t, rng=1).indices for t in (5, 40)]
+    parts = [zeta_plan(n, num_mix=t, rng=1).indices for n, t in shapes]
     for a, b in zip(whole, parts, strict=True):
         assert np.array_equal(a, b)

@@ -270,7 +270,7 @@ def test_values():
     assert isinstance(Geometric(), Rule)
     with pytest.raises(dataclasses.FrozenInstanceError):
         Zeta().gamma = 3
-    assert repr(Mixup()) == "Mixup(alpha=1.0, per_sample=True, anchored=True)"
+    assert repr(Mixup()) == "Mixup(alpha=1.0, per_sample=True, anchored=True, donors=None)"
 
 
 def test_ids_are_refused_where_a_rule_averages():

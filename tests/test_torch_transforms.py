@@ -292,11 +292,17 @@ def test_operators_keep_the_rules_of_torch(dtype):
     for arguments in ((5, 8, 3, True), (9, 4, 4, False), (3, 5, 1, True)):
         torch.library.opcheck(torch_streams._orderings, (key, *arguments, place))
     for calls in (0, 2):
-        for rounded in (True, False):
-            arguments = (key, calls, 0.4, [5, 2], rounded, dtype, place)
+        for rounded, lengths in ((True, None), (False, torch.tensor([1, 2, 2, 1, 1]))):
+            arguments = (key, calls, 0.4, [5, 2], rounded, lengths, dtype, place)
             torch.library.opcheck(torch_streams._dirichlet, arguments)
         torch.library.opcheck(torch_streams._uniform, (key, calls, [5, 2], dtype, place))
-    assert torch_streams._dirichlet(key, 0, 0.4, [5, 2], True, dtype, place).dtype == dtype
+    drawn = torch_streams._dirichlet(key, 0, 0.4, [5, 2], True, None, dtype, place)
+    assert drawn.dtype == dtype
+    groups = torch.tensor([0, 1, 1, 0])
+    for anchors, donors, values in ((None, "same", groups), (torch.tensor([3, 3]), "all", None)):
+        num_outputs = 4 if anchors is None else 2
+        arguments = (key, 4, num_outputs, anchors, donors, values, 3, place)
+        torch.library.opcheck(torch_streams._partners, arguments)
 
 
 def test_operators_draw_call_by_call_as_the_portable_stream():

@@ -13,7 +13,7 @@ from zetamix_core.plans import (
     mixup_plan,
     zeta_plan,
 )
-from zetamix_core.random import permutation
+from zetamix_core.random import key_of, permutation
 from zetamix_core.weights import zeta_weights
 
 __all__ = [
@@ -24,6 +24,7 @@ __all__ = [
     "cutmix",
     "cutmix_plan",
     "dirichlet_plan",
+    "key_of",
     "metrics",
     "mix",
     "mixed_accuracy",

@@ -30,6 +30,7 @@ from zetamix_core.leaves import (
     Leaf,
     at,
     check_leaf,
+    found_at,
     leave,
     of_most_axes,
     subject,
@@ -56,7 +57,7 @@ from zetamix_core.roles import (
     paths_of_images,
     unmixed_leaves,
 )
-from zetamix_core.rules.base import averages, check_rule, drawn, mixed_samples
+from zetamix_core.rules.base import averages, check_rule, drawn, mixed_samples, takes_groups
 from zetamix_core.rules.one_of import chosen, ends, shares
 
 __all__ = [
@@ -91,6 +92,7 @@ __all__ = [
     "ends",
     "epoch_plan",
     "foreign",
+    "found_at",
     "guessed_labels",
     "is_array",
     "is_dask",
@@ -113,6 +115,7 @@ __all__ = [
     "shuffled_plan",
     "stream_for",
     "subject",
+    "takes_groups",
     "unmixed_leaves",
     "zeta_method",
 ]

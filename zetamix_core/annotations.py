@@ -72,6 +72,10 @@ RNG: TypeAlias = (
 )
 
 
+# Whom a sample may be mixed with: a rule for groups, or a table.
+Donors: TypeAlias = Literal["same", "other"] | SupportsSamples | None
+
+
 class RoleOptions(TypedDict, total=False):
     """What is said of the leaves of a batch by their paths; see `Plan.apply`."""
 
@@ -90,6 +94,7 @@ class MixOptions(TypedDict, total=False):
 
     num_classes: int | None
     ignore_index: int | None
+    groups: SupportsSamples | None
     rng: RNG
     step: Any
 
@@ -102,6 +107,8 @@ class ZetaOptions(TypedDict, total=False):
     num_classes: int | None
     ignore_index: int | None
     anchored: bool
+    donors: Literal["same", "other"] | None
+    groups: SupportsSamples | None
     rng: RNG
 
 
@@ -113,6 +120,8 @@ class MixupOptions(TypedDict, total=False):
     num_classes: int | None
     ignore_index: int | None
     anchored: bool
+    donors: Literal["same", "other"] | None
+    groups: SupportsSamples | None
     rng: RNG
 
 
@@ -126,6 +135,7 @@ class EpochOptions(TypedDict, total=False):
     """The options of `batches`."""
 
     rule: Rule | None
+    groups: SupportsSamples | None
     gamma: float
     num_mix: int | None
     num_classes: int | None

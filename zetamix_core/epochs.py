@@ -9,8 +9,8 @@ from typing import Any, Generic, TypeVar, Unpack, overload
 
 import numpy as np
 
-from zetamix_core.annotations import AnyNumpy, EpochOptions
-from zetamix_core.arrays import Array, device_of, is_array, is_numpy, library, namespace
+from zetamix_core.annotations import AnyNumpy, EpochOptions, SupportsSamples
+from zetamix_core.arrays import Array, device_of, is_array, is_numpy, library, namespace, to_host
 from zetamix_core.checks import (
     check_count,
     check_flag,
@@ -20,6 +20,7 @@ from zetamix_core.checks import (
     check_same_samples,
     check_samples,
 )
+from zetamix_core.donors import check_groups
 from zetamix_core.dtypes import kind
 from zetamix_core.labels import checked_form, label_options
 from zetamix_core.plans import Plan
@@ -46,6 +47,7 @@ def batches(
     batch_size: int,
     *,
     rule: Rule | None = None,
+    groups: SupportsSamples | None = None,
     gamma: float = 2.8,
     num_mix: int | None = None,
     num_classes: int | None = None,
@@ -76,6 +78,8 @@ def batches(
     rule : Rule, optional
         How plans are drawn, one of `zetamix.rules`, instead of by ζ-mixup with `gamma`, `num_mix`
         and `anchored`. A callable `gamma` is given the epoch.
+    groups : array of int, shape (N,), optional
+        What rules with `donors` go by: classes, patients, volumes.
     gamma : float, default 2.8
         Exponent :math:`\gamma \ge 0`: how close outputs stay to samples.
     num_mix : int, optional
@@ -133,6 +137,7 @@ def batches(
         y,
         batch_size,
         rule=rule,
+        groups=groups,
         gamma=gamma,
         num_mix=num_mix,
         num_classes=num_classes,
@@ -157,6 +162,7 @@ class Epoch(Generic[Labels]):
     batch_size: int
     _: dataclasses.KW_ONLY
     rule: Rule | None = None
+    groups: Any = None
     gamma: float = 2.8
     num_mix: int | None = None
     num_classes: int | None = None
@@ -179,6 +185,8 @@ class Epoch(Generic[Labels]):
             self.y = _on_host("y", self.y)
             check_same_samples(self.x, self.y)
             checked_form(self.y, label_options(self.num_classes))
+        if self.groups is not None:
+            self.groups = to_host(check_groups(self.groups, self.num_samples))
         for name in ("shuffle", "drop_last"):
             check_flag(name, getattr(self, name))
         if self.dtype is not None:
@@ -186,8 +194,12 @@ class Epoch(Generic[Labels]):
         if self.seed is None:
             self.seed = secrets.randbits(64)
         # Refuses what is no key, and what the rule can't do, before the first batch is read.
-        shape = (min(self.batch_size, self.num_samples), *self.x.shape[1:])
-        drawn(self.mixer, shape, (self.seed, self.epoch), None, self.epoch)
+        self._drawn(np.arange(min(self.batch_size, self.num_samples)), (self.seed, self.epoch))
+
+    def _drawn(self, samples: np.ndarray, key: Any) -> Plan:
+        groups = None if self.groups is None else self.groups[samples]
+        shape = (samples.size, *self.x.shape[1:])
+        return drawn(self.mixer, shape, key, None, self.epoch, groups)
 
     def _rule(self) -> Rule:
         """Return the rule that was given, or ζ-mixup with the options that were."""
@@ -224,8 +236,7 @@ class Epoch(Generic[Labels]):
         order = permutation(n, key) if self.shuffle else np.arange(n)
         for step in range(len(self)):
             samples = order[step * self.batch_size : (step + 1) * self.batch_size]
-            shape = (samples.size, *self.x.shape[1:])
-            yield samples, drawn(self.mixer, shape, (*key, step), None, self.epoch)
+            yield samples, self._drawn(samples, (*key, step))
 
     def gather(
         self,

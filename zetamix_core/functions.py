@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Unpack, overload
+from typing import Any, Literal, Unpack, overload
+
+import numpy as np
 
 from zetamix_core.annotations import (
     RNG,
@@ -57,6 +59,7 @@ def mix(
     *,
     num_classes: int | None = None,
     ignore_index: int | None = None,
+    groups: SupportsSamples | None = None,
     rng: RNG = None,
     step: Any = None,
 ) -> tuple[Any, Any]:
@@ -74,6 +77,8 @@ def mix(
         Number of classes; required for integer labels.
     ignore_index : int, optional
         The label that does not count, as in `Plan.mix_labels`.
+    groups : array of int, shape (N,), optional
+        What rules with `donors` go by: classes, patients, volumes.
     rng : optional
         Source of randomness, as in `zeta_plan`.
     step : int or 0-d array, optional
@@ -114,13 +119,13 @@ def mix(
     options = label_options(num_classes, ignore_index)
     y_facts = None if y is None else check_same_samples(x, y, facts)
     check_rule(rule)
-    if averages(rule):
+    if type(x) is not np.ndarray and averages(rule):
         check_unmarked("", x)
     dtype = None
     if facts.kind in ("integer", "bool") and averages(rule):
         check_no_ids("x", x, facts.kind)
         dtype = output_dtype(x)  # whichever of several rules is drawn
-    plan = drawn(rule, (facts.length, *x.shape[1:]), rng, x, step)
+    plan = drawn(rule, (facts.length, *x.shape[1:]), rng, x, step, groups)
     # Labels first: they are the ones that may be refused.
     y_mixed = None if y is None else plan._mixed_labels(y, options, y_facts)
     return plan._mixed(x, facts, dtype=dtype), y_mixed
@@ -151,6 +156,8 @@ def zeta_mixup(
     num_classes: int | None = None,
     ignore_index: int | None = None,
     anchored: bool = True,
+    donors: Literal["same", "other"] | None = None,
+    groups: SupportsSamples | None = None,
     rng: RNG = None,
 ) -> tuple[Any, Any]:
     r"""Mix a batch and its labels by ζ-mixup.
@@ -176,6 +183,11 @@ def zeta_mixup(
         The label that does not count, as in `Plan.mix_labels`.
     anchored : bool, default True
         Whether sample i has the largest weight in output i; else a random one has.
+    donors : "same" or "other", optional
+        Whom a sample may be mixed with, by `groups`: those of its own group, or of others; see
+        `zeta_plan`.
+    groups : array of int, shape (N,), optional
+        What `donors` goes by: classes, patients, volumes.
     rng : optional
         Source of randomness, as in `zeta_plan`.
 
@@ -217,8 +229,9 @@ def zeta_mixup(
         check_gamma(gamma)  # which says what it may be; rules take more
     if num_mix is not None:
         check_num_mix(num_mix, check_samples("x", x))
-    rule = Zeta(gamma=gamma, num_mix=num_mix, anchored=anchored)
-    return mix(x, y, rule, num_classes=num_classes, ignore_index=ignore_index, rng=rng)
+    rule = Zeta(gamma=gamma, num_mix=num_mix, anchored=anchored, donors=donors)
+    options: Any = {"num_classes": num_classes, "ignore_index": ignore_index, "groups": groups}
+    return mix(x, y, rule, **options, rng=rng)
 
 
 @overload
@@ -244,6 +257,8 @@ def mixup(
     num_classes: int | None = None,
     ignore_index: int | None = None,
     anchored: bool = True,
+    donors: Literal["same", "other"] | None = None,
+    groups: SupportsSamples | None = None,
     rng: RNG = None,
 ) -> tuple[Any, Any]:
     r"""Mix a batch and its labels by mixup, in pairs.
@@ -268,6 +283,11 @@ def mixup(
         The label that does not count, as in `Plan.mix_labels`.
     anchored : bool, default True
         Whether sample i is the first of the pair of output i; else a random one is.
+    donors : "same" or "other", optional
+        Whom a sample may be mixed with, by `groups`: those of its own group, or of others; see
+        `zeta_plan`.
+    groups : array of int, shape (N,), optional
+        What `donors` goes by: classes, patients, volumes.
     rng : optional
         Source of randomness, as in `zeta_plan`.
 
@@ -302,8 +322,9 @@ def mixup(
     >>> bool(np.array_equal(mixed, soft)), soft.sum(axis=1)
     (True, array([1., 1., 1.]))
     """
-    rule = Mixup(alpha=alpha, per_sample=per_sample, anchored=anchored)
-    return mix(x, y, rule, num_classes=num_classes, ignore_index=ignore_index, rng=rng)
+    rule = Mixup(alpha=alpha, per_sample=per_sample, anchored=anchored, donors=donors)
+    options: Any = {"num_classes": num_classes, "ignore_index": ignore_index, "groups": groups}
+    return mix(x, y, rule, **options, rng=rng)
 
 
 @overload
@@ -332,6 +353,8 @@ def cutmix(
     num_classes: int | None = None,
     ignore_index: int | None = None,
     anchored: bool = True,
+    donors: Literal["same", "other"] | None = None,
+    groups: SupportsSamples | None = None,
     rng: RNG = None,
 ) -> tuple[Any, Any]:
     r"""Paste a random box of one sample into another, and mix labels by volume.
@@ -358,6 +381,11 @@ def cutmix(
         The label that does not count, as in `Plan.mix_labels`.
     anchored : bool, default True
         Whether the box is pasted into sample i for output i; else into a random one.
+    donors : "same" or "other", optional
+        Whom a sample may be mixed with, by `groups`: those of its own group, or of others; see
+        `zeta_plan`.
+    groups : array of int, shape (N,), optional
+        What `donors` goes by: classes, patients, volumes.
     rng : optional
         Source of randomness, as in `zeta_plan`.
 
@@ -390,5 +418,6 @@ def cutmix(
     >>> bool(np.allclose(mixed.mean(axis=(1, 2)), soft[:, 1]))
     True
     """
-    rule = CutMix(alpha=alpha, axes=axes, per_sample=per_sample, anchored=anchored)
-    return mix(x, y, rule, num_classes=num_classes, ignore_index=ignore_index, rng=rng)
+    rule = CutMix(alpha=alpha, axes=axes, per_sample=per_sample, anchored=anchored, donors=donors)
+    options: Any = {"num_classes": num_classes, "ignore_index": ignore_index, "groups": groups}
+    return mix(x, y, rule, **options, rng=rng)

@@ -172,6 +172,30 @@ def flattened(
     return Batch(leaves, structure)
 
 
+def found_at(tree: Any, path: str) -> Any:
+    """Return what is at a path of a nested batch."""
+    if not path:
+        return tree
+    found = []
+    if isinstance(tree, Mapping):
+        items: Iterable[Any] = [(key, tree[key]) for key in tree.keys()]  # noqa: SIM118
+    elif isinstance(tree, (list, tuple)):
+        items = zip(getattr(tree, "_fields", range(len(tree))), tree, strict=True)
+    else:
+        items = []
+    for key, item in items:
+        if path == str(key):
+            return item
+        if path.startswith(f"{key}/"):
+            found.append((item, path.removeprefix(f"{key}/")))
+    for item, rest in found:
+        return found_at(item, rest)
+    raise ValueError(
+        f"a path must lead into the batch, got {path!r} where there are "
+        f"{[str(key) for key, _ in items]}; write the path of batch['a'][0] as 'a/0'"
+    )
+
+
 def _rebuilt(structure: Any, values: Iterator[Any]) -> Any:
     if structure is _Leaf:
         return next(values)

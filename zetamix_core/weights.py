@@ -85,12 +85,17 @@ def checked_gamma(gamma: Any, like: Array | None) -> Any:
     return gamma
 
 
-def series_beside(num_mix: int, gamma: Any, like: Array | None) -> tuple[Array, bool | None]:
+def series_beside(
+    num_mix: int, gamma: Any, like: Array | None, lengths: Array | None = None
+) -> tuple[Array, bool | None]:
     """Return what `zeta_weights` does, of arguments that have been checked.
 
-    What NumPy made on the host must not be written to; of that it is known whether all ranks have
-    weight, else that is None.
+    With `lengths` (M,) row i is the series of so many ranks, and zero behind them. What NumPy made
+    on the host must not be written to; of that it is known whether all ranks have weight, else that
+    is None.
     """
+    if lengths is not None:
+        return _series_of_lengths(num_mix, gamma, like, lengths), None
     dtype = weights_dtype(like)
     if _computes_on_host(gamma, like):
         remembered = isinstance(gamma, float) and num_mix <= _MAX_REMEMBERED
@@ -103,12 +108,35 @@ def series_beside(num_mix: int, gamma: Any, like: Array | None) -> tuple[Array, 
     return on_grid(_p_series(xp, ranks, gamma), dtype), None
 
 
-def _series_on_host(num_mix: int, gamma: Any, dtype: Any) -> np.ndarray:
+def _series_of_lengths(num_mix: int, gamma: Any, like: Array | None, lengths: Array) -> Array:
+    dtype = weights_dtype(like)
+    if is_numpy(lengths) and (is_numpy(gamma) or not is_array(gamma)):
+        series = _series_on_host(num_mix, gamma, host_dtype(dtype), lengths)
+        return cast(from_host(series, like), dtype)
+    gamma = _as_floating(gamma, lengths if like is None else like)
+    lengths = from_host(lengths, gamma) if is_numpy(lengths) else lengths
+    xp = namespace(gamma)
+    ranks = xp.arange(1, num_mix + 1, dtype=gamma.dtype, device=device_of(gamma))
+    return on_grid(_first_ranks(xp, _p_series(xp, ranks, gamma), lengths), dtype)
+
+
+def _first_ranks(xp: Namespace, series: Array, lengths: Array) -> Array:
+    """Return series of which the first ranks are kept, so many in each row."""
+    ranks = xp.arange(series.shape[-1], dtype=lengths.dtype, device=device_of(lengths))
+    return xp.where(ranks < lengths[:, None], series, xp.zeros_like(series))
+
+
+def _series_on_host(
+    num_mix: int, gamma: Any, dtype: Any, lengths: np.ndarray | None = None
+) -> np.ndarray:
     # In more digits than the result has, where the platform offers them: each rounding of the terms
     # and of their sum moves a weight, too.
     wide: Any = np.longdouble if dtype == np.float64 else np.float64
     ranks = np.arange(1, num_mix + 1, dtype=wide)
-    series = np.asarray(on_grid(_p_series(np, ranks, np.asarray(gamma, dtype=wide)), dtype))
+    series = _p_series(np, ranks, np.asarray(gamma, dtype=wide))
+    if lengths is not None:
+        series = _first_ranks(np, series, lengths)
+    series = np.asarray(on_grid(series, dtype))
     series.flags.writeable = False
     return series
 

@@ -107,10 +107,10 @@ def main(folder: Path, rank: int, world_size: int) -> None:
     digits = torch.load(folder / "digits.pt", weights_only=True)
     data = Numbered(digits["images"], digits["labels"])
     kinds = [
-        ("after the loader", mixed_after_the_loader, (None, 0)),
+        ("after the loader", mixed_after_the_loader, (0,)),
         ("in workers", mixed_in_workers, (None, 0)),
         ("in spawned workers", mixed_in_spawned_workers, (0,)),
-        ("in a graph", mixed_in_a_graph, (None, 0)),
+        ("in a graph", mixed_in_a_graph, (0,)),
     ]
     runs = {}
     for kind, mixed, seeds in kinds:

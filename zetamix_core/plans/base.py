@@ -10,6 +10,7 @@ from zetamix_core.annotations import Samples, SupportsSamples
 from zetamix_core.arrays import Array, Facts
 from zetamix_core.labels import LabelOptions, check_ignore_index, label_options
 from zetamix_core.leaves import check_leaf
+from zetamix_core.plans.summary import Summarized
 from zetamix_core.plans.union import check_rows, union
 from zetamix_core.plans.value import Value
 from zetamix_core.roles import Roles, mixed_leaves
@@ -22,7 +23,7 @@ __all__ = ["Plan"]
 _PLAIN = LabelOptions()
 
 
-class Plan(Value):
+class Plan(Summarized, Value):
     r"""Which samples make each output: draw once, apply to anything that shares the first axis.
 
     `MixPlan` averages samples, `CutMixPlan` pastes boxes of one into another. Both are immutable

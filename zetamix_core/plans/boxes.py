@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from zetamix_core.annotations import RNG, SupportsSamples
-from zetamix_core.arrays import Array, namespace
+from zetamix_core.annotations import RNG, Donors, SupportsSamples
+from zetamix_core.arrays import Array, from_host, is_numpy, namespace
 from zetamix_core.checks import check_alpha, check_flag, check_like, check_shape
+from zetamix_core.donors import checked_pool
 from zetamix_core.inputs import shown
 from zetamix_core.plans.cutmix import CutMixPlan, from_front
+from zetamix_core.plans.drawing import drawn_indices
 from zetamix_core.plans.mix import MixPlan
 from zetamix_core.random import Stream, stream_for
 from zetamix_core.rounding import on_grid
@@ -26,6 +28,9 @@ def cutmix_plan(
     axes: Sequence[int] = (-2, -1),
     per_sample: bool = True,
     anchored: bool = True,
+    anchors: SupportsSamples | None = None,
+    donors: Donors = None,
+    groups: SupportsSamples | None = None,
     rng: RNG = None,
     like: SupportsSamples | None = None,
 ) -> CutMixPlan:
@@ -49,6 +54,9 @@ def cutmix_plan(
         Draw a box for each output, or one for all.
     anchored : bool, default True
         Whether the box is pasted into sample i for output i; else into a random one.
+    anchors, donors, groups : optional
+        Into which samples boxes are pasted, and from which, as in `zeta_plan`; without a donor a
+        box is empty.
     rng : optional
         Source of randomness, as in `zeta_plan`.
     like : array, optional
@@ -85,11 +93,18 @@ def cutmix_plan(
     check_like(like)
     alpha = check_alpha(alpha)
     n = shape[0]
+    pool = checked_pool(n, None, anchored=anchored, anchors=anchors, donors=donors, groups=groups)
     lengths = tuple(shape[axis] for axis in from_front(axes, len(shape)))
     _check_lengths(shape, axes, lengths)
     stream = stream_for(rng, like)
-    indices = stream.orderings(n, n, min(2, n), anchored=anchored)
-    lower, upper = _boxes(stream, alpha, n if per_sample else 1, lengths)
+    num_outputs = n if pool is None else pool.num_outputs
+    drawn = (num_outputs, n, min(2, n))
+    indices, samples = drawn_indices(drawn, anchored, stream, pool)
+    lower, upper = _boxes(stream, alpha, num_outputs if per_sample else 1, lengths)
+    if samples is not None:
+        samples = from_host(samples, upper) if is_numpy(samples) else samples
+        upper = namespace(upper).where((samples > 1)[:, None], upper, lower)
+        lower = namespace(lower).broadcast_to(lower, upper.shape)
     return CutMixPlan(_volumes(indices, lower, upper, lengths), lower, upper, tuple(axes), lengths)
 
 

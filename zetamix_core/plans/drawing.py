@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from zetamix_core.annotations import RNG, Gamma, SupportsSamples
+from zetamix_core.annotations import RNG, Donors, Gamma, SupportsSamples
 from zetamix_core.arrays import Array
 from zetamix_core.checks import (
     check_alpha,
@@ -15,6 +15,7 @@ from zetamix_core.checks import (
     check_num_samples,
     check_size,
 )
+from zetamix_core.donors import Pool, checked_pool
 from zetamix_core.plans.mix import MixPlan
 from zetamix_core.random import Stream, stream_for
 from zetamix_core.weights import checked_gamma, series_beside
@@ -29,6 +30,9 @@ def zeta_plan(
     num_mix: int | None = None,
     num_outputs: int | None = None,
     anchored: bool = True,
+    anchors: SupportsSamples | None = None,
+    donors: Donors = None,
+    groups: SupportsSamples | None = None,
     rng: RNG = None,
     like: SupportsSamples | None = None,
 ) -> MixPlan:
@@ -53,6 +57,16 @@ def zeta_plan(
     anchored : bool, default True
         If true, sample ``i mod n`` has rank 1 in output i and the other ranks are uniform. If
         false, all ranks are.
+    anchors : array of int, shape (M,), optional
+        The sample that has rank 1 in each output, in place of ``i mod n``; repeated ones are drawn
+        independently.
+    donors : "same", "other" or array of int, shape (N, K), optional
+        Whom a sample may be mixed with: those of its own group, those of other groups, or those in
+        its row, padded with -1; by default all. Ranks are uniform over the arrangements of them.
+        Where there are fewer than T - 1, the weights of the first ranks are divided by their sum,
+        and the other ranks have weight 0; without any, a sample stays as it is.
+    groups : array of int, shape (N,), optional
+        The groups that `donors` speaks of: classes, patients, volumes.
     rng : optional
         Source of randomness; nothing global is read unless it is spelled ``"device"``.
 
@@ -69,8 +83,8 @@ def zeta_plan(
     Returns
     -------
     MixPlan
-        `indices` of shape (M, T); `weights` of shape (T,), or (M, T) if `gamma` is an array, and
-        float64 if `like` is None or of double precision, else float32.
+        `indices` of shape (M, T); `weights` of shape (T,), or (M, T) if `gamma` is an array or
+        there are `donors`, and float64 if `like` is None or of double precision, else float32.
 
     Raises
     ------
@@ -94,25 +108,48 @@ def zeta_plan(
     >>> plan.weights.round(4)
     array([0.8405, 0.1207, 0.0388])
     """
-    n, num_mix, num_outputs = _check_shape(n, num_mix, num_outputs)
     check_flag("anchored", anchored)
+    n = check_num_samples(n)
+    pool = checked_pool(
+        n, num_outputs, anchored=anchored, anchors=anchors, donors=donors, groups=groups
+    )
+    shape = _check_shape(n, num_mix, num_outputs, pool)
     gamma = checked_gamma(gamma, like)
-    return drawn_zeta((num_outputs, n, num_mix), gamma, anchored, stream_for(rng, like), like)
+    return drawn_zeta(shape, gamma, anchored, stream_for(rng, like), like, pool)
 
 
 def drawn_zeta(
-    shape: tuple[int, int, int], gamma: Any, anchored: bool, stream: Stream, like: Array | None
+    shape: tuple[int, int, int],
+    gamma: Any,
+    anchored: bool,
+    stream: Stream,
+    like: Array | None,
+    pool: Pool | None = None,
 ) -> MixPlan:
     """Draw what `zeta_plan` does, of arguments that have been checked; `shape` is (M, N, T)."""
     num_outputs, n, num_mix = shape
-    weights, positive = series_beside(num_mix, gamma, like)
+    if pool is None:
+        indices, lengths = stream.orderings(num_outputs, n, num_mix, anchored=anchored), None
+    else:
+        indices, lengths = drawn_indices(shape, anchored, stream, pool)
+    weights, positive = series_beside(num_mix, gamma, like, lengths)
     if weights.ndim == 2 and weights.shape[0] != num_outputs:
         raise ValueError(
             f"an array gamma must have one entry for each output, got {weights.shape[0]} for "
             f"{num_outputs} outputs; pass a number to use it for all"
         )
-    indices = stream.orderings(num_outputs, n, num_mix, anchored=anchored)
-    return MixPlan._drawn(indices, weights, n, positive=positive)
+    return MixPlan._drawn(indices, weights, n, positive=positive, distinct=lengths is None)
+
+
+def drawn_indices(
+    shape: tuple[int, int, int], anchored: bool, stream: Stream, pool: Pool | None
+) -> tuple[Array, Array | None]:
+    """Return the indices of a plan and, where these may be fewer, how many ranks a row has."""
+    num_outputs, n, num_mix = shape
+    if pool is None:
+        return stream.orderings(num_outputs, n, num_mix, anchored=anchored), None
+    indices, lengths = stream.partners(pool, num_mix)
+    return indices, None if pool.donors == "all" else lengths
 
 
 def mixup_plan(
@@ -122,6 +159,9 @@ def mixup_plan(
     per_sample: bool = True,
     num_outputs: int | None = None,
     anchored: bool = True,
+    anchors: SupportsSamples | None = None,
+    donors: Donors = None,
+    groups: SupportsSamples | None = None,
     rng: RNG = None,
     like: SupportsSamples | None = None,
 ) -> MixPlan:
@@ -143,6 +183,8 @@ def mixup_plan(
     anchored : bool, default True
         If true, sample ``i mod n`` gets :math:`\lambda` in output i, else a random one. Its partner
         is always another sample.
+    anchors, donors, groups : optional
+        Which samples get :math:`\lambda`, and whom they may be mixed with, as in `zeta_plan`.
     rng : optional
         Source of randomness, as in `zeta_plan`.
     like : array, optional
@@ -179,6 +221,9 @@ def mixup_plan(
         per_sample=per_sample,
         num_outputs=num_outputs,
         anchored=anchored,
+        anchors=anchors,
+        donors=donors,
+        groups=groups,
         rng=rng,
         like=like,
     )
@@ -192,6 +237,9 @@ def dirichlet_plan(
     per_sample: bool = True,
     num_outputs: int | None = None,
     anchored: bool = True,
+    anchors: SupportsSamples | None = None,
+    donors: Donors = None,
+    groups: SupportsSamples | None = None,
     rng: RNG = None,
     like: SupportsSamples | None = None,
 ) -> MixPlan:
@@ -214,6 +262,8 @@ def dirichlet_plan(
         M, the number of outputs; `n` by default.
     anchored : bool, default True
         Whether sample ``i mod n`` comes first in output i; else a random one does.
+    anchors, donors, groups : optional
+        Which samples come first, and whom they may be mixed with, as in `zeta_plan`.
     rng : optional
         Source of randomness, as in `zeta_plan`.
     like : array, optional
@@ -243,20 +293,31 @@ def dirichlet_plan(
     >>> dirichlet_plan(6, num_mix=3, rng=0).weights.shape
     (6, 3)
     """
-    n, num_mix, num_outputs = _check_shape(n, num_mix, num_outputs)
     check_flag("anchored", anchored)
     check_flag("per_sample", per_sample)
+    n = check_num_samples(n)
+    pool = checked_pool(
+        n, num_outputs, anchored=anchored, anchors=anchors, donors=donors, groups=groups
+    )
+    shape = _check_shape(n, num_mix, num_outputs, pool)
     check_like(like)
     alpha = check_alpha(alpha)
     stream = stream_for(rng, like)
-    indices = stream.orderings(num_outputs, n, num_mix, anchored=anchored)
-    weights = stream.dirichlet(alpha, (num_outputs if per_sample else 1, num_mix))
-    return MixPlan._drawn(indices, weights if per_sample else weights[0, :], n)
+    indices, lengths = drawn_indices(shape, anchored, stream, pool)
+    rows = shape[0] if per_sample else 1
+    weights = stream.dirichlet(alpha, (rows, shape[2]), lengths=lengths)
+    one = lengths is None and not per_sample
+    return MixPlan._drawn(indices, weights[0, :] if one else weights, n, distinct=lengths is None)
 
 
-def _check_shape(n: Any, num_mix: int | None, num_outputs: int | None) -> tuple[int, int, int]:
-    n = check_num_samples(n)
+def _check_shape(
+    n: int, num_mix: int | None, num_outputs: int | None, pool: Pool | None
+) -> tuple[int, int, int]:
+    """Return M, N and T, which is at most the number of samples that any row may have."""
     num_mix = check_num_mix(num_mix, n)
-    num_outputs = check_num_outputs(num_outputs, n)
+    if pool is None:
+        num_outputs = check_num_outputs(num_outputs, n)
+    else:
+        num_outputs, num_mix = pool.num_outputs, min(num_mix, pool.most)
     check_size(num_outputs, num_mix)
-    return n, num_mix, num_outputs
+    return num_outputs, n, num_mix

@@ -289,7 +289,7 @@ class MixPlan(Plan):
         >>> from zetamix import zeta_plan
         >>> zeta_plan(3, gamma=2, num_mix=2, rng=0).matrix()
         array([[0.8, 0.2, 0. ],
-               [0. , 0.8, 0.2],
+               [0.2, 0.8, 0. ],
                [0. , 0.2, 0.8]])
         """
         self._check_single()

@@ -9,11 +9,11 @@ import cupy
 
 from zetamix_core.arrays import Array
 from zetamix_core.dtypes import weights_dtype
-from zetamix_core.random.stream import ArrangingStream, floyd, takes_few
+from zetamix_core.random.stream import NativeStream, shortened
 from zetamix_core.rounding import on_grid
 
 
-class CupyStream(ArrangingStream):
+class CupyStream(NativeStream):
     """Draws with a CuPy Generator or RandomState (None: the default one of the device)."""
 
     xp = array_api_compat.cupy
@@ -28,13 +28,21 @@ class CupyStream(ArrangingStream):
         with self._device:
             return super().orderings(num_outputs, n, num_mix, anchored=anchored)
 
-    def dirichlet(self, alpha: float, shape: tuple[int, int], *, rounded: bool = True) -> Array:
+    def dirichlet(
+        self,
+        alpha: float,
+        shape: tuple[int, int],
+        *,
+        rounded: bool = True,
+        lengths: Array | None = None,
+    ) -> Array:
         # As for torch: the logarithm of a gamma variate of small shape, without underflow.
         with self._device:
             boosted = self._generator.standard_gamma(alpha + 1.0, size=shape, dtype="float64")
             logs = cupy.log(boosted) + cupy.log1p(-self._doubles(shape)) / alpha
-            weights = cupy.exp(logs - logs.max(axis=-1, keepdims=True))
-            weights /= weights.sum(axis=-1, keepdims=True)
+            if lengths is None:
+                lengths = cupy.full((shape[0],), shape[1])
+            weights = shortened(self.xp, logs, lengths)
             return on_grid(weights, self._dtype) if rounded else weights.astype(self._dtype)
 
     def uniform(self, shape: tuple[int, ...]) -> Array:
@@ -42,15 +50,13 @@ class CupyStream(ArrangingStream):
             return self._doubles(shape).astype(self._dtype)
 
     def anchors(self, num_outputs: int, n: int) -> Array:
-        return cupy.arange(num_outputs)[:, None] % n
+        return cupy.arange(num_outputs)[None, :] % n
 
-    def arrangements(self, rows: int, n: int, length: int) -> Array:
-        if not takes_few(n, length):
-            return cupy.argsort(self._doubles((rows, n)), axis=1)[:, :length]
-        limits = cupy.arange(n - length + 1, n + 1)
-        draws = (self._doubles((rows, length)) * limits).astype(cupy.int64)
-        order = cupy.argsort(self._doubles((rows, length)), axis=1)
-        return cupy.take_along_axis(floyd(self.xp, draws, n), order, axis=1)
+    def digits(self, limits: Array) -> Array:
+        return (self._doubles(tuple(limits.shape)) * limits).astype(cupy.int64)
+
+    def permutations(self, rows: int, n: int) -> Array:
+        return cupy.argsort(self._doubles((rows, n)), axis=1)
 
     def _doubles(self, shape: tuple[int, ...]) -> Array:
         draw = getattr(self._generator, "random", None) or self._generator.random_sample

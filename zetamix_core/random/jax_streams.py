@@ -9,7 +9,7 @@ from jax import numpy as jnp
 
 from zetamix_core.arrays import Array, device_of
 from zetamix_core.dtypes import weights_dtype
-from zetamix_core.random.stream import ArrangingStream, Step, floyd, takes_few
+from zetamix_core.random.stream import NativeStream, shortened
 from zetamix_core.rounding import on_grid
 
 # Words of a permutation are random in so many bits more than twice those that count the things, so
@@ -17,7 +17,7 @@ from zetamix_core.rounding import on_grid
 _SPARE_BITS = 20
 
 
-class JaxStream(ArrangingStream):
+class JaxStream(NativeStream):
     """Draws from a key, split anew for each call."""
 
     xp = jnp
@@ -28,20 +28,37 @@ class JaxStream(ArrangingStream):
         self._key = key if device is None else jax.device_put(key, device)
         self._dtype = weights_dtype(like)
 
-    def dirichlet(self, alpha: float, shape: tuple[int, int], *, rounded: bool = True) -> Array:
+    def dirichlet(
+        self,
+        alpha: float,
+        shape: tuple[int, int],
+        *,
+        rounded: bool = True,
+        lengths: Array | None = None,
+    ) -> Array:
         rows, columns = shape
-        concentration = jnp.full((columns,), alpha, dtype=self._dtype)
-        weights = jax.random.dirichlet(self._next(), concentration, (rows,), dtype=self._dtype)
+        if lengths is None:
+            concentration = jnp.full((columns,), alpha, dtype=self._dtype)
+            weights = jax.random.dirichlet(self._next(), concentration, (rows,), dtype=self._dtype)
+        else:
+            logs = jax.random.loggamma(self._next(), alpha, shape, dtype=self._dtype)
+            weights = shortened(jnp, logs, lengths)
         return on_grid(weights, self._dtype) if rounded else weights
 
     def uniform(self, shape: tuple[int, ...]) -> Array:
         return jax.random.uniform(self._next(), shape, dtype=self._dtype)
 
     def anchors(self, num_outputs: int, n: int) -> Array:
-        return jnp.arange(num_outputs)[:, None] % n
+        return jnp.arange(num_outputs)[None, :] % n
 
-    def arrangements(self, rows: int, n: int, length: int) -> Array:
-        return _arrangements(self._next(), rows, n, length)
+    def digits(self, limits: Array) -> Array:
+        return _digits(self._next(), limits)
+
+    def permutations(self, rows: int, n: int) -> Array:
+        return _permutations(self._next(), rows, n)
+
+    def stepped(self, digits: Array) -> Array:
+        return _step_over(digits)
 
     @property
     def key(self) -> Array:
@@ -53,18 +70,27 @@ class JaxStream(ArrangingStream):
         return key
 
 
-# One program each: run operation by operation, the loop would be compiled anew in every call.
-@functools.partial(jax.jit, static_argnums=(1, 2, 3))
-def _arrangements(key: Array, rows: int, n: int, length: int) -> Array:
-    if not takes_few(n, length):
-        return _permutations(key, rows, n)[:, :length]
-    draw_key, order_key = jax.random.split(key)
-    limits = jnp.arange(n - length + 1, n + 1)[None, :]
-    draws = jax.random.randint(draw_key, (rows, length), 0, limits, dtype=limits.dtype)
-    chosen = floyd(jnp, draws, n, _fori_loop)
-    return jnp.take_along_axis(chosen, _permutations(order_key, rows, length), axis=1)
+# One program each: run operation by operation, loops would be compiled anew in every call.
+@jax.jit
+def _digits(key: Array, limits: Array) -> Array:
+    return jax.random.randint(key, limits.shape, 0, limits, dtype=limits.dtype)
 
 
+@jax.jit
+def _step_over(digits: Array) -> Array:
+    """Do what `stream.step_over` does, in a loop that can be traced."""
+    length = digits.shape[0]
+    ranks = jnp.arange(length)[:, None]
+
+    def step(count: int, digits: Array) -> Array:
+        rank = length - 2 - count
+        moves = (ranks > rank) & (digits >= digits[rank][None, :])
+        return digits + moves.astype(digits.dtype)
+
+    return jax.lax.fori_loop(0, length - 1, step, digits)
+
+
+@functools.partial(jax.jit, static_argnums=(1, 2))
 def _permutations(key: Array, rows: int, n: int) -> Array:
     """Return permutations, by sorting words whose low bits are what is permuted.
 
@@ -81,7 +107,3 @@ def _permutations(key: Array, rows: int, n: int) -> Array:
         taken = jnp.sort((words & ~low) | places, axis=1) & low
         order = jnp.take_along_axis(order, taken, axis=1)
     return order
-
-
-def _fori_loop(count: int, step: Step, state: Array) -> Array:
-    return jax.lax.fori_loop(0, count, step, state)

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
-from zetamix_core.arrays import Array, from_host
+from zetamix_core.arrays import Array, from_host, to_host
+from zetamix_core.donors import Pool, partners
 from zetamix_core.dtypes import cast, weights_dtype
-from zetamix_core.random.stream import Stream
+from zetamix_core.random.stream import Stream, shortened, sorts, step_over
 from zetamix_core.rounding import on_grid_beside
 
 # Rows are handled in blocks of about this many entries, which stay in the cache. The block size has
 # no influence on what is drawn.
 _BLOCK_ENTRIES = 1 << 17
-# Up to this share of the things, redrawing repeats is faster than sorting all (measured). What is
-# drawn depends on it: another value would change the golden indices.
-_REDRAW_SHARE = 4
+# Up to so many things, 32 bits keep places and random bits enough to tie one row in eight at most,
+# and sort in half the time. What is drawn depends on it.
+_MOST_IN_32_BITS = 1 << 10
 
 
 class PortableStream(Stream):
@@ -32,25 +35,48 @@ class PortableStream(Stream):
         self._like = like
 
     def orderings(self, num_outputs: int, n: int, num_mix: int, *, anchored: bool) -> Array:
-        # One array, written in place: memory that is new costs more than the arithmetic.
+        draw = self._by_sorting if sorts(n, num_mix) else self._by_digits
         indices = np.empty((num_outputs, num_mix), dtype=np.int64)
-        if anchored:
-            anchors, others = indices[:, :1], indices[:, 1:]
-            anchors[:, 0] = np.arange(num_outputs) % n
-            if num_mix > 1:
-                # Drawn from 0 … n − 2; stepping over the anchor makes them other samples.
-                self._arrange(n - 1, others)
-                others += others >= anchors
-        else:
-            self._arrange(n, indices)
+        draw(n, indices, np.arange(num_outputs) % n if anchored else None)
         moved = from_host(indices, self._like)
         if moved is indices:
             indices.flags.writeable = False  # so that a plan takes them over without a copy
         return moved
 
-    def dirichlet(self, alpha: float, shape: tuple[int, int], *, rounded: bool = True) -> Array:
+    def partners(self, pool: Pool, num_mix: int) -> tuple[Array, Array]:
+        given = (pool.anchors, pool.values)
+        anchors, values = (None if x is None else to_host(x) for x in given)
+        pool = pool._replace(anchors=anchors, values=values)
+        chosen = np.arange(pool.num_outputs) % pool.n if anchors is None else anchors
+        things = self._distinct
+        indices, lengths = partners(np, pool, chosen.astype(np.int64), num_mix, things)
+        moved = from_host(np.ascontiguousarray(indices), self._like)
+        return moved, lengths
+
+    def _distinct(self, limits: np.ndarray) -> np.ndarray:
+        digits = np.empty(limits.shape, dtype=np.int64)
+        if digits.size:
+            self._below(limits.astype(np.uint64), digits)
+        things: np.ndarray = step_over(digits)
+        return things
+
+    def dirichlet(
+        self,
+        alpha: float,
+        shape: tuple[int, int],
+        *,
+        rounded: bool = True,
+        lengths: Array | None = None,
+    ) -> Array:
         rows, columns = shape
-        weights = self._generator().dirichlet(np.full(columns, alpha), rows)
+        if lengths is None:
+            weights = self._generator().dirichlet(np.full(columns, alpha), rows)
+        else:
+            generator = self._generator()
+            logs = np.log(generator.standard_gamma(alpha + 1.0, shape))
+            # A gamma variate of shape alpha, without underflow where alpha is small.
+            logs = logs + np.log1p(-generator.random(shape)) / alpha
+            weights = shortened(np, logs, lengths)
         if rounded:
             return on_grid_beside(weights, self._like)
         return cast(from_host(weights, self._like), weights_dtype(self._like))
@@ -58,13 +84,6 @@ class PortableStream(Stream):
     def uniform(self, shape: tuple[int, ...]) -> Array:
         values = from_host(self._generator().random(shape), self._like)
         return cast(values, weights_dtype(self._like))
-
-    def _arrange(self, n: int, out: np.ndarray) -> None:
-        """Write uniform arrangements of n things to the rows of `out`."""
-        if out.shape[1] * _REDRAW_SHARE <= n:
-            self._redraw(n, out)
-        else:
-            self._sort(n, out)
 
     def _generator(self) -> np.random.Generator:
         """Return a generator for one more call, far ahead in the stream of the orderings.
@@ -74,43 +93,91 @@ class PortableStream(Stream):
         self._calls += 1
         return np.random.Generator(np.random.Philox(self._seed).jumped(self._calls))
 
-    def _redraw(self, n: int, values: np.ndarray) -> None:
-        """Draw with replacement, then redraw entries that repeat an earlier one of their row.
-
-        Relabelling the n things maps this procedure to itself, and carries any arrangement into any
-        other; hence all are equally likely.
-        """
-        values[:] = self._below(n, values.size).reshape(values.shape)
-        suspects = np.arange(values.shape[0])
-        while suspects.size:
-            hit_rows, hit_columns = _repeats(values, suspects)
-            values[hit_rows, hit_columns] = self._below(n, hit_rows.size)
-            suspects = np.unique(hit_rows)
-
-    def _below(self, n: int, count: int) -> np.ndarray:
-        """Return `count` integers, exactly uniform on 0 … n − 1."""
-        words = self._bits.random_raw(count)
-        limit = np.uint64(2**64 - 1 - 2**64 % n)
-        while (too_large := words > limit).any():
-            words[too_large] = self._bits.random_raw(np.count_nonzero(too_large))
-        # NumPy turns division by a scalar into multiplications; its remainder divides.
-        words -= words // np.uint64(n) * np.uint64(n)
-        return words.view(np.int64)
-
-    def _sort(self, n: int, values: np.ndarray) -> None:
-        """Give each of the n things a random word, sort, and keep the first ones of each row."""
-        rows, length = values.shape
-        tied: list[np.ndarray] = []
-        step = max(1, _BLOCK_ENTRIES // max(n, 1))
+    def _by_digits(self, n: int, out: np.ndarray, anchors: np.ndarray | None) -> None:
+        """Write arrangements of n things to the rows of `out`, made of one digit a rank."""
+        rows, length = out.shape
+        ranks = np.empty((length, rows), dtype=np.int32)  # several times faster than as columns
+        first = 0
+        if anchors is not None:
+            ranks[0], first = anchors, 1
+        if first < length:
+            limits = np.arange(n - first, n - length, -1, dtype=np.uint64)
+            self._below(limits[:, None], ranks[first:])
+        step = max(1, _BLOCK_ENTRIES // length)
         for start in range(0, rows, step):
-            block = slice(start, min(start + step, rows))
-            count = block.stop - block.start
-            values[block], ties = _sort_packed(
-                self._bits.random_raw(count * n).reshape(count, n), length
-            )
-            tied.append(start + ties)
-        for row in np.concatenate(tied) if tied else ():
-            values[row] = self._permutation(n)[:length]
+            block = slice(start, start + step)
+            out[block] = step_over(ranks[:, block]).T
+
+    def _below(self, limits: np.ndarray, out: np.ndarray) -> None:
+        """Write to `out` integers exactly uniform below the limits, one for all of a row or each.
+
+        An integer is the high half of a word of 32 bits times its limit; where the low half is less
+        than 2**32 modulo the limit, the word is one too many, and drawn again when all are drawn.
+        """
+        columns = out.shape[1]
+        least = np.uint64(2**32) % limits
+        step = 2 * max(1, _BLOCK_ENTRIES // (2 * columns))  # even, because words come in pairs
+        rejected = []
+        for start in range(0, out.shape[0], step):
+            block = slice(start, start + step)
+            words = self._words(out[block].shape)
+            out[block], bad = _scaled(words, limits[block], least[block])
+            if bad.any():
+                rank, column = bad.nonzero()
+                rejected.append((rank + start, column))
+        while rejected:
+            rank, column = (np.concatenate(places) for places in zip(*rejected, strict=True))
+            here = [np.broadcast_to(x, out.shape)[rank, column] for x in (limits, least)]
+            out[rank, column], bad = _scaled(self._words(rank.shape), *here)
+            rejected = [(rank[bad], column[bad])] if bad.any() else []
+
+    def _words(self, shape: tuple[int, ...]) -> np.ndarray:
+        """Return words of 32 bits, of each raw word the low half first."""
+        count = math.prod(shape)
+        raw = self._bits.random_raw(-(-count // 2)).astype("<u8", copy=False)
+        return raw.view("<u4")[:count].reshape(shape).astype(np.uint32, copy=False)
+
+    def _by_sorting(self, n: int, out: np.ndarray, anchors: np.ndarray | None) -> None:
+        """Write the first of all things in a random order to the rows of `out`."""
+        if anchors is None:
+            self._sort(n, out)
+            return
+        others = out[:, 1:]
+        self._sort(n - 1, others)
+        out[:, 0] = anchors
+        others += others >= out[:, :1]
+
+    def _sort(self, n: int, out: np.ndarray) -> None:
+        """Give each of the n things a random word, sort, and keep the first ones of each row.
+
+        Rows with ties are drawn again when all are drawn, short ones in the same way.
+        """
+        tied = self._sort_packed(n, out, np.arange(out.shape[0]))
+        while tied.size and n <= _MOST_IN_32_BITS:
+            tied = self._sort_packed(n, out, tied)
+        for row in tied:
+            out[row] = self._permutation(n)[: out.shape[1]]
+
+    def _sort_packed(self, n: int, out: np.ndarray, rows: np.ndarray) -> np.ndarray:
+        """Sort words whose low bits are the thing they stand for; return the rows with ties."""
+        draw = self._words if n <= _MOST_IN_32_BITS else self._raw
+        tied = [rows[:0]]
+        step = 2 * max(1, _BLOCK_ENTRIES // (2 * n))  # even, because words come in pairs
+        for start in range(0, rows.size, step):
+            block = rows[start : start + step]
+            words = draw((block.size, n))
+            bits = words.dtype.type((n - 1).bit_length())
+            low = (words.dtype.type(1) << bits) - words.dtype.type(1)
+            words &= ~low
+            words |= np.arange(n, dtype=words.dtype)
+            words.sort(axis=1)
+            out[block] = words[:, : out.shape[1]] & low
+            words >>= bits
+            tied.append(block[(words[:, 1:] == words[:, :-1]).any(axis=1)])
+        return tied[1] if len(tied) == 2 else np.concatenate(tied)
+
+    def _raw(self, shape: tuple[int, ...]) -> np.ndarray:
+        return self._bits.random_raw(math.prod(shape)).reshape(shape)
 
     def _permutation(self, n: int) -> np.ndarray:
         """Return one permutation, sorted by whole words; drawn again until no two are equal."""
@@ -121,37 +188,9 @@ class PortableStream(Stream):
                 return order
 
 
-def _repeats(values: np.ndarray, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return where, in these rows, an entry repeats one to its left."""
-    length = values.shape[1]
-    shift = np.int64(max(length - 1, 0).bit_length())
-    positions = np.arange(length)
-    found_rows, found_columns = [], []
-    step = max(1, _BLOCK_ENTRIES // max(length, 1))
-    for start in range(0, rows.size, step):
-        block = rows[start : start + step]
-        # Sorting values with their positions in the low bits brings repeats together, leftmost
-        # first.
-        keys = (values[block] << shift) | positions
-        keys.sort(axis=1)
-        sorted_values = keys >> shift
-        hits, places = (sorted_values[:, 1:] == sorted_values[:, :-1]).nonzero()
-        found_rows.append(block[hits])
-        found_columns.append(keys[hits, places + 1] & ((np.int64(1) << shift) - 1))
-    return np.concatenate(found_rows), np.concatenate(found_columns)
-
-
-def _sort_packed(words: np.ndarray, length: int) -> tuple[np.ndarray, np.ndarray]:
-    """Return the first `length` of each sorted row of words as indices, and the rows with ties.
-
-    The index takes the place of the low bits of its word, so that one sort in place does it.
-    """
-    n = words.shape[1]
-    bits = np.uint64(max(n - 1, 0).bit_length())
-    low = (np.uint64(1) << bits) - np.uint64(1)
-    words &= ~low
-    words |= np.arange(n, dtype=np.uint64)
-    words.sort(axis=1)
-    high = words >> bits
-    ties = (high[:, 1:] == high[:, :-1]).any(axis=1).nonzero()[0]
-    return (words[:, :length] & low).view(np.int64), ties
+def _scaled(
+    words: np.ndarray, limits: np.ndarray, least: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return words of 32 bits scaled to below the limits, and where they must be drawn again."""
+    products = words * limits
+    return products >> np.uint64(32), products.astype(np.uint32) < least

@@ -1,11 +1,20 @@
-"""What every stream offers, and how arrangements become orderings."""
+"""What every stream offers, and how digits become orderings."""
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable
 
 from zetamix_core.arrays import Array, Namespace, device_of
+from zetamix_core.donors import Pool, moved, partners
+
+# Rows of T of n things are made of digits, which takes T² steps, or sorted, which takes n: what is
+# faster (measured). What is drawn depends on it: another value would change the golden indices.
+_DIGITS_SHARE = 8
+
+
+def sorts(n: int, num_mix: int) -> bool:
+    """Tell whether orderings of so many of n things are drawn by sorting all of them."""
+    return num_mix * num_mix >= _DIGITS_SHARE * n
 
 
 class Stream(ABC):
@@ -19,76 +28,94 @@ class Stream(ABC):
         """
 
     @abstractmethod
-    def dirichlet(self, alpha: float, shape: tuple[int, int], *, rounded: bool = True) -> Array:
-        """Return rows of a symmetric Dirichlet distribution, `rounded` to the grid of weights."""
+    def partners(self, pool: Pool, num_mix: int) -> tuple[Array, Array]:
+        """Return (M, T) indices of which rank 1 is the anchor and the others are donors of a pool.
+
+        Beside them it tells, on the host if it draws there, how many ranks of each row have a
+        sample of their own, in uniform arrangement; the others repeat the anchor.
+        """
+
+    @abstractmethod
+    def dirichlet(
+        self,
+        alpha: float,
+        shape: tuple[int, int],
+        *,
+        rounded: bool = True,
+        lengths: Array | None = None,
+    ) -> Array:
+        """Return rows of a symmetric Dirichlet distribution, `rounded` to the grid of weights.
+
+        With `lengths` (M,) row i is one of so many ranks, and zero behind them.
+        """
 
     @abstractmethod
     def uniform(self, shape: tuple[int, ...]) -> Array:
         """Return numbers uniform on [0, 1)."""
 
 
-class ArrangingStream(Stream):
-    """A stream that makes orderings of arrangements."""
+class NativeStream(Stream):
+    """A stream that draws where the samples are, does not synchronize, and may be traced."""
 
     xp: Namespace
 
     def orderings(self, num_outputs: int, n: int, num_mix: int, *, anchored: bool) -> Array:
-        if not anchored:
-            return self.arrangements(num_outputs, n, num_mix)
-        if num_mix == 1:
-            return self.anchors(num_outputs, n)
-        others = self.arrangements(num_outputs, n - 1, num_mix - 1)
-        anchors = self.xp.astype(self.anchors(num_outputs, n), others.dtype)
-        # The others are drawn from 0 … n − 2; stepping over the anchor makes them other samples.
-        shifted = others + self.xp.astype(others >= anchors, others.dtype)
-        return self.xp.concat([anchors, shifted], axis=1)
+        ranks = [self.anchors(num_outputs, n)] if anchored else []
+        others, left = num_mix - len(ranks), n - len(ranks)
+        if not others:
+            return self.xp.permute_dims(ranks[0], (1, 0))
+        if sorts(n, num_mix):
+            drawn = self.permutations(num_outputs, left)[:, :others]
+            if not anchored:
+                return drawn
+            drawn = self.xp.permute_dims(drawn, (1, 0))
+            drawn = drawn + self.xp.astype(drawn >= ranks[0], drawn.dtype)
+            return self.xp.permute_dims(self.xp.concat([ranks[0], drawn], axis=0), (1, 0))
+        first = self.anchors(num_outputs, n)
+        counts = left - self.xp.arange(others, dtype=first.dtype, device=device_of(first))[:, None]
+        limits = self.xp.broadcast_to(counts, (others, num_outputs))
+        digits = self.xp.concat([*ranks, self.digits(limits)], axis=0)
+        return self.xp.permute_dims(self.stepped(digits), (1, 0))
+
+    def partners(self, pool: Pool, num_mix: int) -> tuple[Array, Array]:
+        anchors = self.anchors(pool.num_outputs, pool.n)[0, :]
+        pool = moved(pool, anchors)
+        if pool.anchors is not None:
+            anchors = self.xp.astype(pool.anchors, anchors.dtype)
+        return partners(self.xp, pool, anchors, num_mix, lambda x: self.stepped(self.digits(x)))
+
+    def stepped(self, digits: Array) -> Array:
+        """Return distinct things in each column, of digits; the array may be written to."""
+        return step_over(digits)
 
     @abstractmethod
     def anchors(self, num_outputs: int, n: int) -> Array:
-        """Return the (M, 1) column i mod n."""
+        """Return the (1, M) row i mod n."""
 
     @abstractmethod
-    def arrangements(self, rows: int, n: int, length: int) -> Array:
-        """Return `rows` uniform arrangements of `length` ≥ 1 of n things."""
+    def digits(self, limits: Array) -> Array:
+        """Return integers uniform below the limits, in an array that may be written to."""
+
+    @abstractmethod
+    def permutations(self, rows: int, n: int) -> Array:
+        """Return `rows` uniform permutations of n things."""
 
 
-# --- helpers of the native streams, which must not synchronize and may be traced ------------------
-
-_FLOYD_SHARE = 8
-
-
-def takes_few(n: int, length: int) -> bool:
-    """Tell whether a row takes so few of the n things that permuting all of them is a waste."""
-    return length * _FLOYD_SHARE <= n
+def shortened(xp: Namespace, logs: Array, lengths: Array) -> Array:
+    """Return rows of which the first ranks are in proportion to exp(logs), and zero behind."""
+    ranks = xp.arange(logs.shape[-1], dtype=lengths.dtype, device=device_of(lengths))
+    logs = xp.where(ranks < lengths[:, None], logs, -xp.inf)
+    weights = xp.exp(logs - xp.max(logs, axis=-1, keepdims=True))
+    return weights / xp.sum(weights, axis=-1, keepdims=True)
 
 
-Step = Callable[[int, Array], Array]
+def step_over(digits: Array) -> Array:
+    """Turn columns of digits into columns of distinct things, in place.
 
-
-def python_loop(count: int, step: Step, state: Array) -> Array:
-    for r in range(count):
-        state = step(r, state)
-    return state
-
-
-def floyd(
-    xp: Namespace,
-    draws: Array,
-    n: int,
-    loop: Callable[[int, Step, Array], Array] = python_loop,
-) -> Array:
-    """Return rows of distinct things, each set equally likely, by Floyd's algorithm.
-
-    Column r of `draws` is uniform on 0 … n − T + r. The order within a row is not uniform. There is
-    no scatter and no size that depends on the data, so that the loop can be traced.
+    Digit r counts the things that digits before it have not taken. From the last one but one back,
+    each makes room for itself among those after it, so that all are counted alike in the end.
     """
-    length = draws.shape[1]
-    columns = xp.arange(length, dtype=draws.dtype, device=device_of(draws))
-
-    def step(r: int, chosen: Array) -> Array:
-        here = columns == r
-        draw = draws[:, r][:, None]
-        repeated = xp.any(chosen == draw, axis=1, keepdims=True)
-        return xp.where(here, xp.where(repeated, n - length + r, draw), chosen)
-
-    return loop(length, step, xp.full_like(draws, -1))
+    for rank in range(digits.shape[0] - 2, -1, -1):
+        later = digits[rank + 1 :]
+        later += later >= digits[rank]
+    return digits

@@ -10,16 +10,17 @@ import numpy as np
 import torch
 
 from zetamix_core.arrays import Array
+from zetamix_core.donors import Pool, moved
 from zetamix_core.dtypes import weights_dtype
 from zetamix_core.random.portable import PortableStream
 from zetamix_core.random.seeds import seed_sequence
-from zetamix_core.random.stream import ArrangingStream, Stream, floyd, takes_few
+from zetamix_core.random.stream import NativeStream, Stream, shortened
 from zetamix_core.rounding import on_grid
 
 _WORD_LIMIT = 2**62
 
 
-class TorchStream(ArrangingStream):
+class TorchStream(NativeStream):
     """Draws with a torch generator (None: the default one) on the device of `like`."""
 
     xp = array_api_compat.torch
@@ -30,29 +31,39 @@ class TorchStream(ArrangingStream):
         self._device = like.device
         self._dtype = weights_dtype(like)
 
-    def dirichlet(self, alpha: float, shape: tuple[int, int], *, rounded: bool = True) -> Array:
+    def dirichlet(
+        self,
+        alpha: float,
+        shape: tuple[int, int],
+        *,
+        rounded: bool = True,
+        lengths: Array | None = None,
+    ) -> Array:
         # A gamma variate of shape alpha is one of shape alpha + 1 times U^(1/alpha); its logarithm
         # does not underflow where alpha is small.
         concentration = torch.full(shape, alpha + 1.0, device=self._device, dtype=self._dtype)
         boosted = torch._standard_gamma(concentration, **self._source)
         exponents = torch.log1p(-self.uniform(shape)) / alpha
-        weights = torch.softmax(torch.log(boosted) + exponents, dim=-1)
+        logs = torch.log(boosted) + exponents
+        if lengths is None:
+            weights = torch.softmax(logs, dim=-1)
+        else:
+            weights = shortened(self.xp, logs, lengths)
         return on_grid(weights, self._dtype) if rounded else weights
 
     def uniform(self, shape: tuple[int, ...]) -> Array:
         return torch.rand(shape, **self._source, device=self._device, dtype=self._dtype)
 
     def anchors(self, num_outputs: int, n: int) -> Array:
-        return torch.arange(num_outputs, device=self._device)[:, None] % n
+        return torch.arange(num_outputs, device=self._device)[None, :] % n
 
-    def arrangements(self, rows: int, n: int, length: int) -> Array:
-        if not takes_few(n, length):
-            return torch.argsort(self._words((rows, n)), dim=1)[:, :length]
-        limits = torch.arange(n - length + 1, n + 1, device=self._device)
-        chosen = floyd(self.xp, self._words((rows, length)) % limits, n)
-        return torch.gather(chosen, 1, torch.argsort(self._words((rows, length)), dim=1))
+    def digits(self, limits: Array) -> Array:
+        return self._words(tuple(limits.shape)) % limits
 
-    def _words(self, shape: tuple[int, int]) -> Array:
+    def permutations(self, rows: int, n: int) -> Array:
+        return torch.argsort(self._words((rows, n)), dim=1)
+
+    def _words(self, shape: tuple[int, ...]) -> Array:
         return torch.randint(
             _WORD_LIMIT, shape, **self._source, device=self._device, dtype=torch.int64
         )
@@ -73,9 +84,24 @@ class KeyStream(Stream):
     def orderings(self, num_outputs: int, n: int, num_mix: int, *, anchored: bool) -> Array:
         return _orderings(self._key, num_outputs, n, num_mix, anchored, self._place)
 
-    def dirichlet(self, alpha: float, shape: tuple[int, int], *, rounded: bool = True) -> Array:
+    def partners(self, pool: Pool, num_mix: int) -> tuple[Array, Array]:
+        pool = moved(pool, torch.empty((), dtype=torch.int64, device="cpu"))
+        given = (pool.n, pool.num_outputs, pool.anchors, pool.donors, pool.values)
+        found: tuple[Array, Array] = _partners(self._key, *given, num_mix, self._place)
+        return found
+
+    def dirichlet(
+        self,
+        alpha: float,
+        shape: tuple[int, int],
+        *,
+        rounded: bool = True,
+        lengths: Array | None = None,
+    ) -> Array:
         place = (self._dtype, self._place)
-        numbers: Array = _dirichlet(self._key, self._calls, alpha, list(shape), rounded, *place)
+        numbers: Array = _dirichlet(
+            self._key, self._calls, alpha, list(shape), rounded, lengths, *place
+        )
         self._calls += 1
         return numbers
 
@@ -113,13 +139,31 @@ def _dirichlet(
     alpha: float,
     shape: list[int],
     rounded: bool,
+    lengths: torch.Tensor | None,
     dtype: torch.dtype,
     device: torch.device,
 ) -> torch.Tensor:
     rows, columns = shape
     stream = _portable(key, device, dtype, calls)
-    numbers: torch.Tensor = stream.dirichlet(alpha, (rows, columns), rounded=rounded)
+    host = None if lengths is None else lengths.cpu().numpy()
+    numbers: torch.Tensor = stream.dirichlet(alpha, (rows, columns), rounded=rounded, lengths=host)
     return numbers
+
+
+@torch.library.custom_op("zetamix::partners", mutates_args=())
+def _partners(
+    key: torch.Tensor,
+    n: int,
+    num_outputs: int,
+    anchors: torch.Tensor | None,
+    donors: str,
+    values: torch.Tensor | None,
+    num_mix: int,
+    device: torch.device,
+) -> tuple[torch.Tensor, torch.Tensor]:
+    pool = Pool(n, num_outputs, anchors, donors, values)
+    indices, lengths = _portable(key, device).partners(pool, num_mix)
+    return indices, torch.from_numpy(lengths).to(device)
 
 
 @torch.library.custom_op("zetamix::uniform", mutates_args=())
@@ -142,6 +186,21 @@ def _(
     return torch.empty((num_outputs, num_mix), dtype=torch.int64, device=device)
 
 
+@_partners.register_fake
+def _(
+    key: torch.Tensor,
+    n: int,
+    num_outputs: int,
+    anchors: torch.Tensor | None,
+    donors: str,
+    values: torch.Tensor | None,
+    num_mix: int,
+    device: torch.device,
+) -> tuple[torch.Tensor, torch.Tensor]:
+    indices = torch.empty((num_outputs, num_mix), dtype=torch.int64, device=device)
+    return indices, torch.empty((num_outputs,), dtype=torch.int64, device=device)
+
+
 @_dirichlet.register_fake
 def _(
     key: torch.Tensor,
@@ -149,6 +208,7 @@ def _(
     alpha: float,
     shape: list[int],
     rounded: bool,
+    lengths: torch.Tensor | None,
     dtype: torch.dtype,
     device: torch.device,
 ) -> torch.Tensor:
@@ -188,8 +248,19 @@ class UncompiledStream(Stream):
         return self._stream.orderings(num_outputs, n, num_mix, anchored=anchored)
 
     @_outside_graphs  # type: ignore[untyped-decorator]
-    def dirichlet(self, alpha: float, shape: tuple[int, int], *, rounded: bool = True) -> Array:
-        return self._stream.dirichlet(alpha, shape, rounded=rounded)
+    def dirichlet(
+        self,
+        alpha: float,
+        shape: tuple[int, int],
+        *,
+        rounded: bool = True,
+        lengths: Array | None = None,
+    ) -> Array:
+        return self._stream.dirichlet(alpha, shape, rounded=rounded, lengths=lengths)
+
+    @_outside_graphs  # type: ignore[untyped-decorator]
+    def partners(self, pool: Pool, num_mix: int) -> tuple[Array, Array]:
+        return self._stream.partners(pool, num_mix)
 
     @_outside_graphs  # type: ignore[untyped-decorator]
     def uniform(self, shape: tuple[int, ...]) -> Array:

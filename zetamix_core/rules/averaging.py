@@ -5,13 +5,14 @@ from __future__ import annotations
 import dataclasses
 import math
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
 from zetamix_core.annotations import Gamma
 from zetamix_core.arrays import Array, is_array, is_torch, same
 from zetamix_core.checks import check_alpha, check_count, check_flag, check_gamma, check_size
+from zetamix_core.donors import check_donors, checked_pool
 from zetamix_core.numbers import as_real
 from zetamix_core.plans import MixPlan, dirichlet_plan, mixup_plan
 from zetamix_core.plans.drawing import drawn_zeta
@@ -38,6 +39,9 @@ class Zeta(BaseRule):
         fewer samples.
     anchored : bool, default True
         Whether sample i has the largest weight in output i; else a random one has.
+    donors : "same" or "other", optional
+        Whom a sample may be mixed with, by groups that the entry point is given: those of its own
+        group, or of others; see `zetamix.zeta_plan`.
 
     Raises
     ------
@@ -65,32 +69,39 @@ class Zeta(BaseRule):
     gamma: Gamma | tuple[float, float] | Callable[[Any], Any] = 2.8
     num_mix: int | None = None
     anchored: bool = True
+    donors: Literal["same", "other"] | None = None
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "gamma", _checked_gamma(self.gamma))
         _check_num_mix(self.num_mix)
         check_flag("anchored", self.anchored)
+        if self.donors is not None:
+            check_donors(self.donors)
 
     def __eq__(self, other: object) -> bool:
         if type(other) is not Zeta:
             return NotImplemented
-        rest = (self.num_mix, self.anchored) == (other.num_mix, other.anchored)
-        return rest and same(self.gamma, other.gamma)
+        ours, theirs = ((x.num_mix, x.anchored, x.donors) for x in (self, other))
+        return ours == theirs and same(self.gamma, other.gamma)
 
     def __hash__(self) -> int:
         gamma = repr(self.gamma) if is_array(self.gamma) else self.gamma
-        return hash((Zeta, gamma, self.num_mix, self.anchored))
+        return hash((Zeta, gamma, self.num_mix, self.anchored, self.donors))
 
     def _draw(
-        self, shape: tuple[int, ...], stream: Stream, like: Array | None, step: Any
+        self, shape: tuple[int, ...], stream: Stream, like: Array | None, step: Any, groups: Any
     ) -> MixPlan:
         n = shape[0]
         num_mix = _at_most(self.num_mix, n)
         check_size(n, num_mix)
+        pool = None
+        if self.donors is not None:
+            asked = {"anchored": self.anchored, "donors": self.donors, "groups": groups}
+            pool = checked_pool(n, None, anchors=None, **asked)
         gamma = self.gamma
         if type(gamma) is not float:
             gamma = checked_gamma(self._gamma_at(n, stream, like, step), like)
-        return drawn_zeta((n, n, num_mix), gamma, self.anchored, stream, like)
+        return drawn_zeta((n, n, num_mix), gamma, self.anchored, stream, like, pool)
 
     def _gamma_at(self, n: int, stream: Stream, like: Array | None, step: Any) -> Any:
         gamma: Any = self.gamma
@@ -121,6 +132,8 @@ class Mixup(BaseRule):
         Draw one :math:`\lambda` for each output, or one for the batch.
     anchored : bool, default True
         Whether sample i is the first of the pair of output i; else a random one is.
+    donors : "same" or "other", optional
+        Whom a sample may be mixed with, as in `Zeta`.
 
     Raises
     ------
@@ -147,20 +160,24 @@ class Mixup(BaseRule):
     alpha: float = 1.0
     per_sample: bool = True
     anchored: bool = True
+    donors: Literal["same", "other"] | None = None
 
     def __post_init__(self) -> None:
+        check_donors(self.donors)
         object.__setattr__(self, "alpha", check_alpha(self.alpha))
         check_flag("per_sample", self.per_sample)
         check_flag("anchored", self.anchored)
 
     def _draw(
-        self, shape: tuple[int, ...], stream: Stream, like: Array | None, step: Any
+        self, shape: tuple[int, ...], stream: Stream, like: Array | None, step: Any, groups: Any
     ) -> MixPlan:
         return mixup_plan(
             shape[0],
             alpha=self.alpha,
             per_sample=self.per_sample,
             anchored=self.anchored,
+            donors=self.donors,
+            groups=groups,
             rng=stream,
             like=like,
         )
@@ -181,6 +198,8 @@ class Dirichlet(BaseRule):
         Draw weights for each output, or one row of them for the batch.
     anchored : bool, default True
         Whether sample i comes first in output i; else a random one does.
+    donors : "same" or "other", optional
+        Whom a sample may be mixed with, as in `Zeta`.
 
     Raises
     ------
@@ -204,15 +223,17 @@ class Dirichlet(BaseRule):
     num_mix: int | None = None
     per_sample: bool = True
     anchored: bool = True
+    donors: Literal["same", "other"] | None = None
 
     def __post_init__(self) -> None:
+        check_donors(self.donors)
         object.__setattr__(self, "alpha", check_alpha(self.alpha))
         check_flag("per_sample", self.per_sample)
         check_flag("anchored", self.anchored)
         _check_num_mix(self.num_mix)
 
     def _draw(
-        self, shape: tuple[int, ...], stream: Stream, like: Array | None, step: Any
+        self, shape: tuple[int, ...], stream: Stream, like: Array | None, step: Any, groups: Any
     ) -> MixPlan:
         n = shape[0]
         return dirichlet_plan(
@@ -221,6 +242,8 @@ class Dirichlet(BaseRule):
             num_mix=_at_most(self.num_mix, n),
             per_sample=self.per_sample,
             anchored=self.anchored,
+            donors=self.donors,
+            groups=groups,
             rng=stream,
             like=like,
         )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import Any, ClassVar, Protocol, runtime_checkable
+from typing import Any, ClassVar, Literal, Protocol, runtime_checkable
 
 from zetamix_core.annotations import RNG, SupportsSamples
 from zetamix_core.arrays import Array
@@ -88,6 +88,13 @@ class BaseRule(ABC):
 
     # Whether samples are averaged, which must not happen to ids, or only moved.
     averages: ClassVar[bool] = True
+    # Whom a sample may be mixed with, by its group; see `zeta_plan`.
+    donors: Literal["same", "other"] | None = None
+
+    @property
+    def takes_groups(self) -> bool:
+        """Whether the rule asks for the groups of the samples."""
+        return self.donors is not None
 
     def plan(
         self,
@@ -98,28 +105,36 @@ class BaseRule(ABC):
         groups: SupportsSamples | None = None,
         step: Any = None,
     ) -> Plan:
-        if groups is not None:
+        if groups is not None and not self.takes_groups:
             raise ValueError(
-                f"groups go with rules that ask for them, got groups for {self}; leave them out"
+                f"groups go with rules that ask for them, got groups for {self}; leave them out, "
+                f"or pass donors='same' or 'other' to the rule"
             )
         check_like(like)
-        return self._draw(check_shape(shape), stream_for(rng, like), like, step)
+        return self._draw(check_shape(shape), stream_for(rng, like), like, step, groups)
 
     plan.__doc__ = Rule.plan.__doc__
 
     @abstractmethod
-    def _draw(self, shape: tuple[int, ...], stream: Stream, like: Array | None, step: Any) -> Plan:
+    def _draw(
+        self, shape: tuple[int, ...], stream: Stream, like: Array | None, step: Any, groups: Any
+    ) -> Plan:
         """Draw the plan of a batch of this shape from a stream."""
 
 
 def drawn(
-    rule: Rule, shape: tuple[int, ...], rng: Any, like: Array | None, step: Any = None
+    rule: Rule,
+    shape: tuple[int, ...],
+    rng: Any,
+    like: Array | None,
+    step: Any = None,
+    groups: Any = None,
 ) -> Plan:
     """Draw the plan of a batch by any rule: the way of all entry points.
 
     A rule is handed a stream, so that one that draws several things draws the same everywhere.
     """
-    plan = rule.plan(shape, rng=stream_for(rng, like), like=like, step=step)
+    plan = rule.plan(shape, rng=stream_for(rng, like), like=like, step=step, groups=groups)
     if not isinstance(plan, Plan):
         raise TypeError(
             f"the method plan of a rule must return a MixPlan or a CutMixPlan, got "
@@ -134,6 +149,11 @@ def averages(rule: Rule) -> bool:
     A rule that does not say so in an attribute `averages` does.
     """
     return bool(getattr(rule, "averages", True))
+
+
+def takes_groups(rule: Rule) -> bool:
+    """Tell whether a rule may ask for the groups of the samples; one that does not say may."""
+    return bool(getattr(rule, "takes_groups", True))
 
 
 def mixed_samples(plan: Plan, x: Array, *, averages: bool) -> Array:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Sequence
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
 
 from zetamix_core.arrays import Array
 from zetamix_core.checks import check_alpha, check_axes, check_flag
+from zetamix_core.donors import check_donors
 from zetamix_core.plans import CutMixPlan, cutmix_plan
 from zetamix_core.random import Stream
 from zetamix_core.rules.base import BaseRule
@@ -29,6 +30,8 @@ class CutMix(BaseRule):
         Draw a box for each output, or one for the batch.
     anchored : bool, default True
         Whether the box is pasted into sample i for output i; else into a random one.
+    donors : "same" or "other", optional
+        From whom boxes are pasted, as in `Zeta`; without a donor a box is empty.
 
     Raises
     ------
@@ -57,16 +60,18 @@ class CutMix(BaseRule):
     axes: Sequence[int] = (-2, -1)
     per_sample: bool = True
     anchored: bool = True
+    donors: Literal["same", "other"] | None = None
     averages: ClassVar[bool] = False
 
     def __post_init__(self) -> None:
+        check_donors(self.donors)
         object.__setattr__(self, "alpha", check_alpha(self.alpha))
         check_flag("per_sample", self.per_sample)
         check_flag("anchored", self.anchored)
         object.__setattr__(self, "axes", check_axes(self.axes))
 
     def _draw(
-        self, shape: tuple[int, ...], stream: Stream, like: Array | None, step: Any
+        self, shape: tuple[int, ...], stream: Stream, like: Array | None, step: Any, groups: Any
     ) -> CutMixPlan:
         return cutmix_plan(
             shape,
@@ -74,6 +79,8 @@ class CutMix(BaseRule):
             axes=self.axes,
             per_sample=self.per_sample,
             anchored=self.anchored,
+            donors=self.donors,
+            groups=groups,
             rng=stream,
             like=like,
         )

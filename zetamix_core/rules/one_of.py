@@ -13,7 +13,7 @@ from zetamix_core.arrays import Array, is_jax_tracer, to_host, torch_is_compilin
 from zetamix_core.numbers import as_real
 from zetamix_core.plans import Plan
 from zetamix_core.random import Stream
-from zetamix_core.rules.base import BaseRule, Rule, averages, check_rule, drawn
+from zetamix_core.rules.base import BaseRule, Rule, averages, check_rule, drawn, takes_groups
 
 __all__ = ["OneOf"]
 
@@ -35,6 +35,8 @@ class OneOf(BaseRule):
     ----------
     averages : bool
         Whether one of the rules averages samples.
+    takes_groups : bool
+        Whether one of the rules asks for the groups of the samples, which the others do without.
 
     Raises
     ------
@@ -69,9 +71,17 @@ class OneOf(BaseRule):
         """Whether one of the rules averages samples."""
         return any(map(averages, self.rules))
 
-    def _draw(self, shape: tuple[int, ...], stream: Stream, like: Array | None, step: Any) -> Plan:
+    @property
+    def takes_groups(self) -> bool:
+        """Whether one of the rules asks for the groups of the samples."""
+        return any(map(takes_groups, self.rules))
+
+    def _draw(
+        self, shape: tuple[int, ...], stream: Stream, like: Array | None, step: Any, groups: Any
+    ) -> Plan:
         member = self.rules[chosen(self.p, stream.uniform((1,)))]
-        return drawn(member, shape, stream, like, step)
+        groups = groups if takes_groups(member) else None
+        return drawn(member, shape, stream, like, step, groups)
 
 
 def chosen(p: Sequence[float], number: Array) -> int:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, TypedDict, TypeVar, Unpack, overload
+from typing import Any, Literal, TypedDict, TypeVar, Unpack, overload
 
 from zetamix.jax.pytrees import checked_batch, mixed_by
 from zetamix_core.adapting import Gamma, averages, check_gamma, check_rule
@@ -18,6 +18,7 @@ Labels = TypeVar("Labels")
 class _Options(TypedDict, total=False):
     num_classes: Any
     ignore_index: int | None
+    groups: Any
     axis_name: str | tuple[str, ...] | None
 
 
@@ -26,12 +27,14 @@ class _MixOptions(_Options, total=False):
 
 
 class _ZetaOptions(_Options, total=False):
+    donors: Literal["same", "other"] | None
     gamma: Gamma
     num_mix: int | None
     anchored: bool
 
 
 class _MixupOptions(_Options, total=False):
+    donors: Literal["same", "other"] | None
     alpha: float
     per_sample: bool
     anchored: bool
@@ -57,6 +60,7 @@ def mix(
     *,
     num_classes: Any = None,
     ignore_index: int | None = None,
+    groups: Any = None,
     step: Any = None,
     axis_name: str | tuple[str, ...] | None = None,
 ) -> tuple[Any, Any]:
@@ -79,6 +83,8 @@ def mix(
         Number of classes, as in `zeta_mixup`; required for integer labels.
     ignore_index : int, optional
         The label that does not count, as in `zeta_mixup`.
+    groups : array of int, shape (N,), optional
+        What rules with `donors` go by; it may be traced.
     step : int or 0-d array, optional
         What a callable `gamma` is given; it may be traced.
     axis_name : str or tuple of str, optional
@@ -116,7 +122,7 @@ def mix(
     """
     check_rule(rule)
     key, batch = checked_batch(key, x, y, axis_name, averages=averages(rule))
-    return mixed_by(rule, key, batch, num_classes, ignore_index, step)
+    return mixed_by(rule, key, batch, num_classes, ignore_index, step, groups=groups)
 
 
 @overload
@@ -137,6 +143,8 @@ def zeta_mixup(
     num_classes: Any = None,
     ignore_index: int | None = None,
     anchored: bool = True,
+    donors: Literal["same", "other"] | None = None,
+    groups: Any = None,
     axis_name: str | tuple[str, ...] | None = None,
 ) -> tuple[Any, Any]:
     r"""Mix a batch and its labels by ζ-mixup, in one traceable call.
@@ -169,6 +177,10 @@ def zeta_mixup(
         The label that does not count in integer labels, as in `Plan.mix_labels`.
     anchored : bool, default True
         Whether sample i has the largest weight in output i; else a random one has.
+    donors : "same" or "other", optional
+        Whom a sample may be mixed with, by `groups`; see `zetamix.zeta_plan`.
+    groups : array of int, shape (N,), optional
+        What `donors` goes by: classes, patients, volumes. It may be traced.
     axis_name : str or tuple of str, optional
         Named axes that the call is mapped over, as inside ``shard_map``: the index along them is
         folded into the key, so that each shard draws its own plan.
@@ -209,8 +221,8 @@ def zeta_mixup(
     >>> mixed["image"].shape, mixed["age"].shape, soft.argmax(axis=1).tolist()
     ((4, 8, 8), (4,), [0, 2, 1, 2])
     """
-    rule = Zeta(gamma=check_gamma(gamma), num_mix=num_mix, anchored=anchored)
-    options = {"num_classes": num_classes, "ignore_index": ignore_index}
+    rule = Zeta(gamma=check_gamma(gamma), num_mix=num_mix, anchored=anchored, donors=donors)
+    options: Any = {"num_classes": num_classes, "ignore_index": ignore_index, "groups": groups}
     return mix(key, x, y, rule, **options, axis_name=axis_name)
 
 
@@ -232,6 +244,8 @@ def mixup(
     num_classes: Any = None,
     ignore_index: int | None = None,
     anchored: bool = True,
+    donors: Literal["same", "other"] | None = None,
+    groups: Any = None,
     axis_name: str | tuple[str, ...] | None = None,
 ) -> tuple[Any, Any]:
     r"""Mix a batch and its labels by mixup, in pairs and in one traceable call.
@@ -258,6 +272,8 @@ def mixup(
         The label that does not count, as in `zeta_mixup`.
     anchored : bool, default True
         Whether sample i is the first of the pair of output i; else a random one is.
+    donors, groups : optional
+        Whom a sample may be mixed with, as in `zeta_mixup`.
     axis_name : str or tuple of str, optional
         Named axes whose index is folded into the key, as in `zeta_mixup`.
 
@@ -292,8 +308,8 @@ def mixup(
     >>> bool(jnp.array_equal(mixed, soft)), soft.sum(axis=1).round(3).tolist()
     (True, [1.0, 1.0, 1.0, 1.0])
     """
-    rule = Mixup(alpha=alpha, per_sample=per_sample, anchored=anchored)
-    options = {"num_classes": num_classes, "ignore_index": ignore_index}
+    rule = Mixup(alpha=alpha, per_sample=per_sample, anchored=anchored, donors=donors)
+    options: Any = {"num_classes": num_classes, "ignore_index": ignore_index, "groups": groups}
     return mix(key, x, y, rule, **options, axis_name=axis_name)
 
 
@@ -316,6 +332,8 @@ def cutmix(
     num_classes: Any = None,
     ignore_index: int | None = None,
     anchored: bool = True,
+    donors: Literal["same", "other"] | None = None,
+    groups: Any = None,
     axis_name: str | tuple[str, ...] | None = None,
 ) -> tuple[Any, Any]:
     r"""Paste a random box of one sample into another, and mix labels by volume.
@@ -344,6 +362,8 @@ def cutmix(
         The label that does not count, as in `zeta_mixup`.
     anchored : bool, default True
         Whether the box is pasted into sample i for output i; else into a random one.
+    donors, groups : optional
+        From whom boxes are pasted, as in `zeta_mixup`.
     axis_name : str or tuple of str, optional
         Named axes whose index is folded into the key, as in `zeta_mixup`.
 
@@ -382,6 +402,6 @@ def cutmix(
     >>> bool(jnp.allclose(mixed.mean(axis=(1, 2)), soft[:, 1]))
     True
     """
-    rule = CutMix(alpha=alpha, axes=axes, per_sample=per_sample, anchored=anchored)
-    options = {"num_classes": num_classes, "ignore_index": ignore_index}
+    rule = CutMix(alpha=alpha, axes=axes, per_sample=per_sample, anchored=anchored, donors=donors)
+    options: Any = {"num_classes": num_classes, "ignore_index": ignore_index, "groups": groups}
     return mix(key, x, y, rule, **options, axis_name=axis_name)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 from abc import abstractmethod
-from collections.abc import Collection, Mapping
-from typing import Any
+from collections.abc import Callable, Collection, Mapping
+from typing import Any, Literal
 
 import grain
 import numpy as np
@@ -24,6 +24,7 @@ from zetamix_core.adapting import (
     check_samples,
     checked_pixels,
     drawn,
+    found_at,
     is_whole_number,
     mixed_leaves,
     of_most_axes,
@@ -49,6 +50,7 @@ class _BatchMix(grain.transforms.RandomMap):  # type: ignore[misc]  # Grain has 
     valid: Mapping[str, str] | None
     dtype: Any
     scale: bool
+    groups: str | Callable[[Any], Any] | None
 
     @abstractmethod
     def _rule(self) -> Rule:
@@ -100,7 +102,10 @@ class _BatchMix(grain.transforms.RandomMap):  # type: ignore[misc]  # Grain has 
         others = {*roles.dominant, *roles.scaled}
         arrays = [leaf for leaf in flat.leaves if leaf.path not in others]
         shape = _shape(arrays, {*roles.num_classes, *found.labels}, element)
-        plan = drawn(self._rule(), shape, rng, None)
+        groups = self.groups
+        if groups is not None:
+            groups = found_at(element, groups) if isinstance(groups, str) else groups(element)
+        plan = drawn(self._rule(), shape, rng, None, groups=groups)
         return flat.rebuilt(mixed_leaves(plan, flat, roles, found))
 
     def _labels_of(self, batch: Any) -> dict[str, Any]:
@@ -135,6 +140,8 @@ class Mix(_BatchMix):
         What the arrays of a batch are, as in `ZetaMixup`.
     dtype, scale : optional
         In which form samples are handed on, as in `ZetaMixup`.
+    groups : str or callable, optional
+        What rules with `donors` go by, as in `ZetaMixup`.
 
     Raises
     ------
@@ -173,6 +180,7 @@ class Mix(_BatchMix):
     valid: Mapping[str, str] | None = None
     dtype: Any = None
     scale: bool = False
+    groups: str | Callable[[Any], Any] | None = None
 
     def _rule(self) -> Rule:
         return check_rule(self.rule)
@@ -215,6 +223,11 @@ class ZetaMixup(_BatchMix):
     scale : bool, default False
         Divide images of integers by the largest number of their dtype, so that they are floats, at
         most 1: of `dtype`, by default float32.
+    groups : str or callable, optional
+        What `donors` goes by: the path of integers of shape (N,), or a function of the batch that
+        returns them.
+    donors : "same" or "other", optional
+        Whom a sample may be mixed with, by `groups`; see `zetamix.zeta_plan`.
 
     Raises
     ------
@@ -264,9 +277,12 @@ class ZetaMixup(_BatchMix):
     valid: Mapping[str, str] | None = None
     dtype: Any = None
     scale: bool = False
+    groups: str | Callable[[Any], Any] | None = None
+    donors: Literal["same", "other"] | None = None
 
     def _rule(self) -> Rule:
-        return Zeta(gamma=check_gamma(self.gamma), num_mix=self.num_mix, anchored=self.anchored)
+        options: Any = {"num_mix": self.num_mix, "anchored": self.anchored, "donors": self.donors}
+        return Zeta(gamma=check_gamma(self.gamma), **options)
 
 
 def _shape(leaves: list[Leaf], labels: Collection[str], batch: Any) -> tuple[int, ...]:

@@ -31,6 +31,7 @@ from zetamix_core.adapting import (
     mixed_samples,
     of_most_axes,
     stream_for,
+    takes_groups,
 )
 from zetamix_core.rules import OneOf, Rule
 
@@ -135,6 +136,7 @@ def mixed_by(
     ignore_index: int | None,
     step: Any = None,
     averaged: bool | None = None,
+    groups: Any = None,
 ) -> tuple[Any, Any]:
     """Mix a batch by the plan that a rule draws from a key.
 
@@ -143,16 +145,18 @@ def mixed_by(
     first = batch.first
     averaged = averages(rule) if averaged is None else averaged
     if not isinstance(rule, OneOf) or not is_jax_tracing(first, key):
-        plan = drawn(rule, tuple(first.shape), key, first, step)
+        plan = drawn(rule, tuple(first.shape), key, first, step, groups)
         return mixed_batch(plan, batch, num_classes, ignore_index, averaged)
     # What `OneOf.plan` does on the host: a number chooses the rule, which draws from what follows.
     stream: Any = stream_for(key, first)
     number = stream.uniform((1,))[0]
     chosen = jnp.searchsorted(jnp.asarray(ends(rule.p), number.dtype), number, side="right")
     ways = [functools.partial(mixed_by, member) for member in rule.rules]
+    rest = (batch, num_classes, ignore_index, step, averaged)
+    wanted = [groups if takes_groups(member) else None for member in rule.rules]
     branches = [
-        lambda key, way=way: way(key, batch, num_classes, ignore_index, step, averaged)
-        for way in ways
+        lambda key, way=way, own=own: way(key, *rest, own)
+        for way, own in zip(ways, wanted, strict=True)
     ]
     return jax.lax.switch(chosen, branches, stream.key)  # type: ignore[no-any-return]
 

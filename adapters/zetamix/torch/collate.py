@@ -19,7 +19,7 @@ from zetamix.torch.keys import (
     process_rank,
 )
 from zetamix.torch.mix import CollateOptions, Mix
-from zetamix.torch.transforms import Gamma, ZetaMixup
+from zetamix.torch.transforms import Donors, Gamma, ZetaMixup
 from zetamix_core.adapting import check_rule, is_whole_number
 from zetamix_core.rules import Rule
 
@@ -372,6 +372,7 @@ def _check_number(name: str, number: Any, what: str) -> None:
 class _ZetaOptions(CollateOptions, total=False):
     gamma: Gamma
     num_mix: int | None
+    donors: Donors
 
 
 class ZetaMixupCollate(Collate):

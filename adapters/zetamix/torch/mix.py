@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Unpack
 
 import torch
@@ -33,17 +33,23 @@ from zetamix_core.adapting import (
     checked_pixels,
     chosen,
     drawn,
+    found_at,
     is_whole_number,
     mixed_leaves,
     of_most_axes,
     paths_of_images,
     stream_for,
+    takes_groups,
     unmixed_leaves,
 )
+
+Groups = str | Callable[[Any], Any] | None
 
 
 class CollateOptions(RoleOptions, total=False):
     """The options of `Mix` that a collate function has, too; see `ZetaMixup`."""
+
+    groups: Groups
 
     num_classes: int | Mapping[str, int] | None
     p: float
@@ -73,6 +79,7 @@ class BatchMix(KeyedModule, ABC):
         label_smoothing: float = 0.0,
         stop_at: int | None = None,
         labels_getter: LabelsGetter = "default",
+        groups: Groups = None,
         dtype: torch.dtype | None = None,
         scale: bool = False,
         seed: int | None = None,
@@ -105,7 +112,13 @@ class BatchMix(KeyedModule, ABC):
         self.p = float(p)
         self.label_smoothing = float(label_smoothing)
         self.stop_at = stop_at
+        if not (groups is None or isinstance(groups, str) or callable(groups)):
+            raise TypeError(
+                f"groups must be the path of a leaf or a callable, got {groups!r}; pass for "
+                f"instance groups='label', or lambda batch: batch['patient']"
+            )
         self.labels_getter = labels_getter
+        self.groups = groups
         named = num_classes if isinstance(num_classes, Mapping) else None
         self.roles = Roles.told(named, label_smoothing=label_smoothing, pixels=pixels, **said)
 
@@ -142,13 +155,15 @@ class BatchMix(KeyedModule, ABC):
         batch = as_batch(inputs)
         return self._counted(self._mix, batch) if self.training else self._unmixed(batch)
 
-    def draw(self, x: Tensor) -> Any:
+    def draw(self, x: Tensor, groups: Any = None) -> Any:
         """Draw the plan for the next batch, to apply it yourself, and count the batch.
 
         Parameters
         ----------
         x : tensor, shape (N, ...)
             The samples, whose number, device and dtype the plan takes.
+        groups : tensor of int, shape (N,), optional
+            What a rule with `donors` goes by.
 
         Returns
         -------
@@ -174,7 +189,11 @@ class BatchMix(KeyedModule, ABC):
         if not isinstance(x, Tensor):
             raise TypeError(f"x must be a tensor, got {type(x).__name__}; use zeta_plan for others")
         check_samples("x", x)
-        return self._counted(self._draw, x)
+
+        def draw(x: Tensor, key: Tensor, step: Tensor) -> Any:
+            return self._draw(x, key, step, groups)
+
+        return self._counted(draw, x)
 
     def extra_repr(self) -> str:
         shown = {name: getattr(self, name) for name in self._shown()}
@@ -200,12 +219,18 @@ class BatchMix(KeyedModule, ABC):
                 f"a batch must have samples besides labels, got {describe(batch)}; pass the images "
                 f"first"
             )
-        plan = self._draw(of_most_axes(samples), key, step)
+        groups = None if self.groups is None else self._groups_of(batch)
+        plan = self._draw(of_most_axes(samples), key, step, groups)
         mixed = zip(flat.leaves, mixed_leaves(plan, flat, roles, found), strict=True)
         soft = labels.difference(roles.dominant)
         return flat.rebuilt(
             value if leaf.path in soft else _as_given(value, leaf.value) for leaf, value in mixed
         )
+
+    def _groups_of(self, batch: Any) -> Any:
+        """Return the groups of a batch, which are anywhere in it or made of it."""
+        groups: Any = self.groups
+        return found_at(batch, groups) if isinstance(groups, str) else groups(batch)
 
     def _unmixed(self, batch: Any) -> Any:
         """Return a batch whose samples have the form of mixed ones."""
@@ -228,9 +253,9 @@ class BatchMix(KeyedModule, ABC):
         path = find_labels(batch, leaves, self.roles, self.labels_getter, needed=needed)
         return {} if path is None else {path: self.num_classes}
 
-    def _draw(self, x: Tensor, key: Tensor, step: Tensor) -> Any:
+    def _draw(self, x: Tensor, key: Tensor, step: Tensor, groups: Any = None) -> Any:
         stream = stream_for(key, x)
-        plan = self._plan(x, stream, key, step)
+        plan = self._plan(x, stream, key, step, groups)
         # No branch on whether to mix: graphs have none, and need not wait for the answer.
         if self.p < 1:
             plan = plan.where(stream.uniform((1,))[0] < self.p)
@@ -238,7 +263,7 @@ class BatchMix(KeyedModule, ABC):
             plan = plan.where((step < self.stop_at).to(x.device, non_blocking=True))
         return plan
 
-    def _plan(self, x: Tensor, stream: Stream, key: Tensor, step: Tensor) -> Plan:
+    def _plan(self, x: Tensor, stream: Stream, key: Tensor, step: Tensor, groups: Any) -> Plan:
         rule: Any = self.rule
         if isinstance(rule, rules.OneOf):
             host = stream_for(key, torch.empty((), dtype=torch.float64, device="cpu"))
@@ -246,7 +271,8 @@ class BatchMix(KeyedModule, ABC):
                 # Chosen by a number on the host, which the stream of the device steps over.
                 stream.uniform((1,))
                 rule = rule.rules[_chosen(rule.p, host.uniform((1,)))]
-        return drawn(rule, tuple(x.shape), stream, x, step)
+            groups = groups if takes_groups(rule) else None
+        return drawn(rule, tuple(x.shape), stream, x, step, groups)
 
     @property
     @abstractmethod

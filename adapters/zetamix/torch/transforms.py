@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any, Unpack
+from typing import Any, Literal, Unpack
 
 import torch
 from torch import Tensor
 
 from zetamix.torch.leaves import LabelsGetter
-from zetamix.torch.mix import BatchMix, ModuleOptions
+from zetamix.torch.mix import BatchMix, Groups, ModuleOptions
 from zetamix_core import rules
 
+Donors = Literal["same", "other"] | None
 Gamma = float | Tensor | tuple[float, float] | Callable[[Tensor], Any]
 
 
@@ -37,6 +38,9 @@ class ZetaMixup(BatchMix):
         a number or a 0-d tensor.
     num_mix : int, optional
         T, the number of samples in a mixture, at most the whole batch; all of it by default.
+    donors : "same" or "other", optional
+        Whom a sample may be mixed with, by `groups`: those of its own group, or of others; see
+        `zetamix.zeta_plan`.
     num_classes : int or mapping of str to int, optional
         Number of classes; required for integer labels. A mapping names the labels by their paths,
         and is all that is taken for labels.
@@ -51,6 +55,9 @@ class ZetaMixup(BatchMix):
         what is called exactly "labels", "label", "targets", "target" or "y", else what has "label"
         or "target" in its name: tensors of shape (N,), (N, 1) or (N, C), or integer masks, that are
         not declared to be something else.
+    groups : str or callable, optional
+        What `donors` goes by: the path of integers of shape (N,), such as "label" or "1", or a
+        function of the batch that returns them.
     as_data : collection of str, default ()
         Paths of integer tensors that are mixed like floats, such as uint8 images in a dict.
     keep : collection of str, default ()
@@ -131,11 +138,13 @@ class ZetaMixup(BatchMix):
         *,
         gamma: Gamma = 2.8,
         num_mix: int | None = None,
+        donors: Donors = None,
         num_classes: int | Mapping[str, int] | None = None,
         p: float = 1.0,
         label_smoothing: float = 0.0,
         stop_at: int | None = None,
         labels_getter: LabelsGetter = "default",
+        groups: Groups = None,
         as_data: str | Iterable[str] = (),
         keep: str | Iterable[str] = (),
         dominant: str | Iterable[str] = (),
@@ -156,6 +165,7 @@ class ZetaMixup(BatchMix):
             label_smoothing=label_smoothing,
             stop_at=stop_at,
             labels_getter=labels_getter,
+            groups=groups,
             as_data=as_data,
             keep=keep,
             dominant=dominant,
@@ -170,8 +180,8 @@ class ZetaMixup(BatchMix):
             generator=generator,
             rank=rank,
         )
-        checked = rules.Zeta(gamma=gamma, num_mix=num_mix)
-        self.gamma, self.num_mix = checked.gamma, checked.num_mix
+        checked = rules.Zeta(gamma=gamma, num_mix=num_mix, donors=donors)
+        self.gamma, self.num_mix, self.donors = checked.gamma, checked.num_mix, donors
         self._give_floats()
         if isinstance(gamma, Tensor) and gamma.ndim > 0:
             raise ValueError(
@@ -185,7 +195,7 @@ class ZetaMixup(BatchMix):
     @property
     def rule(self) -> rules.Zeta:
         """How plans are drawn."""
-        return rules.Zeta(gamma=self.gamma, num_mix=self.num_mix)
+        return rules.Zeta(gamma=self.gamma, num_mix=self.num_mix, donors=self.donors)
 
 
 class Mixup(BatchMix):
@@ -201,6 +211,8 @@ class Mixup(BatchMix):
         Positive parameter of the Beta distribution; 1 draws :math:`\lambda` uniformly.
     per_sample : bool, default True
         Draw one :math:`\lambda` for each output, or one for the batch.
+    donors : "same" or "other", optional
+        Whom a sample may be mixed with, as in `ZetaMixup`.
     **options
         The options of `ZetaMixup` from `num_classes` on.
 
@@ -231,11 +243,12 @@ class Mixup(BatchMix):
         *,
         alpha: float = 1.0,
         per_sample: bool = True,
+        donors: Donors = None,
         **options: Unpack[ModuleOptions],
     ) -> None:
         super().__init__(**options)
-        rule = rules.Mixup(alpha=alpha, per_sample=per_sample)
-        self.alpha, self.per_sample = rule.alpha, rule.per_sample
+        rule = rules.Mixup(alpha=alpha, per_sample=per_sample, donors=donors)
+        self.alpha, self.per_sample, self.donors = rule.alpha, rule.per_sample, donors
         self._give_floats()
 
     def _shown(self) -> list[str]:
@@ -244,7 +257,8 @@ class Mixup(BatchMix):
     @property
     def rule(self) -> rules.Mixup:
         """How plans are drawn."""
-        return rules.Mixup(alpha=self.alpha, per_sample=self.per_sample)
+        shared, donors = self.per_sample, self.donors
+        return rules.Mixup(alpha=self.alpha, per_sample=shared, donors=donors)
 
 
 class CutMix(BatchMix):
@@ -261,6 +275,8 @@ class CutMix(BatchMix):
         Axes that the box extends along.
     per_sample : bool, default True
         Draw a box for each output, or one for the batch.
+    donors : "same" or "other", optional
+        From whom boxes are pasted, as in `ZetaMixup`.
     **options
         The options of `ZetaMixup` from `num_classes` on.
 
@@ -296,11 +312,13 @@ class CutMix(BatchMix):
         alpha: float = 1.0,
         axes: Sequence[int] = (-2, -1),
         per_sample: bool = True,
+        donors: Donors = None,
         **options: Unpack[ModuleOptions],
     ) -> None:
         super().__init__(**options)
-        rule = rules.CutMix(alpha=alpha, axes=axes, per_sample=per_sample)
-        self.alpha, self.axes, self.per_sample = rule.alpha, rule.axes, rule.per_sample
+        rule = rules.CutMix(alpha=alpha, axes=axes, per_sample=per_sample, donors=donors)
+        self.alpha, self.axes = rule.alpha, rule.axes
+        self.per_sample, self.donors = rule.per_sample, donors
 
     def _shown(self) -> list[str]:
         return ["alpha", "axes", *super()._shown()]
@@ -308,4 +326,5 @@ class CutMix(BatchMix):
     @property
     def rule(self) -> rules.CutMix:
         """How plans are drawn."""
-        return rules.CutMix(alpha=self.alpha, axes=self.axes, per_sample=self.per_sample)
+        options: Any = {"per_sample": self.per_sample, "donors": self.donors}
+        return rules.CutMix(alpha=self.alpha, axes=self.axes, **options)

@@ -1,0 +1,268 @@
+"""Who may be mixed with whom: anchors, and the samples that each may be given as donors."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from zetamix_core.arrays import Array, Namespace, device_of, from_host, host_values, is_array
+from zetamix_core.checks import check_fit, check_num_outputs
+from zetamix_core.dtypes import kind
+from zetamix_core.inputs import shown
+
+_WORDS = ("same", "other")
+
+
+class Pool(NamedTuple):
+    """The anchors of a plan, None for all samples in turn, and whom they may be mixed with.
+
+    The donors are "all", those of the "same" or of another ("other") group, or listed in a "table",
+    and `values` are the groups (N,) or the table (N, K).
+    """
+
+    n: int
+    num_outputs: int
+    anchors: Array | None
+    donors: str
+    values: Array | None
+
+    @property
+    def most(self) -> int:
+        """How many samples a row may have."""
+        if self.donors != "table" or self.values is None:
+            return self.n
+        return min(self.n, int(self.values.shape[1]) + 1)
+
+
+# --- checks ---------------------------------------------------------------------------------------
+
+
+def checked_pool(
+    n: int, num_outputs: Any, *, anchored: bool, anchors: Any, donors: Any, groups: Any
+) -> Pool | None:
+    """Return who may be mixed with whom, None if all may with all and each is an anchor."""
+    if donors is None and anchors is None:
+        if groups is not None:
+            raise ValueError(
+                f"groups go with donors='same' or 'other', got groups of {shown(groups)} without; "
+                f"say which donors are meant, or leave groups out"
+            )
+        return None
+    if not anchored:
+        raise ValueError(
+            "anchored=False lets a random sample weigh most, got it with "
+            + ("anchors" if donors is None else "donors")
+            + "; leave one of them out"
+        )
+    if anchors is not None:
+        anchors = _checked_anchors(anchors, n)
+        if num_outputs is not None and num_outputs != anchors.shape[0]:
+            raise ValueError(
+                f"num_outputs must be the number of anchors, got {shown(num_outputs, str)} for "
+                f"{anchors.shape[0]} anchors; leave it out"
+            )
+        num_outputs = int(anchors.shape[0])
+    num_outputs = check_num_outputs(num_outputs, n)
+    if donors is None or is_array(donors):
+        if groups is not None:
+            raise ValueError(
+                f"groups go with donors='same' or 'other', got them with donors="
+                f"{'None' if donors is None else 'an array'}; leave one of them out"
+            )
+        if donors is None:
+            return Pool(n, num_outputs, anchors, "all", None)
+        return Pool(n, num_outputs, anchors, "table", _checked_table(donors, n))
+    check_donors(donors)
+    if groups is None:
+        raise ValueError(
+            f"donors={donors!r} needs the groups of the samples, got none; pass groups=labels"
+        )
+    return Pool(n, num_outputs, anchors, donors, check_groups(groups, n))
+
+
+def check_donors(donors: Any) -> None:
+    """Check a rule for donors, which is a word."""
+    if donors is not None and not (isinstance(donors, str) and donors in _WORDS):
+        raise ValueError(
+            f"donors must be None, 'same' or 'other', or for a plan an array (N, K) of integers, "
+            f"got {shown(donors)}; pass for instance donors='same' with groups=labels"
+        )
+
+
+def _integers(name: str, values: Any, what: str) -> Array:
+    if isinstance(values, (list, tuple, range)):
+        values = np.asarray(values)
+    if not is_array(values):
+        raise TypeError(f"{name} must be {what}, got {shown(values)}; pass an array of integers")
+    check_fit(name, values)
+    if kind(values) != "integer":
+        raise TypeError(
+            f"{name} must be {what}, got dtype {values.dtype}; number them, as by "
+            f"numpy.unique({name}, return_inverse=True)[1]"
+        )
+    return values
+
+
+def _checked_anchors(anchors: Any, n: int) -> Array:
+    anchors = _integers("anchors", anchors, "integers of shape (M,), the samples that weigh most")
+    if anchors.ndim != 1 or not anchors.shape[0]:
+        raise ValueError(
+            f"anchors must have shape (M,), one for each output, got {tuple(anchors.shape)}; "
+            f"reshape them"
+        )
+    values = host_values(anchors)
+    if values is not None and not (values.min() >= 0 and values.max() < n):
+        bad = values[(values < 0) | (values >= n)][0]
+        raise ValueError(
+            f"anchors must be from 0 to {n - 1} for {n} samples, got {bad}; count samples from 0"
+        )
+    return anchors
+
+
+def check_groups(groups: Any, n: int) -> Array:
+    """Return the groups of n samples, which are integers."""
+    groups = _integers("groups", groups, f"integers of shape (N,) = ({n},), one for each sample")
+    if tuple(groups.shape) != (n,):
+        raise ValueError(
+            f"groups must have shape (N,) = ({n},), one for each sample, got "
+            f"{tuple(groups.shape)}; soft and multi-hot labels are no groups: take their argmax, "
+            f"or ids"
+        )
+    return groups
+
+
+def _checked_table(donors: Array, n: int) -> Array:
+    what = f"integers of shape (N, K) with N = {n}, padded with -1"
+    donors = _integers("donors", donors, what)
+    if donors.ndim != 2 or donors.shape[0] != n or not donors.shape[1]:
+        raise ValueError(
+            f"donors must be {what}, got shape {tuple(donors.shape)}; give each sample a row"
+        )
+    values = host_values(donors)
+    if values is not None:
+        _check_rows(values, n)
+    return donors
+
+
+def _check_rows(values: np.ndarray, n: int) -> None:
+    if values.min() < -1 or values.max() >= n:
+        bad = values[(values < -1) | (values >= n)][0]
+        raise ValueError(
+            f"donors must be from 0 to {n - 1} for {n} samples, or -1 for none, got {bad}; count "
+            f"samples from 0"
+        )
+    if values.max() < 0:
+        raise ValueError(
+            "donors must name one sample at least, got -1 everywhere; leave donors out, or set "
+            "num_mix=1 to mix nothing"
+        )
+    own = (values == np.arange(n)[:, None]).any(axis=1)
+    if own.any():
+        raise ValueError(
+            f"a sample must not be its own donor, got {int(own.argmax())} in its row; take it out"
+        )
+    ordered = np.sort(values, axis=1)
+    twice = ((ordered[:, 1:] == ordered[:, :-1]) & (ordered[:, 1:] >= 0)).any(axis=1)
+    if twice.any():
+        raise ValueError(
+            f"the donors of a sample must be different ones, got one twice in row "
+            f"{int(twice.argmax())}; take it out"
+        )
+
+
+# --- from digits to samples -----------------------------------------------------------------------
+
+
+def partners(
+    xp: Namespace,
+    pool: Pool,
+    anchors: Array,
+    num_mix: int,
+    things: Callable[[Array], Array],
+) -> tuple[Array, Array]:
+    """Return indices (M, T), and how many samples each row has, at most T.
+
+    ``things(limits)`` draws columns of distinct things for limits (T - 1, M), each as many as are
+    left at a rank. Ranks beyond the donors of a row repeat its anchor.
+    """
+    counts, samples_at = _FINDERS[pool.donors](xp, pool, anchors)
+    ranks = xp.arange(num_mix - 1, dtype=anchors.dtype, device=device_of(anchors))[:, None]
+    left = counts[None, :] - ranks
+    places = things(xp.where(left > 0, left, xp.ones_like(left)))
+    samples = samples_at(xp.where(left > 0, places, xp.zeros_like(left)))
+    samples = xp.where(left > 0, samples, anchors[None, :])
+    indices = xp.concat([anchors[None, :], samples], axis=0)
+    lengths = xp.where(counts + 1 < num_mix, counts + 1, xp.full_like(counts, num_mix))
+    return xp.permute_dims(indices, (1, 0)), lengths
+
+
+Finder = tuple[Array, Callable[[Array], Array]]
+
+
+def _all(xp: Namespace, pool: Pool, anchors: Array) -> Finder:
+    def samples_at(places: Array) -> Array:
+        return places + xp.astype(places >= anchors[None, :], places.dtype)
+
+    return xp.full_like(anchors, pool.n - 1), samples_at
+
+
+def _of_groups(xp: Namespace, pool: Pool, anchors: Array) -> tuple[Array, Array, Array, Array]:
+    """Return the samples in the order of their groups, and where those of the anchors are."""
+    order = xp.argsort(pool.values, stable=True)
+    grouped = xp.take(pool.values, order, axis=0)
+    own = xp.take(pool.values, anchors, axis=0)
+    start, end = (xp.searchsorted(grouped, own, side=side) for side in ("left", "right"))
+    place = xp.take(xp.argsort(order, stable=True), anchors, axis=0)
+    return tuple(xp.astype(each, anchors.dtype) for each in (order, start, end, place))
+
+
+def _same(xp: Namespace, pool: Pool, anchors: Array) -> Finder:
+    order, start, end, place = _of_groups(xp, pool, anchors)
+
+    def samples_at(places: Array) -> Array:
+        places = places + start[None, :]
+        own = xp.astype(places >= place[None, :], places.dtype)
+        return _taken(xp, order, places + own, pool.n)
+
+    return end - start - 1, samples_at
+
+
+def _other(xp: Namespace, pool: Pool, anchors: Array) -> Finder:
+    order, start, end, _ = _of_groups(xp, pool, anchors)
+
+    def samples_at(places: Array) -> Array:
+        beyond = xp.astype(places >= start[None, :], places.dtype)
+        return _taken(xp, order, places + beyond * (end - start)[None, :], pool.n)
+
+    return pool.n - (end - start), samples_at
+
+
+def _table(xp: Namespace, pool: Pool, anchors: Array) -> Finder:
+    rows = xp.astype(xp.take(pool.values, anchors, axis=0), anchors.dtype)
+    valid = rows >= 0
+    first = xp.argsort(xp.astype(~valid, anchors.dtype), axis=1, stable=True)
+    rows = xp.take_along_axis(rows, first, axis=1)
+
+    def samples_at(places: Array) -> Array:
+        found = xp.take_along_axis(rows, xp.permute_dims(places, (1, 0)), axis=1)
+        return xp.permute_dims(found, (1, 0))
+
+    return xp.astype(xp.sum(valid, axis=1), anchors.dtype), samples_at
+
+
+_FINDERS = {"all": _all, "same": _same, "other": _other, "table": _table}
+
+
+def _taken(xp: Namespace, order: Array, places: Array, n: int) -> Array:
+    """Take samples at places, of which those without a donor may be one too large."""
+    places = xp.where(places < n, places, xp.full_like(places, n - 1))
+    return xp.reshape(xp.take(order, xp.reshape(places, (-1,)), axis=0), places.shape)
+
+
+def moved(pool: Pool, like: Array) -> Pool:
+    """Return a pool whose arrays are where a stream draws."""
+    arrays = (pool.anchors, pool.values)
+    anchors, values = (from_host(x, like) if isinstance(x, np.ndarray) else x for x in arrays)
+    return pool._replace(anchors=anchors, values=values)
