@@ -128,7 +128,7 @@ FAMILIES = [
 @pytest.mark.parametrize("family", FAMILIES, ids=lambda family: family.__name__)
 @RULES
 def test_rows_are_uniform_over_the_arrangements_of_donors(family, rule):
-    repeats = 3000
+    repeats = 1800
     anchors = np.repeat(np.arange(N), repeats)
     plan = family(N, num_mix=4, anchors=anchors, **asked(rule))
     indices, weights = np.asarray(plan.indices), np.asarray(plan.weights)
@@ -380,15 +380,14 @@ def test_named_modules_and_other_ways_to_name_groups():
 
 @pytest.mark.needs("jax")
 @OF_RULES
-@pytest.mark.parametrize("jitted", [False, True])
-def test_jax(rule, jitted):
+def test_jax(rule):
     jax = pytest.importorskip("jax")
     import zetamix.jax
 
     def mix(key, x, y, groups):
         return zetamix.jax.mix(key, x, y, rule, num_classes=3, groups=groups)
 
-    step = jax.jit(mix) if jitted else mix
+    step = jax.jit(mix)
     for seed in range(3):
         mixed, soft = mix(jax.random.key(seed), X, Y, GROUPS)
         found = step(jax.random.key(seed), X, Y, GROUPS)

@@ -634,3 +634,26 @@ def test_union_of_one_box_for_all_after_where():
 def test_union_takes_rows_of_one_form():
     with pytest.raises(ValueError, match="one library and one shape behind the first axis"):
         zeta_plan(2, rng=0).union([np.ones((2, 4)), np.asarray([])])
+
+
+# --- dense targets in JAX, and one-hot rows beside series -----------------------------------------
+
+
+@pytest.mark.needs("jax")
+def test_dense_targets_of_jax_are_cut():
+    jax = pytest.importorskip("jax")
+    import zetamix.jax
+
+    a, b = zetamix.jax.cutmix(jax.random.key(1), X, X)
+    np.testing.assert_array_equal(a, b)
+    step = jax.jit(lambda key, x, y: zetamix.jax.cutmix(key, x, y))
+    a, b = step(jax.random.key(1), X, X)
+    np.testing.assert_array_equal(a, b)
+
+
+def test_rows_of_classes_beside_series_are_declared():
+    """One-hot rows as long as the series would be pasted into, if nobody said what they are."""
+    series, labels = np.random.default_rng(0).random((2, 10)), np.eye(10)[:2]
+    plan = cutmix_plan((2, 10), axes=(-1,), rng=1)
+    mixed = plan.apply({"x": series, "label": labels}, num_classes={"label": 10})
+    np.testing.assert_allclose(mixed["label"], plan.volumes.matrix() @ labels)

@@ -342,3 +342,42 @@ def test_boxes_of_objects_keep_their_class():
     boxes = torch.rand(N, 4).as_subclass(BoundingBoxes)
     mixed = ZetaMixup(dominant=["boxes"], seed=0)({"image": X, "boxes": boxes})
     assert type(mixed["boxes"]) is BoundingBoxes
+
+
+def test_lists_of_dicts_are_declared_by_their_paths():
+    """As targets of DETR: nothing in them is guessed to be labels."""
+    targets = [{"labels": torch.rand(N, 2), "area": torch.rand(N)} for _ in range(2)]
+    mixed = ZetaMixup(labels_getter=None, seed=0)((X, targets))[1]
+    assert not torch.equal(mixed[1]["labels"], targets[1]["labels"])
+    paths = ["1/0", "1/1"]
+    kept = ZetaMixup(labels_getter=None, keep=paths, seed=0)((X, targets))[1]
+    assert all(a is b for a, b in zip(kept, targets, strict=True))
+    ids = [{"labels": torch.arange(N)}]
+    with pytest.raises(ValueError, match="at '1/0/labels'"):
+        ZetaMixup(labels_getter=None)((X, ids))
+
+
+def test_what_all_samples_of_a_mixture_reach():
+    """Exactly, where a comparison of the mixed mask with one is a matter of rounding."""
+    import zetamix
+
+    mask = torch.arange(13) < torch.tensor([[3], [13], [7], [9]])
+    plan = zetamix.zeta_plan(N, rng=0)
+    both = mask[torch.from_numpy(plan.indices.copy())].all(1)
+    assert torch.equal(both, mask.all(0).expand(N, -1))
+
+
+@pytest.mark.parametrize("make", [ZetaMixup, CutMix])
+def test_void_pixels_of_one_sample_stay_their_own_in_graphs(make):
+    masks = torch.randint(0, 5, (8, 6, 6), generator=torch.Generator().manual_seed(0))
+    masks[0, :3, :3] = 255
+    images = torch.rand(8, 3, 6, 6)
+    mix = torch.compile(
+        make(num_classes=5, ignore_index=255, seed=0), fullgraph=True, backend="eager"
+    )
+    soft = mix(images, masks)[1]
+    assert torch.isfinite(soft).all()
+    eager = make(num_classes=5, ignore_index=255, seed=0)(images, masks)[1]
+    torch.testing.assert_close(soft, eager)
+    assert (soft.sum(dim=-1)[:, 3:] > 0.999).all()
+    torch.compiler.reset()

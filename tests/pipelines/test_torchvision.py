@@ -363,3 +363,22 @@ def test_in_a_composition_and_in_a_collate_function(v2, digits, make_model, accu
             optimizer.step()
     assert int(mix.step) == 6 * 22
     assert accuracy(model) > 0.85
+
+
+def test_marked_types_of_torchvision(v2):
+    """Masks and boxes are never averaged; boxes of the heaviest sample keep their format."""
+    from torchvision import tv_tensors
+
+    mask = tv_tensors.Mask(torch.randint(0, 4, (N, 8, 8)).to(torch.uint8))
+    with pytest.raises(ValueError, match="can't be averaged, got Mask"):
+        ZetaMixup(num_classes={"1": CLASSES})(mask, torch.arange(N))
+    boxes = tv_tensors.BoundingBoxes(torch.rand(N, 4), format="XYWH", canvas_size=(8, 8))
+    with pytest.raises(ValueError, match="can't be averaged, got BoundingBoxes"):
+        ZetaMixup()({"image": torch.rand(N, 3, 8, 8), "boxes": boxes})
+    mixed = ZetaMixup(dominant=["boxes"])({"image": torch.rand(N, 3, 8, 8), "boxes": boxes})
+    assert type(mixed["boxes"]) is tv_tensors.BoundingBoxes
+    assert mixed["boxes"].format == boxes.format
+    assert torch.equal(mixed["boxes"], boxes)
+    image = tv_tensors.Image(torch.rand(3, 8, 8))
+    with pytest.raises(ValueError, match="got one Image"):
+        ZetaMixup(labels_getter=None)({"image": image, "label": torch.rand(3)})

@@ -41,8 +41,8 @@ class Collate:
     mix : Rule or torch.nn.Module
         How plans are drawn: one of `zetamix.rules`, or an object of your own with such a method; or
         a module of ours, such as `ZetaMixup` or `OneOf`, with all its options, and in training or
-        evaluation mode as it is. The step that a
-        callable `gamma` is given, and that `stop_at` is compared with, is the epoch.
+        evaluation mode as it is. The step that a callable `gamma` is given, and that `stop_at` is
+        compared with, is the epoch.
     collate_fn : callable, optional
         Makes a batch of a list of samples; by default that of torch. The images of a pair may be of
         integers, such as uint8, and stay so, unless `dtype` or `scale` says otherwise.

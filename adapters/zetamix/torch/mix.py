@@ -134,7 +134,8 @@ class BatchMix(KeyedModule, ABC):
         -------
         tuple, or nested batch
             The structure of the input, with mixed tensors; the input is left alone. In evaluation
-            mode it is the input itself or, with `dtype` or `scale`, one with such samples.
+            mode it is the input itself or, with `dtype`, `scale` or `as_data`, one whose samples
+            have the dtypes of mixed ones.
 
         Raises
         ------
