@@ -655,3 +655,20 @@ def test_a_module_with_a_generator_is_refused_in_a_worker():
     list(loader(Collating(module)))
     with pytest.raises(RuntimeError, match="with a seed or a generator must not draw"):
         list(loader(Collating(module), 1))
+
+
+def test_a_choice_within_a_choice_is_made_by_another_number():
+    """Else one of the inner members would never be drawn."""
+
+    class Note(torch.nn.Module):
+        def __init__(self, name):
+            super().__init__()
+            self.name = name
+
+        def forward(self, x, y):
+            return self.name
+
+    mix = Collate(OneOf([OneOf([Note("a"), Note("b")]), Note("c")]), seed=5)
+    names = [mix([Rows()[0]]) for _ in range(400)]
+    for name, share in (("a", 0.25), ("b", 0.25), ("c", 0.5)):
+        assert abs(names.count(name) / 400 - share) < 0.1, names.count(name)

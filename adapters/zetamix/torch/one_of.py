@@ -112,6 +112,8 @@ class OneOf(KeyedModule):
 
     def _mix(self, batch: Any, key: Tensor, step: Tensor) -> Any:
         transform = self.transforms[self._choose(key, step)]
+        if isinstance(transform, OneOf):  # which is to choose by another number than this one did
+            return transform._mix(batch, torch.cat([key, on_host([2])]), step)
         if isinstance(transform, KeyedModule):
             return transform._mix(batch, key, step)
         inputs = batch if isinstance(batch, (tuple, list)) else [batch]
