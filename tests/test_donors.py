@@ -250,6 +250,23 @@ def test_boxes_come_from_donors_and_are_empty_without(backend, per_sample):
         np.testing.assert_allclose(1 - np.diagonal(soft), shares, atol=1e-6)
 
 
+@pytest.mark.parametrize("anchors", [[3], [5, 0], [1, 1, 4, 0, 2, 3, 5, 5, 5]])
+@pytest.mark.parametrize("per_sample", [True, False])
+def test_boxes_for_fewer_and_more_outputs_than_samples(backend, anchors, per_sample):
+    x = np.arange(6.0, dtype=np.float32)[:, None, None] + np.zeros((6, 8, 9), dtype=np.float32)
+    options = {"anchors": anchors, "per_sample": per_sample, "rng": 4}
+    plan = cutmix_plan((6, 8, 9), **options)
+    assert plan.shape == (len(anchors), 6)
+    mixed = backend.to_numpy(plan @ backend.asarray(x))
+    donors = plan.volumes.indices[:, 1]
+    for output, anchor, donor in zip(mixed, anchors, donors, strict=True):
+        assert donor != anchor
+        assert set(np.unique(output)) <= {float(anchor), float(donor)}
+    soft = plan.mix_labels(np.arange(6), 6)
+    shares = [(output == anchor).mean() for output, anchor in zip(mixed, anchors, strict=True)]
+    np.testing.assert_allclose(soft[np.arange(len(anchors)), anchors], shares, atol=1e-7)
+
+
 @PLANS
 def test_anchors_without_donors(draw):
     anchors = np.asarray([4, 4, 0, 5])

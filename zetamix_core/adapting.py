@@ -13,12 +13,14 @@ from zetamix_core.arrays import (
     library,
     quick_facts,
 )
+from zetamix_core.blocks import Blocks
 from zetamix_core.checks import (
     check_gamma,
     check_lengths,
     check_no_ids,
     check_number,
     check_samples,
+    check_unmarked,
 )
 from zetamix_core.dtypes import kind
 from zetamix_core.epochs import Epoch
@@ -31,6 +33,7 @@ from zetamix_core.leaves import (
     at,
     check_leaf,
     found_at,
+    join,
     leave,
     of_most_axes,
     subject,
@@ -65,6 +68,7 @@ __all__ = [
     "ORIGINALS",
     "Array",
     "Batch",
+    "Blocks",
     "Epoch",
     "Experiment",
     "Facts",
@@ -86,6 +90,7 @@ __all__ = [
     "check_number",
     "check_rule",
     "check_samples",
+    "check_unmarked",
     "checked_pixels",
     "chosen",
     "drawn",
@@ -101,6 +106,7 @@ __all__ = [
     "is_jax_tracing",
     "is_numpy",
     "is_whole_number",
+    "join",
     "kind",
     "leave",
     "library",

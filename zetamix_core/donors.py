@@ -15,18 +15,39 @@ from zetamix_core.inputs import shown
 _WORDS = ("same", "other")
 
 
+class Groups(NamedTuple):
+    """Groups of samples on the host, sorted once for many draws."""
+
+    values: np.ndarray
+    # The samples in the order of their groups; of each sample its place there, and where its group
+    # starts and ends.
+    order: np.ndarray
+    place: np.ndarray
+    start: np.ndarray
+    end: np.ndarray
+
+    @classmethod
+    def of(cls, values: np.ndarray) -> Groups:
+        """Sort groups (N,)."""
+        order = np.argsort(values, kind="stable")
+        place = np.empty_like(order)
+        place[order] = np.arange(order.size)
+        start, end = (np.searchsorted(values[order], values, side=s) for s in ("left", "right"))
+        return cls(values, order, place, start, end)
+
+
 class Pool(NamedTuple):
     """The anchors of a plan, None for all samples in turn, and whom they may be mixed with.
 
     The donors are "all", those of the "same" or of another ("other") group, or listed in a "table",
-    and `values` are the groups (N,) or the table (N, K).
+    and `values` are the groups (N,), perhaps sorted, or the table (N, K).
     """
 
     n: int
     num_outputs: int
     anchors: Array | None
     donors: str
-    values: Array | None
+    values: Any
 
     @property
     def most(self) -> int:
@@ -121,8 +142,10 @@ def _checked_anchors(anchors: Any, n: int) -> Array:
     return anchors
 
 
-def check_groups(groups: Any, n: int) -> Array:
+def check_groups(groups: Any, n: int) -> Any:
     """Return the groups of n samples, which are integers."""
+    if isinstance(groups, Groups) and groups.values.size == n:
+        return groups
     groups = _integers("groups", groups, f"integers of shape (N,) = ({n},), one for each sample")
     if tuple(groups.shape) != (n,):
         raise ValueError(
@@ -210,6 +233,9 @@ def _all(xp: Namespace, pool: Pool, anchors: Array) -> Finder:
 
 def _of_groups(xp: Namespace, pool: Pool, anchors: Array) -> tuple[Array, Array, Array, Array]:
     """Return the samples in the order of their groups, and where those of the anchors are."""
+    if isinstance(pool.values, Groups):
+        _, order, place, start, end = pool.values
+        return order, start[anchors], end[anchors], place[anchors]
     order = xp.argsort(pool.values, stable=True)
     grouped = xp.take(pool.values, order, axis=0)
     own = xp.take(pool.values, anchors, axis=0)

@@ -30,6 +30,10 @@ class Batch(NamedTuple):
         """Return the batch with other values in the places of its leaves."""
         return _rebuilt(self.structure, iter(values))
 
+    def row(self, values: Iterable[Any], i: int, item: Any) -> Any:
+        """Return one item: row `i` of the values, and of another item what is no leaf here."""
+        return _row(self.structure, iter(values), i, item)
+
 
 # --- checks ---------------------------------------------------------------------------------------
 
@@ -154,10 +158,10 @@ def flattened(
             raise TypeError(said_of(subject(path), foreign(node, as_code(subject(path)))))
         if isinstance(node, Mapping):
             keys = list(node.keys())  # those of tensordict iterate over samples
-            return _Node(node, keys, [visit(_join(path, key), node[key]) for key in keys])
+            return _Node(node, keys, [visit(join(path, key), node[key]) for key in keys])
         if isinstance(node, (list, tuple)):
             names = getattr(node, "_fields", range(len(node)))
-            items = [visit(_join(path, key), x) for key, x in zip(names, node, strict=True)]
+            items = [visit(join(path, key), x) for key, x in zip(names, node, strict=True)]
             return _Node(node, names, items)
         if strict or (not torch_is_compiling() and _holds_numbers(node)):
             raise TypeError(_refusal(path, node, convert))
@@ -202,7 +206,22 @@ def _rebuilt(structure: Any, values: Iterator[Any]) -> Any:
     if type(structure) is not _Node:
         return structure
     node, keys, items = structure
-    items = [_rebuilt(item, values) for item in items]
+    return _refilled(node, keys, [_rebuilt(item, values) for item in items])
+
+
+def _row(structure: Any, values: Iterator[Any], i: int, item: Any) -> Any:
+    if structure is _Leaf:
+        return next(values)[i]
+    if type(structure) is not _Node or not isinstance(item, (Mapping, list, tuple)):
+        return item  # such as its part of a list of texts
+    node, keys, items = structure
+    of_item = [item[key] for key in keys] if isinstance(node, Mapping) else item
+    rows = [_row(each, values, i, own) for each, own in zip(items, of_item, strict=True)]
+    return _refilled(item, keys, rows)
+
+
+def _refilled(node: Any, keys: Iterable[Any], items: list[Any]) -> Any:
+    """Return a mapping, list or tuple with other items."""
     if isinstance(node, Mapping):
         return _like_mapping(node, dict(zip(keys, items, strict=True)))
     return type(node)(*items) if hasattr(node, "_fields") else type(node)(items)
@@ -229,7 +248,8 @@ def _refusal(path: str, node: Any, convert: str) -> str:
     )
 
 
-def _join(path: str, key: Any) -> str:
+def join(path: str, key: Any) -> str:
+    """Return the path of what is at a key of the node at a path."""
     return f"{path}/{key}" if path else str(key)
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import math
 import sys
 from typing import Any, NamedTuple
 
@@ -66,6 +67,8 @@ class Entries(NamedTuple):
     distinct: bool = False
     # Whether no weight is zero; None: not known yet.
     positive: bool | None = None
+    # Whether an output must be the same to the last bit whatever is mixed beside it.
+    steady: bool = False
 
 
 def weighted_sum(
@@ -100,7 +103,7 @@ def weighted_sum(
     """
     if is_dask(x):
         return _weighted_sum_of_dask(entries, x, exact, dtypes)
-    indices, weights, distinct, all_positive = entries
+    indices, weights, distinct, all_positive, steady = entries
     dtype, work, real = dtypes or dtypes_for(x, out)
     # Weights that the plan made on the host are plain tensors, if they are still there.
     made = all_positive is not None and is_torch(weights) and weights.device.type == "cpu"
@@ -111,6 +114,8 @@ def weighted_sum(
     if all_positive is None:
         # Ranks may have no weight (gamma = infinity, or an underflow). None: not to be known here.
         all_positive = _all(weights)
+    if steady:
+        return _mix_steadily(indices, weights, x, dtype, work, bool(all_positive))
     if is_jax(x) and not any(map(is_jax_tracer, (indices, weights, x))):
         compiled = _compiled_mix()
         return compiled(indices, weights, x, out, dtype, work, all_positive, exact, distinct)
@@ -173,6 +178,17 @@ def _mix(
     if mixed is not target:
         out[...] = _from_rows(xp, mixed, order, x.shape)
     return out
+
+
+def _mix_steadily(
+    indices: Array, weights: Array, x: Array, dtype: Any, work: Any, all_positive: bool
+) -> Array:
+    """Mix by single products and sums, each rounded once, wherever an output stands in memory."""
+    xp = namespace(x)
+    with _as_asked(x):
+        rows = _reshaped(xp, x, (x.shape[0], math.prod(x.shape[1:])))
+        mixed = rounded(gather_sum(indices, weights, rows, work, all_positive), dtype)
+    return _reshaped(xp, mixed, (mixed.shape[0], *x.shape[1:]))
 
 
 def _mix_in_memory(

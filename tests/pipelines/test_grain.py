@@ -337,13 +337,15 @@ def test_a_classifier_learns_digits_from_mixed_batches():
 
 
 def test_docstrings():
-    module = importlib.import_module("zetamix.jax.grain")
-    result = doctest.testmod(module)
-    assert (result.attempted >= 6, result.failed) == (True, 0)
-    assert module.__all__ == ["Mix", "ZetaMixup"]
+    name = "zetamix.jax.grain"
+    for part in ("transforms", "dataset"):
+        result = doctest.testmod(importlib.import_module(f"{name}.{part}"))
+        assert (result.attempted >= 6, result.failed) == (True, 0)
+    assert importlib.import_module(name).__all__ == ["Mix", "MixedDataset", "ZetaMixup"]
     wording = {"ES01", "SA01", "SA04", "RT02", "EX01"}
-    for name in ("Mix", "ZetaMixup", "ZetaMixup.random_map"):
-        errors = validate(f"zetamix.jax.grain.{name}")["errors"]
+    methods = ["ZetaMixup.random_map", "ZetaMixup.output_spec"]
+    for public in ("Mix", "MixedDataset", "ZetaMixup", *methods):
+        errors = validate(f"{name}.{public}")["errors"]
         assert [error for error in errors if error[0] not in wording] == []
 
 

@@ -105,7 +105,8 @@ def cutmix_plan(
         samples = from_host(samples, upper) if is_numpy(samples) else samples
         upper = namespace(upper).where((samples > 1)[:, None], upper, lower)
         lower = namespace(lower).broadcast_to(lower, upper.shape)
-    return CutMixPlan(_volumes(indices, lower, upper, lengths), lower, upper, tuple(axes), lengths)
+    volumes = _volumes(indices, n, lower, upper, lengths)
+    return CutMixPlan(volumes, lower, upper, tuple(axes), lengths)
 
 
 def _check_lengths(shape: Any, axes: Any, lengths: tuple[int, ...]) -> None:
@@ -145,9 +146,11 @@ def _boxes(
     return xp.stack(lower, axis=1), xp.stack(upper, axis=1)
 
 
-def _volumes(indices: Array, lower: Array, upper: Array, lengths: tuple[int, ...]) -> MixPlan:
-    """Return the plan that mixes labels by the volume outside and inside of the boxes."""
-    n, num_mix = indices.shape[0], indices.shape[1]
+def _volumes(
+    indices: Array, n: int, lower: Array, upper: Array, lengths: tuple[int, ...]
+) -> MixPlan:
+    """Return the plan that mixes labels of n samples by the volume outside and inside of boxes."""
+    num_outputs, num_mix = indices.shape
     xp = namespace(lower)
     inside = xp.ones_like(lower[:, 0])
     for column, length in enumerate(lengths):
@@ -156,4 +159,4 @@ def _volumes(indices: Array, lower: Array, upper: Array, lengths: tuple[int, ...
         weights = xp.ones_like(inside)[:, None]
     else:
         weights = on_grid(xp.stack([1 - inside, inside], axis=1), inside.dtype)
-    return MixPlan._drawn(indices, weights if weights.shape[0] == n else weights[0, :], n)
+    return MixPlan._drawn(indices, weights if weights.shape[0] == num_outputs else weights[0, :], n)

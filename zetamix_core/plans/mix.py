@@ -122,6 +122,8 @@ class MixPlan(Plan):
     _sound: ClassVar[bool] = False
     # Whether no row repeats a sample. It is known of drawn plans, and of no others looked for.
     _distinct: ClassVar[bool] = False
+    # Whether outputs must be the same to the last bit whatever other outputs are beside them.
+    _steady: ClassVar[bool] = False
     # Whether no weight is zero, known of weights that were made on the host; None: not known.
     _positive: ClassVar[bool | None] = None
     # The weights of a plan of NumPy's doubles in single precision: rounded once, not at each use.
@@ -347,9 +349,9 @@ class MixPlan(Plan):
         weights = self.weights if dtype is None else self._lowered(dtype)
         if facts.library in ("numpy", "dask"):
             positive = self._is_positive() if weights is self.weights else None
-            return Entries(self.indices, weights, self._distinct, positive)
+            return Entries(self.indices, weights, self._distinct, positive, self._steady)
         indices, weights = from_host(self.indices, x), from_host(weights_for(weights, x), x)
-        return Entries(indices, weights, self._distinct)
+        return Entries(indices, weights, self._distinct, steady=self._steady)
 
     def _is_positive(self) -> bool:
         """Tell whether no weight of this NumPy plan is zero."""

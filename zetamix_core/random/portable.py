@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 
-from zetamix_core.arrays import Array, from_host, to_host
+from zetamix_core.arrays import Array, from_host, is_array, to_host
 from zetamix_core.donors import Pool, partners
 from zetamix_core.dtypes import cast, weights_dtype
 from zetamix_core.random.stream import Stream, shortened, sorts, step_over
@@ -45,7 +45,7 @@ class PortableStream(Stream):
 
     def partners(self, pool: Pool, num_mix: int) -> tuple[Array, Array]:
         given = (pool.anchors, pool.values)
-        anchors, values = (None if x is None else to_host(x) for x in given)
+        anchors, values = (to_host(x) if is_array(x) else x for x in given)
         pool = pool._replace(anchors=anchors, values=values)
         chosen = np.arange(pool.num_outputs) % pool.n if anchors is None else anchors
         things = self._distinct

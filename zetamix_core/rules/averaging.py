@@ -10,14 +10,13 @@ from typing import Any, Literal
 import numpy as np
 
 from zetamix_core.annotations import Gamma
-from zetamix_core.arrays import Array, is_array, is_torch, same
+from zetamix_core.arrays import is_array, is_torch, same
 from zetamix_core.checks import check_alpha, check_count, check_flag, check_gamma, check_size
 from zetamix_core.donors import check_donors, checked_pool
 from zetamix_core.numbers import as_real
 from zetamix_core.plans import MixPlan, dirichlet_plan, mixup_plan
 from zetamix_core.plans.drawing import drawn_zeta
-from zetamix_core.random import Stream
-from zetamix_core.rules.base import BaseRule
+from zetamix_core.rules.base import Ask, BaseRule
 from zetamix_core.weights import checked_gamma
 
 __all__ = ["Dirichlet", "Mixup", "Zeta"]
@@ -88,35 +87,33 @@ class Zeta(BaseRule):
         gamma = repr(self.gamma) if is_array(self.gamma) else self.gamma
         return hash((Zeta, gamma, self.num_mix, self.anchored, self.donors))
 
-    def _draw(
-        self, shape: tuple[int, ...], stream: Stream, like: Array | None, step: Any, groups: Any
-    ) -> MixPlan:
-        n = shape[0]
+    def _draw(self, asked: Ask) -> MixPlan:
+        n, like, pool = asked.shape[0], asked.like, None
         num_mix = _at_most(self.num_mix, n)
-        check_size(n, num_mix)
-        pool = None
-        if self.donors is not None:
-            asked = {"anchored": self.anchored, "donors": self.donors, "groups": groups}
-            pool = checked_pool(n, None, anchors=None, **asked)
+        if self.donors is not None or asked.anchors is not None:
+            said = {"donors": self.donors, "groups": asked.groups, "anchors": asked.anchors}
+            pool = checked_pool(n, None, anchored=self.anchored, **said)
+        num_outputs = n if pool is None else pool.num_outputs
+        check_size(num_outputs, num_mix)
         gamma = self.gamma
         if type(gamma) is not float:
-            gamma = checked_gamma(self._gamma_at(n, stream, like, step), like)
-        return drawn_zeta((n, n, num_mix), gamma, self.anchored, stream, like, pool)
+            gamma = checked_gamma(self._gamma_at(num_outputs, asked), like)
+        return drawn_zeta((num_outputs, n, num_mix), gamma, self.anchored, asked.stream, like, pool)
 
-    def _gamma_at(self, n: int, stream: Stream, like: Array | None, step: Any) -> Any:
+    def _gamma_at(self, num_outputs: int, asked: Ask) -> Any:
         gamma: Any = self.gamma
         if isinstance(gamma, tuple):
             low, high = gamma
-            return low + (high - low) * stream.uniform((n,))
+            return low + (high - low) * asked.stream.uniform((num_outputs,))
         if callable(gamma):
-            if step is None:
+            if asked.step is None:
                 raise ValueError(
                     "a callable gamma must be told the step, got none; pass step=, or a number as "
                     "gamma"
                 )
-            gamma = gamma(step)
-        if like is not None and is_torch(gamma) and is_torch(like):
-            return gamma.to(like.device, non_blocking=True)
+            gamma = gamma(asked.step)
+        if asked.like is not None and is_torch(gamma) and is_torch(asked.like):
+            return gamma.to(asked.like.device, non_blocking=True)
         return gamma
 
 
@@ -168,18 +165,17 @@ class Mixup(BaseRule):
         check_flag("per_sample", self.per_sample)
         check_flag("anchored", self.anchored)
 
-    def _draw(
-        self, shape: tuple[int, ...], stream: Stream, like: Array | None, step: Any, groups: Any
-    ) -> MixPlan:
+    def _draw(self, asked: Ask) -> MixPlan:
         return mixup_plan(
-            shape[0],
+            asked.shape[0],
             alpha=self.alpha,
             per_sample=self.per_sample,
             anchored=self.anchored,
+            anchors=asked.anchors,
             donors=self.donors,
-            groups=groups,
-            rng=stream,
-            like=like,
+            groups=asked.groups,
+            rng=asked.stream,
+            like=asked.like,
         )
 
 
@@ -232,20 +228,19 @@ class Dirichlet(BaseRule):
         check_flag("anchored", self.anchored)
         _check_num_mix(self.num_mix)
 
-    def _draw(
-        self, shape: tuple[int, ...], stream: Stream, like: Array | None, step: Any, groups: Any
-    ) -> MixPlan:
-        n = shape[0]
+    def _draw(self, asked: Ask) -> MixPlan:
+        n = asked.shape[0]
         return dirichlet_plan(
             n,
             alpha=self.alpha,
             num_mix=_at_most(self.num_mix, n),
             per_sample=self.per_sample,
             anchored=self.anchored,
+            anchors=asked.anchors,
             donors=self.donors,
-            groups=groups,
-            rng=stream,
-            like=like,
+            groups=asked.groups,
+            rng=asked.stream,
+            like=asked.like,
         )
 
 

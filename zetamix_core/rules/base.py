@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import inspect
 from abc import ABC, abstractmethod
-from typing import Any, ClassVar, Literal, Protocol, runtime_checkable
+from typing import Any, ClassVar, Literal, NamedTuple, Protocol, runtime_checkable
 
 from zetamix_core.annotations import RNG, SupportsSamples
 from zetamix_core.arrays import Array
 from zetamix_core.checks import check_like, check_no_ids, check_shape
+from zetamix_core.donors import Groups
 from zetamix_core.dtypes import kind_of
 from zetamix_core.linear_map import output_dtype
 from zetamix_core.plans import Plan
@@ -22,7 +24,8 @@ class Rule(Protocol):
 
     `Zeta`, `Mixup`, `Dirichlet`, `CutMix` and `OneOf` are rules, and so is any object with such a
     method. One whose plans only move samples says so by an attribute ``averages = False``: it then
-    takes samples of any dtype, also integers that may be ids.
+    takes samples of any dtype, also integers that may be ids. Only those entry points that name
+    anchors, such as `zetamix.torch.MixedDataset`, pass `anchors`; other methods may lack it.
 
     Raises
     ------
@@ -44,6 +47,7 @@ class Rule(Protocol):
         like: SupportsSamples | None = None,
         groups: SupportsSamples | None = None,
         step: Any = None,
+        anchors: SupportsSamples | None = None,
     ) -> Plan:
         """Draw the plan of a batch.
 
@@ -60,6 +64,8 @@ class Rule(Protocol):
             The group of each sample, for rules that ask who may be mixed with whom.
         step : int or 0-d array, optional
             Number of the batch or of the epoch, as the entry point counts.
+        anchors : array of int, shape (M,), optional
+            The samples that come first in the outputs, in place of all in turn; see `zeta_plan`.
 
         Returns
         -------
@@ -83,6 +89,17 @@ class Rule(Protocol):
         ...
 
 
+class Ask(NamedTuple):
+    """What a plan is asked for, with the stream that it is drawn from."""
+
+    shape: tuple[int, ...]
+    stream: Stream
+    like: Array | None
+    step: Any = None
+    groups: Any = None
+    anchors: Any = None
+
+
 class BaseRule(ABC):
     """What the rules of the package share: they draw from one stream, for a known batch."""
 
@@ -104,6 +121,7 @@ class BaseRule(ABC):
         like: SupportsSamples | None = None,
         groups: SupportsSamples | None = None,
         step: Any = None,
+        anchors: SupportsSamples | None = None,
     ) -> Plan:
         if groups is not None and not self.takes_groups:
             raise ValueError(
@@ -111,15 +129,14 @@ class BaseRule(ABC):
                 f"or pass donors='same' or 'other' to the rule"
             )
         check_like(like)
-        return self._draw(check_shape(shape), stream_for(rng, like), like, step, groups)
+        asked = Ask(check_shape(shape), stream_for(rng, like), like, step, groups, anchors)
+        return self._draw(asked)
 
     plan.__doc__ = Rule.plan.__doc__
 
     @abstractmethod
-    def _draw(
-        self, shape: tuple[int, ...], stream: Stream, like: Array | None, step: Any, groups: Any
-    ) -> Plan:
-        """Draw the plan of a batch of this shape from a stream."""
+    def _draw(self, asked: Ask) -> Plan:
+        """Draw the plan that is asked for."""
 
 
 def drawn(
@@ -129,12 +146,16 @@ def drawn(
     like: Array | None,
     step: Any = None,
     groups: Any = None,
+    anchors: Any = None,
 ) -> Plan:
     """Draw the plan of a batch by any rule: the way of all entry points.
 
     A rule is handed a stream, so that one that draws several things draws the same everywhere.
     """
-    plan = rule.plan(shape, rng=stream_for(rng, like), like=like, step=step, groups=groups)
+    if isinstance(groups, Groups) and not isinstance(rule, BaseRule):
+        groups = groups.values
+    more = {} if anchors is None else {"anchors": anchors}
+    plan = rule.plan(shape, rng=stream_for(rng, like), like=like, step=step, groups=groups, **more)
     if not isinstance(plan, Plan):
         raise TypeError(
             f"the method plan of a rule must return a MixPlan or a CutMixPlan, got "
@@ -154,6 +175,12 @@ def averages(rule: Rule) -> bool:
 def takes_groups(rule: Rule) -> bool:
     """Tell whether a rule may ask for the groups of the samples; one that does not say may."""
     return bool(getattr(rule, "takes_groups", True))
+
+
+def takes_anchors(rule: Rule) -> bool:
+    """Tell whether the method plan of a rule can be handed anchors."""
+    known = inspect.signature(rule.plan).parameters
+    return "anchors" in known or any(each.kind is each.VAR_KEYWORD for each in known.values())
 
 
 def mixed_samples(plan: Plan, x: Array, *, averages: bool) -> Array:

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Sequence
-from typing import Any, ClassVar, Literal
+from typing import ClassVar, Literal
 
-from zetamix_core.arrays import Array
 from zetamix_core.checks import check_alpha, check_axes, check_flag
 from zetamix_core.donors import check_donors
 from zetamix_core.plans import CutMixPlan, cutmix_plan
-from zetamix_core.random import Stream
-from zetamix_core.rules.base import BaseRule
+from zetamix_core.rules.base import Ask, BaseRule
 
 __all__ = ["CutMix"]
 
@@ -70,17 +68,16 @@ class CutMix(BaseRule):
         check_flag("anchored", self.anchored)
         object.__setattr__(self, "axes", check_axes(self.axes))
 
-    def _draw(
-        self, shape: tuple[int, ...], stream: Stream, like: Array | None, step: Any, groups: Any
-    ) -> CutMixPlan:
+    def _draw(self, asked: Ask) -> CutMixPlan:
         return cutmix_plan(
-            shape,
+            asked.shape,
             alpha=self.alpha,
             axes=self.axes,
             per_sample=self.per_sample,
             anchored=self.anchored,
+            anchors=asked.anchors,
             donors=self.donors,
-            groups=groups,
-            rng=stream,
-            like=like,
+            groups=asked.groups,
+            rng=asked.stream,
+            like=asked.like,
         )

@@ -12,8 +12,15 @@ import numpy as np
 from zetamix_core.arrays import Array, is_jax_tracer, to_host, torch_is_compiling
 from zetamix_core.numbers import as_real
 from zetamix_core.plans import Plan
-from zetamix_core.random import Stream
-from zetamix_core.rules.base import BaseRule, Rule, averages, check_rule, drawn, takes_groups
+from zetamix_core.rules.base import (
+    Ask,
+    BaseRule,
+    Rule,
+    averages,
+    check_rule,
+    drawn,
+    takes_groups,
+)
 
 __all__ = ["OneOf"]
 
@@ -76,12 +83,9 @@ class OneOf(BaseRule):
         """Whether one of the rules asks for the groups of the samples."""
         return any(map(takes_groups, self.rules))
 
-    def _draw(
-        self, shape: tuple[int, ...], stream: Stream, like: Array | None, step: Any, groups: Any
-    ) -> Plan:
-        member = self.rules[chosen(self.p, stream.uniform((1,)))]
-        groups = groups if takes_groups(member) else None
-        return drawn(member, shape, stream, like, step, groups)
+    def _draw(self, asked: Ask) -> Plan:
+        member = self.rules[chosen(self.p, asked.stream.uniform((1,)))]
+        return drawn(member, *(asked if takes_groups(member) else asked._replace(groups=None)))
 
 
 def chosen(p: Sequence[float], number: Array) -> int:

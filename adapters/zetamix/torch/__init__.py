@@ -1,6 +1,7 @@
-"""Mixing in PyTorch pipelines: modules for batches, a collate function for loaders, losses."""
+"""Mixing in PyTorch: modules for batches, mixing in loaders and across data sets, and losses."""
 
 from zetamix.torch.collate import Collate, ZetaMixupCollate
+from zetamix.torch.dataset import MixedDataset
 from zetamix.torch.mix import Mix
 from zetamix.torch.one_of import OneOf
 from zetamix.torch.transforms import CutMix, Mixup, ZetaMixup
@@ -10,6 +11,7 @@ __all__ = [
     "Collate",
     "CutMix",
     "Mix",
+    "MixedDataset",
     "Mixup",
     "OneOf",
     "ZetaMixup",

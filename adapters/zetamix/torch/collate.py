@@ -18,9 +18,11 @@ from zetamix.torch.keys import (
     on_host,
     process_rank,
 )
-from zetamix.torch.mix import CollateOptions, Mix
+from zetamix.torch.leaves import marked_as
+from zetamix.torch.mix import BatchMix, CollateOptions, Mix
+from zetamix.torch.sharing import SharesNumbers, check_word
 from zetamix.torch.transforms import Donors, Gamma, ZetaMixup
-from zetamix_core.adapting import check_rule, is_whole_number
+from zetamix_core.adapting import check_rule
 from zetamix_core.rules import Rule
 
 # Places in shared memory: what the loader's process tells its workers; then how often processes
@@ -29,7 +31,7 @@ _EPOCH, _VERSION, _RANK, _FIRST, _MIXING, _STARTS = range(6)
 _PLACES = 4096
 
 
-class Collate:
+class Collate(SharesNumbers):
     """Collate samples to a batch and mix it by any rule, in the workers of a DataLoader.
 
     Draws differ between batches, workers, epochs and ranks, whatever the state of torch's
@@ -243,9 +245,9 @@ class Collate:
         >>> for epoch in range(2):
         ...     collate.set_epoch(epoch)  # then iterate over the loader
         """
-        _check_number("epoch", epoch, "epochs")
+        check_word("epoch", epoch, "epochs")
         if first_batch is not None:
-            _check_number("first_batch", first_batch, "batches")
+            check_word("first_batch", first_batch, "batches")
         self._own()
         if first_batch is None and epoch == int(self._shared[_EPOCH]):
             return  # workers may be in the midst of it
@@ -269,6 +271,10 @@ class Collate:
             The batch, as the collate function makes it, with mixed tensors.
         """
         batch = self.collate_fn(samples)
+        if self.collate_fn is default_collate:  # which takes the marks of torchvision off
+            modules = [m for m in self._module.modules() if isinstance(m, BatchMix)]
+            told = frozenset().union(*(module._told() for module in modules))
+            batch = marked_as(samples[0], batch, told)
         if not self.training:
             return self._module._unmixed(batch)
         key = self._key()
@@ -278,33 +284,10 @@ class Collate:
         name = getattr(self.collate_fn, "__name__", type(self.collate_fn).__name__)
         return f"{type(self).__name__}({name}, {self._shown}, seed={self.seed})"
 
-    def __copy__(self) -> Collate:
-        other = type(self).__new__(type(self))
-        other.__dict__.update(self.__dict__)
-        other._share(self._shared.clone())  # else both would count in one place
-        return other
-
-    def __getstate__(self) -> dict[str, Any]:
-        self._own()
-        return self.__dict__.copy()
-
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        self.__dict__.update(state)
-        if not self._shared.is_shared():  # type: ignore[no-untyped-call]
-            self._share(self._shared)
-
     def _share(self, memory: Tensor) -> None:
         """Share memory with the workers of this process, and tell them its rank."""
-        self._shared = memory
-        self._shared.share_memory_()  # type: ignore[no-untyped-call]
-        self._owner = os.getpid()
+        super()._share(memory)
         self._shared[_RANK] = self._rank()
-
-    def _own(self) -> None:
-        """Part from the memory of a parent process, which other ranks may have, too."""
-        if get_worker_info() is None:
-            own = self._owner == os.getpid()
-            self._share(self._shared if own else self._shared.clone())
 
     def _key(self) -> Tensor:
         info = get_worker_info()
@@ -360,13 +343,6 @@ def _checked_module(module: nn.Module, seed: int | None, options: Mapping[str, A
             f"{module.seed}; leave one of them out"
         )
     return module
-
-
-def _check_number(name: str, number: Any, what: str) -> None:
-    if not is_whole_number(number) or not 0 <= number < 2**32:
-        raise ValueError(
-            f"{name} must be an int from 0 to 2**32 - 1, got {number!r}; count {what} from 0"
-        )
 
 
 class _ZetaOptions(CollateOptions, total=False):

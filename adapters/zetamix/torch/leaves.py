@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import sys
+from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
-from torch import Tensor
+from torch import Tensor, nn
 
 from zetamix_core.adapting import (
     Batch,
@@ -15,8 +16,10 @@ from zetamix_core.adapting import (
     at,
     check_leaf,
     check_lengths,
+    check_unmarked,
     foreign,
     guessed_labels,
+    join,
     leave,
     quick_facts,
 )
@@ -103,6 +106,41 @@ def path_of(leaves: list[Leaf], labels: Any) -> str:
         f"labels_getter must return a tensor of the batch itself, got {describe(labels)} beside "
         f"{describe(tensors)}; return it without a copy or a cast"
     )
+
+
+def as_given(mixed: Any, given: Any) -> Any:
+    """Return a mixed tensor as the subclass of the one that was given, as torchvision's Image."""
+    kind = type(given)
+    if mixed is given or kind is Tensor or kind is nn.Parameter or not isinstance(given, Tensor):
+        return mixed
+    if kind.__module__.startswith("torchvision.tv_tensors"):  # with the format of boxes
+        return sys.modules["torchvision.tv_tensors"].wrap(mixed, like=given)
+    return mixed.as_subclass(kind)
+
+
+def marked_as(item: Any, batch: Any, told: Collection[str], path: str = "") -> Any:
+    """Return a collated batch whose images and masks are of torchvision's types, as in an item.
+
+    Coordinates, which have no such form when they are stacked, must be `told` by their paths.
+    """
+    if path in told:
+        return batch
+    if isinstance(item, Tensor):
+        if type(item).__name__ in ("BoundingBoxes", "KeyPoints"):
+            check_unmarked(path, item)
+        return as_given(batch, item) if type(batch) is Tensor else batch
+    if isinstance(item, Mapping) and isinstance(batch, Mapping):
+        marked = {key: marked_as(item[key], batch[key], told, join(path, key)) for key in batch}
+        same = all(marked[key] is batch[key] for key in batch)
+        return batch if same else type(batch)(marked)  # type: ignore[call-arg]
+    if isinstance(item, (list, tuple)) and isinstance(batch, (list, tuple)):
+        names = getattr(batch, "_fields", range(len(batch)))
+        items = [
+            marked_as(own, each, told, join(path, name))
+            for name, own, each in zip(names, item, batch, strict=True)
+        ]
+        return type(batch)(*items) if hasattr(batch, "_fields") else type(batch)(items)
+    return batch
 
 
 def describe(batch: Any) -> str:

@@ -2,24 +2,25 @@
 
 from __future__ import annotations
 
-import sys
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Unpack
+from typing import Any, NamedTuple, Unpack
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from zetamix.torch.keys import KeyedModule
 from zetamix.torch.leaves import (
     LabelsGetter,
     as_batch,
+    as_given,
     describe,
     find_labels,
     flattened_batch,
 )
 from zetamix_core import Plan, rules
 from zetamix_core.adapting import (
+    Batch,
     Found,
     Leaf,
     RoleOptions,
@@ -46,18 +47,22 @@ from zetamix_core.adapting import (
 Groups = str | Callable[[Any], Any] | None
 
 
-class CollateOptions(RoleOptions, total=False):
-    """The options of `Mix` that a collate function has, too; see `ZetaMixup`."""
-
-    groups: Groups
+class ItemOptions(RoleOptions, total=False):
+    """The options of `Mix` that a mixed data set has, too; see `ZetaMixup`."""
 
     num_classes: int | Mapping[str, int] | None
-    p: float
     label_smoothing: float
-    stop_at: int | None
     labels_getter: LabelsGetter
     dtype: torch.dtype | None
     scale: bool
+
+
+class CollateOptions(ItemOptions, total=False):
+    """The options of `Mix` that a collate function has, too; see `ZetaMixup`."""
+
+    groups: Groups
+    p: float
+    stop_at: int | None
 
 
 class ModuleOptions(CollateOptions, total=False):
@@ -66,6 +71,17 @@ class ModuleOptions(CollateOptions, total=False):
     seed: int | None
     generator: torch.Generator | None
     rank: int | None
+
+
+class _Read(NamedTuple):
+    """What a module knows of a batch before it draws."""
+
+    flat: Batch
+    found: Found
+    # The tensor whose number of samples, shape and device the plan takes.
+    samples: Tensor
+    # The paths of labels, which are of no subclass when they are soft.
+    soft: frozenset[str]
 
 
 class BatchMix(KeyedModule, ABC):
@@ -208,6 +224,13 @@ class BatchMix(KeyedModule, ABC):
         return names + [n for n in ("stop_at", "seed", "rank") if getattr(self, n) is not None]
 
     def _mix(self, batch: Any, key: Tensor, step: Tensor) -> Any:
+        read = self._read(batch)
+        groups = None if self.groups is None else self._groups_of(batch)
+        plan = self._draw(read.samples, key, step, groups)
+        return read.flat.rebuilt(self._mixed(plan, read))
+
+    def _read(self, batch: Any) -> _Read:
+        """Find the leaves of a batch, and among them the labels and the samples."""
         roles = self.roles
         flat = flattened_batch(batch, roles)
         needed = self.num_classes is not None
@@ -220,13 +243,20 @@ class BatchMix(KeyedModule, ABC):
                 f"a batch must have samples besides labels, got {describe(batch)}; pass the images "
                 f"first"
             )
-        groups = None if self.groups is None else self._groups_of(batch)
-        plan = self._draw(of_most_axes(samples), key, step, groups)
-        mixed = zip(flat.leaves, mixed_leaves(plan, flat, roles, found), strict=True)
-        soft = labels.difference(roles.dominant)
-        return flat.rebuilt(
-            value if leaf.path in soft else _as_given(value, leaf.value) for leaf, value in mixed
-        )
+        soft = frozenset(labels.difference(roles.dominant))
+        return _Read(flat, found, of_most_axes(samples), soft)
+
+    def _mixed(self, plan: Plan, read: _Read) -> list[Any]:
+        """Return what a plan makes of the leaves of a batch."""
+        mixed, soft = mixed_leaves(plan, read.flat, self.roles, read.found), read.soft
+        return [
+            value if leaf.path in soft else as_given(value, leaf.value)
+            for leaf, value in zip(read.flat.leaves, mixed, strict=True)
+        ]
+
+    def _told(self) -> frozenset[str]:
+        """Return the paths of which it is told what is there."""
+        return self.roles.declared.union(self.roles.keep)
 
     def _groups_of(self, batch: Any) -> Any:
         """Return the groups of a batch, which are anywhere in it or made of it."""
@@ -241,7 +271,7 @@ class BatchMix(KeyedModule, ABC):
         labels = self._labels_of(batch, flat.leaves, needed=False)
         values = unmixed_leaves(flat, self.roles, Found(labels, paths_of_images(batch)))
         given = (leaf.value for leaf in flat.leaves)
-        return flat.rebuilt(map(_as_given, values, given))
+        return flat.rebuilt(map(as_given, values, given))
 
     def _give_floats(self) -> None:
         """Make floats of integers that are no images, as where samples are averaged."""
@@ -338,16 +368,6 @@ class Mix(BatchMix):
 
     def _shown(self) -> list[str]:
         return ["rule", *super()._shown()]
-
-
-def _as_given(mixed: Any, given: Any) -> Any:
-    """Return a mixed tensor as the subclass of the one that was given, as torchvision's Image."""
-    kind = type(given)
-    if mixed is given or kind is Tensor or kind is nn.Parameter or not isinstance(given, Tensor):
-        return mixed
-    if kind.__module__.startswith("torchvision.tv_tensors"):  # with the format of boxes
-        return sys.modules["torchvision.tv_tensors"].wrap(mixed, like=given)
-    return mixed.as_subclass(kind)
 
 
 def _check_num_classes(num_classes: Any) -> None:

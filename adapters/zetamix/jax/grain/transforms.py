@@ -1,16 +1,18 @@
-"""Mixing of NumPy batches in Grain's pipelines; the one module here that imports Grain."""
+"""Mixing of NumPy batches in Grain's pipelines."""
 
 from __future__ import annotations
 
 import dataclasses
 from abc import abstractmethod
 from collections.abc import Callable, Collection, Mapping
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal, NamedTuple
 
 import grain
+import jax
 import numpy as np
 
 from zetamix_core.adapting import (
+    Batch,
     Facts,
     Found,
     Leaf,
@@ -36,6 +38,15 @@ from zetamix_core.rules import Rule, Zeta
 __all__ = ["Mix", "ZetaMixup"]
 
 
+class Read(NamedTuple):
+    """What is known of a batch before a plan is drawn."""
+
+    flat: Batch
+    found: Found
+    roles: Roles
+    shape: tuple[int, ...]
+
+
 class _BatchMix(grain.transforms.RandomMap):  # type: ignore[misc]  # Grain has no types
     """What the transformations share: labels, declared leaves and draws."""
 
@@ -51,6 +62,8 @@ class _BatchMix(grain.transforms.RandomMap):  # type: ignore[misc]  # Grain has 
     dtype: Any
     scale: bool
     groups: str | Callable[[Any], Any] | None
+    # Whether it is known of which epoch a batch is.
+    counts: ClassVar[bool] = False
 
     @abstractmethod
     def _rule(self) -> Rule:
@@ -58,7 +71,7 @@ class _BatchMix(grain.transforms.RandomMap):  # type: ignore[misc]  # Grain has 
 
     def __post_init__(self) -> None:
         # Here, because errors in workers come late and from another process.
-        if callable(getattr(self._rule(), "gamma", None)):
+        if callable(getattr(self._rule(), "gamma", None)) and not self.counts:
             raise ValueError(
                 f"gamma must not be callable in Grain, which counts no steps, got {self._rule()}; "
                 f"pass a number or a pair (low, high) in a rule"
@@ -96,17 +109,43 @@ class _BatchMix(grain.transforms.RandomMap):  # type: ignore[misc]  # Grain has 
         tree of NumPy arrays
             The structure of `element`, with mixed arrays.
         """
-        roles = self._roles()
-        found = Found(self._labels_of(element), paths_of_images(element))
-        flat = roles.flattened(element, _check_samples)
-        others = {*roles.dominant, *roles.scaled}
-        arrays = [leaf for leaf in flat.leaves if leaf.path not in others]
-        shape = _shape(arrays, {*roles.num_classes, *found.labels}, element)
+        read = self.read(element)
         groups = self.groups
         if groups is not None:
             groups = found_at(element, groups) if isinstance(groups, str) else groups(element)
-        plan = drawn(self._rule(), shape, rng, None, groups=groups)
-        return flat.rebuilt(mixed_leaves(plan, flat, roles, found))
+        plan = drawn(self._rule(), read.shape, rng, None, groups=groups)
+        return read.flat.rebuilt(mixed_leaves(plan, read.flat, read.roles, read.found))
+
+    def output_spec(self, input_spec: Any) -> Any:
+        """Tell shapes and dtypes of mixed batches, for ``grain.experimental.get_element_spec``.
+
+        Parameters
+        ----------
+        input_spec : tree of objects with `shape` and `dtype`
+            Those of batches, whose number of samples may be None.
+
+        Returns
+        -------
+        tree of objects with `shape` and `dtype`
+            Those of mixed batches.
+        """
+        batch = jax.tree.map(
+            lambda s: np.zeros((s.shape[0] or 2, *s.shape[1:]), s.dtype), input_spec
+        )
+        mixed = self.random_map(batch, np.random.Generator(np.random.Philox(0)))
+        return jax.tree.map(
+            lambda s, x: type(s)(shape=(s.shape[0], *x.shape[1:]), dtype=x.dtype), input_spec, mixed
+        )
+
+    def read(self, batch: Any) -> Read:
+        """Find the leaves of a batch, and among them labels and images."""
+        roles = self._roles()
+        found = Found(self._labels_of(batch), paths_of_images(batch))
+        flat = roles.flattened(batch, _check_samples)
+        others = {*roles.dominant, *roles.scaled}
+        arrays = [leaf for leaf in flat.leaves if leaf.path not in others]
+        shape = _shape(arrays, {*roles.num_classes, *found.labels}, batch)
+        return Read(flat, found, roles, shape)
 
     def _labels_of(self, batch: Any) -> dict[str, Any]:
         """Return the second of a pair as labels, if their number of classes is all there is."""

@@ -1,0 +1,188 @@
+"""Mixing across a whole data set in Grain's pipelines."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Collection, Mapping, Sequence
+from typing import Any, TypedDict, Unpack
+
+import grain
+import jax
+import numpy as np
+
+from zetamix.jax.grain.transforms import Mix
+from zetamix_core import Plan
+from zetamix_core.adapting import Batch, Blocks, mixed_leaves
+from zetamix_core.rules import Rule, Zeta
+
+__all__ = ["MixedDataset"]
+
+
+class _ItemMix(Mix):
+    """What is done with the samples that make an item."""
+
+    counts = True
+
+
+class ItemOptions(TypedDict, total=False):
+    """The options of `Mix` that a mixed data set has, too; see `ZetaMixup`."""
+
+    num_classes: int | Mapping[str, int] | None
+    as_data: str | Collection[str]
+    keep: str | Collection[str]
+    dominant: str | Collection[str]
+    ignore_index: int | Mapping[str, int] | None
+    positions: str | Collection[str]
+    onehot: Mapping[str, int] | None
+    scaled: str | Collection[str]
+    valid: Mapping[str, str] | None
+    dtype: Any
+    scale: bool
+
+
+class MixedDataset(grain.MapDataset):  # type: ignore[misc]  # Grain has no types
+    r"""A data set whose item i is item i of another one mixed with items of all of it.
+
+    .. math:: \hat{x}_i = \sum_{r=1}^{T} w_r \, x_{s_i(r)}, \quad s_i(1) = i
+
+    where the other :math:`s_i(r)` are drawn from the whole data set, not from the batch. Shuffle,
+    repeat and batch afterwards: each epoch is then drawn anew.
+
+    Parameters
+    ----------
+    dataset : grain.MapDataset
+        Single items, not batches: arrays and numbers, or nested tuples, lists and dicts of them,
+        all of one form and shape. An item must be one for each index, so it is not to be filtered.
+    rule : Rule, default Zeta(num_mix=4)
+        How plans are drawn: one of `zetamix.rules`, or an object of your own whose method `plan`
+        takes `anchors`. Each mixed item reads T items. Rules that by default would mix all samples
+        mix four of them, here. A callable `gamma` is given the epoch.
+    seed : int
+        Items are a function of (seed, epoch, i).
+    groups : array of int, shape (N,), optional
+        The groups of all items, for rules with `donors`: classes, patients, volumes.
+    **options
+        `num_classes`, `dtype`, `scale`, and what items hold, by paths: `as_data`, `keep`,
+        `dominant` and the others, as in `ZetaMixup`. What is kept is that of item i.
+
+    Raises
+    ------
+    ValueError
+        If the data set has no items, or groups do not fit to the rule or to the items.
+    TypeError
+        If `dataset` is no MapDataset, or the rule can't be handed anchors.
+
+    See Also
+    --------
+    Mix : Mixing within batches.
+    zetamix.torch.MixedDataset : The same in PyTorch, with the same draws.
+
+    Notes
+    -----
+    Rows are drawn by blocks of 256: that of item i is row i mod 256 of block b = i // 256, drawn by
+    the key (seed, epoch, b); a block of `zetamix.rules.OneOf` is of one kind. So an item depends
+    on its index alone, not on the order of access, workers, threads or a restored checkpoint.
+
+    `zetamix.rules.CutMix` is for items of one shape, that of item 0.
+
+    Examples
+    --------
+    >>> import grain
+    >>> import numpy as np
+    >>> from zetamix.jax.grain import MixedDataset
+    >>> from zetamix.rules import Zeta
+    >>> source = [{"image": np.full((2, 2), float(i)), "label": i % 3} for i in range(8)]
+    >>> ds = grain.MapDataset.source(source)
+    >>> ds = MixedDataset(ds, Zeta(num_mix=3), seed=0, num_classes={"label": 3})
+    >>> ds = ds.shuffle(seed=1).repeat(2).batch(4)
+    >>> len(ds), ds[0]["image"].shape, ds[0]["label"].shape
+    (4, (4, 2, 2), (4, 3))
+    """
+
+    def __init__(
+        self,
+        dataset: grain.MapDataset,
+        rule: Rule | None = None,
+        *,
+        seed: int,
+        groups: Any = None,
+        **options: Unpack[ItemOptions],
+    ) -> None:
+        if not isinstance(dataset, grain.MapDataset):
+            raise TypeError(
+                f"a data set to be mixed with all of itself must be a grain.MapDataset, got "
+                f"{type(dataset).__name__}; pass grain.MapDataset.source(...), or mix the batches "
+                f"of an iterable one with Mix"
+            )
+        super().__init__(dataset)
+        rule = Zeta(num_mix=4) if rule is None else rule
+        self._blocks = Blocks(rule, len(dataset), seed=seed, groups=groups)
+        self._mix = _ItemMix(self._blocks.rule, **options)
+        self._shape: tuple[int, ...] | None = None
+
+    def __len__(self) -> int:
+        return self._blocks.num_samples
+
+    def __getitem__(self, index: Any) -> Any:
+        if isinstance(index, slice):
+            return self.slice(index)
+        return self._getitems([index])[0]
+
+    def __str__(self) -> str:
+        return f"MixedDataset({self._blocks.rule}, seed={self._blocks.seed})"
+
+    def _getitems(self, indices: Sequence[int]) -> list[Any]:
+        """Return mixed items; Grain asks for those of a batch at once."""
+        n = len(self)
+        result: list[Any] = [None] * len(indices)
+        for epoch in sorted({index // n for index in indices}):
+            places = [place for place, index in enumerate(indices) if index // n == epoch]
+            items = [indices[place] % n for place in places]
+            read = functools.partial(self._read_samples, epoch)
+            shape = self._shape_of_items()
+            mixed = self._blocks.mixed(items, epoch, shape, read, self._mixed)
+            for place, item in zip(places, mixed, strict=True):
+                result[place] = item
+        return result
+
+    @property
+    def _element_spec(self) -> Any:
+        """Shapes and dtypes of the items, found by mixing zeros."""
+        spec = grain.experimental.get_element_spec(self._parent)
+        zeros = jax.tree.map(lambda s: np.zeros(s.shape, s.dtype), spec)
+        [part] = self._blocks.parts([0], 0, self._mix.read(_stacked([zeros])).shape[1:])
+        flat, values = self._mixed([zeros] * part.samples.size, part.plan)
+        return jax.tree.map(
+            lambda s, x: type(s)(shape=np.shape(x), dtype=x.dtype), spec, flat.row(values, 0, zeros)
+        )
+
+    def _read_samples(self, epoch: int, items: list[int]) -> list[Any]:
+        n = len(self)
+        found: list[Any] = self._parent._getitems([item + epoch * n for item in items])
+        for item, sample in zip(items, found, strict=True):
+            if sample is None:
+                raise ValueError(
+                    f"a data set must have an item at each index to be mixed with all of itself, "
+                    f"got none at {item}; filter the source before, or the mixed data set after"
+                )
+        return found
+
+    def _shape_of_items(self) -> tuple[int, ...]:
+        if self._shape is None:
+            self._shape = self._mix.read(_stacked(self._read_samples(0, [0]))).shape[1:]
+        return self._shape
+
+    def _mixed(self, items: list[Any], plan: Plan) -> tuple[Batch, list[Any]]:
+        read = self._mix.read(_stacked(items))
+        return read.flat, list(mixed_leaves(plan, read.flat, read.roles, read.found))
+
+
+def _stacked(items: list[Any]) -> Any:
+    """Return items as a batch."""
+    try:
+        return jax.tree.map(lambda *leaves: np.stack(leaves), *items)
+    except ValueError as error:
+        raise ValueError(
+            f"items must be of one form and shape to be mixed, got {error}; resize or pad them "
+            f"before"
+        ) from error

@@ -1,0 +1,218 @@
+"""Mixing across a whole data set, item by item."""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Sequence
+from typing import Any, Unpack
+
+import torch
+from torch import Tensor
+from torch.utils.data import Dataset, IterableDataset, default_collate
+
+from zetamix.torch.keys import check_seed
+from zetamix.torch.leaves import as_given, marked_as
+from zetamix.torch.mix import ItemOptions, Mix
+from zetamix.torch.sharing import SharesNumbers, check_word
+from zetamix_core import Plan
+from zetamix_core.adapting import Batch, Blocks
+from zetamix_core.rules import Rule, Zeta
+
+Index = int | Tensor
+
+
+class MixedDataset(SharesNumbers, Dataset[Any]):
+    r"""A data set whose item i is item i of another one mixed with items of all of it.
+
+    .. math:: \hat{x}_i = \sum_{r=1}^{T} w_r \, x_{s_i(r)}, \quad s_i(1) = i
+
+    where the other :math:`s_i(r)` are drawn from the whole data set, not from the batch. So it
+    mixes as well with batches of one item.
+
+    Parameters
+    ----------
+    dataset : torch.utils.data.Dataset, or any object with a length and items
+        Map-style: the items of iterable data sets can't be asked for. Items are tensors, arrays and
+        numbers, or nested tuples, lists and dicts of them, which torch can collate.
+    rule : Rule, default Zeta(num_mix=4)
+        How plans are drawn: one of `zetamix.rules`, or an object of your own whose method `plan`
+        takes `anchors`. Each mixed item reads T items. Rules that by default would mix all samples
+        mix four of them, here. A callable `gamma` is given the epoch.
+    seed : int
+        Items are a function of (seed, epoch, i).
+    groups : array of int, shape (N,), optional
+        The groups of all items, for rules with `donors`: classes, patients, volumes.
+    **options
+        Of those of `ZetaMixup`: `num_classes`, `label_smoothing`, `labels_getter`, `dtype`,
+        `scale`, and what items hold, by paths in the collated batch: `as_data`, `keep`, `dominant`
+        and the others. What is kept is that of item i.
+
+    Attributes
+    ----------
+    dataset : Dataset
+        The items that are mixed.
+    epoch : int
+        The epoch that is drawn for; see `set_epoch`.
+
+    Raises
+    ------
+    ValueError
+        If the data set has no items, or groups do not fit to the rule or to the items.
+    TypeError
+        If the data set is iterable or has no length, or the rule can't be handed anchors.
+
+    See Also
+    --------
+    Collate : Mixing within batches, in the workers of a loader.
+    zetamix.zeta_plan : What is drawn, and for whom.
+
+    Notes
+    -----
+    Rows are drawn by blocks of 256: that of item i is row i mod 256 of block b = i // 256, drawn by
+    the key (seed, epoch, b); a block of `zetamix.rules.OneOf` is of one kind. So an item is the
+    same, bit for bit, whatever the sampler, the size of the batch, the rank, the number of workers,
+    the order of access and the epochs before; provided that `dataset` gives the same items, without
+    random transforms.
+
+    A loader asks for the items of a batch at once. Those that several mixtures need are then read
+    once. `zetamix.rules.CutMix` is for items of one shape, that of item 0.
+
+    References
+    ----------
+    Abhishek, Brown, Hamarneh, "Multi-sample ζ-mixup: richer, more realistic synthetic samples from
+    a p-series interpolant", Journal of Big Data 11:43 (2024), section "Method".
+
+    Examples
+    --------
+    >>> import torch
+    >>> from torch.utils.data import DataLoader, TensorDataset
+    >>> from zetamix.rules import Zeta
+    >>> from zetamix.torch import MixedDataset
+    >>> data = TensorDataset(torch.rand(100, 3, 8, 8), torch.arange(100) % 10)
+    >>> mixed = MixedDataset(data, Zeta(num_mix=4), seed=0, num_classes=10)
+    >>> loader = DataLoader(mixed, batch_size=2, shuffle=True)
+    >>> for epoch in range(2):
+    ...     mixed.set_epoch(epoch)
+    ...     shapes = {(tuple(images.shape), tuple(soft.shape)) for images, soft in loader}
+    >>> shapes
+    {((2, 3, 8, 8), (2, 10))}
+    """
+
+    def __init__(
+        self,
+        dataset: Any,
+        rule: Rule | None = None,
+        *,
+        seed: int,
+        groups: Any = None,
+        **options: Unpack[ItemOptions],
+    ) -> None:
+        check_seed(seed)
+        self.dataset = dataset
+        rule = Zeta(num_mix=4) if rule is None else rule
+        self._blocks = Blocks(rule, _length(dataset), seed=int(seed), groups=groups)
+        self._module = Mix(self._blocks.rule, **options)
+        self._shape: tuple[int, ...] | None = None
+        self._share(torch.zeros(1, dtype=torch.int64, device="cpu"))
+
+    @property
+    def epoch(self) -> int:
+        """The epoch that is drawn for."""
+        return int(self._shared[0])
+
+    def set_epoch(self, epoch: int) -> None:
+        """Draw anew, before the data set is iterated over; persistent workers hear it too.
+
+        Parameters
+        ----------
+        epoch : int
+            Number of the epoch, from 0, where counting begins.
+
+        Raises
+        ------
+        ValueError
+            If `epoch` is no int from 0 to 2**32 - 1.
+
+        Examples
+        --------
+        >>> from zetamix.torch import MixedDataset
+        >>> mixed = MixedDataset([0.0, 1.0, 2.0], seed=0)
+        >>> first = [float(x) for x in mixed]
+        >>> mixed.set_epoch(1)
+        >>> first == [float(x) for x in mixed]
+        False
+        """
+        check_word("epoch", epoch, "epochs")
+        self._own()
+        self._shared[0] = epoch
+
+    def __len__(self) -> int:
+        return self._blocks.num_samples
+
+    def __getitem__(self, index: Index) -> Any:
+        return self.__getitems__([index])[0]
+
+    @torch.no_grad()  # what requires a gradient can't be sent by a worker
+    def __getitems__(self, indices: Sequence[Index]) -> list[Any]:
+        """Return mixed items, of which each of those that are needed is read once."""
+        if not len(indices):
+            return []
+        items = [self._checked(index) for index in indices]
+        return self._blocks.mixed(items, self.epoch, self._shape_of_items(), self._read, self._mix)
+
+    def __repr__(self) -> str:
+        seed, rule = self._blocks.seed, self._blocks.rule
+        return f"{type(self).__name__}({type(self.dataset).__name__}, {rule}, seed={seed})"
+
+    def _checked(self, index: Index) -> int:
+        n, number = len(self), operator.index(index)
+        if not -n <= number < n:
+            raise IndexError(f"an index must be from {-n} to {n - 1}, got {number}")
+        return number % n
+
+    def _read(self, items: list[int]) -> Sequence[Any]:
+        if callable(getattr(self.dataset, "__getitems__", None)):
+            return list(self.dataset.__getitems__(items))
+        return [self.dataset[i] for i in items]
+
+    def _shape_of_items(self) -> tuple[int, ...]:
+        """Return the shape of an item's samples, of which boxes are cut, known from one of them."""
+        if self._shape is None:
+            samples = self._module._read(self._collated([self.dataset[0]])).samples
+            self._shape = tuple(samples.shape[1:])
+        return self._shape
+
+    def _mix(self, items: list[Any], plan: Plan) -> tuple[Batch, list[Any]]:
+        read = self._module._read(self._collated(items))
+        return read.flat, list(map(_as_rows, self._module._mixed(plan, read)))
+
+    def _collated(self, items: list[Any]) -> Any:
+        try:
+            batch = default_collate(items)
+        except (RuntimeError, TypeError) as error:
+            raise type(error)(
+                f"items must be of one form and shape to be mixed, which torch can collate, got "
+                f"{error}; let the data set resize or pad them, and give tensors"
+            ) from error
+        return marked_as(items[0], batch, self._module._told())
+
+
+def _as_rows(value: Any) -> Any:
+    """Return something whose items are those of a tensor, of its subclass."""
+    if isinstance(value, Tensor) and type(value) is not Tensor:
+        return [as_given(row, value) for row in value]
+    return value
+
+
+def _length(dataset: Any) -> int:
+    name = type(dataset).__name__
+    sized = hasattr(dataset, "__len__") and hasattr(dataset, "__getitem__")
+    if isinstance(dataset, IterableDataset) or not sized:
+        raise TypeError(
+            f"a data set must have a length and items to be mixed with all of itself, got {name}; "
+            f"mix the batches of an iterable one with zetamix.torch.Collate"
+        )
+    n = len(dataset)
+    if n < 1:
+        raise ValueError(f"a data set must have items to mix, got a {name} of length {n}; fill it")
+    return n

@@ -1,0 +1,213 @@
+"""The plans of a whole data set: one row for each item, drawn by blocks of rows."""
+
+from __future__ import annotations
+
+import dataclasses
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from zetamix_core.arrays import to_host
+from zetamix_core.checks import check_num_samples
+from zetamix_core.donors import Groups, check_groups
+from zetamix_core.inputs import shown
+from zetamix_core.leaves import Batch
+from zetamix_core.plans import CutMixPlan, MixPlan, Plan
+from zetamix_core.rules import OneOf, Rule
+from zetamix_core.rules.base import check_rule, drawn, takes_anchors, takes_groups
+
+# Row i is row i % 256 of block i // 256, drawn by the key (seed, epoch, block). To change this
+# changes all draws.
+_BLOCK = 256
+# Blocks are kept up to so many entries.
+_MOST_ENTRIES = 1 << 22
+# So many items are made of one stack of their samples.
+_ITEMS_AT_ONCE = 16
+# How many samples a rule mixes that would mix all: here these are a whole data set.
+_NUM_MIX = 4
+
+
+class Part(NamedTuple):
+    """Items that one plan makes of some samples of the data set."""
+
+    # Where the items stand among those that were asked for.
+    places: np.ndarray
+    # The samples that the plan is applied to, each once.
+    samples: np.ndarray
+    plan: Plan
+
+
+class Blocks:
+    """How each item of a data set is mixed with others of it.
+
+    The row of an item depends on the rule, the number of samples, the shape of one of them, the
+    groups, the seed and the epoch, and on nothing else: not on which items are asked for together,
+    nor in which order.
+    """
+
+    def __init__(self, rule: Rule, num_samples: int, *, seed: int, groups: Any = None) -> None:
+        self.rule = _for_anchors(check_rule(rule))
+        self.num_samples = check_num_samples(num_samples)
+        self.seed = seed
+        self.groups = self._checked_groups(groups)
+        self._forget()
+
+    def mixed(
+        self,
+        items: Sequence[int],
+        epoch: int,
+        shape: tuple[int, ...],
+        read: Callable[[list[int]], Sequence[Any]],
+        mix: Callable[[list[Any], Plan], tuple[Batch, list[Any]]],
+    ) -> list[Any]:
+        """Return mixed items, for samples of such a shape each.
+
+        `read` returns samples by their numbers, and is called once with each that is needed; `mix`
+        stacks samples to a batch, and returns its leaves with what the plan makes of them.
+        """
+        parts = []
+        for start in range(0, len(items), _ITEMS_AT_ONCE):
+            here = items[start : start + _ITEMS_AT_ONCE]
+            parts += [(start, part) for part in self.parts(here, epoch, shape)]
+        needed = np.unique(np.concatenate([part.samples for _, part in parts])).tolist()
+        found = dict(zip(needed, read(needed), strict=True))
+        result: list[Any] = [None] * len(items)
+        for start, (places, samples, plan) in parts:
+            batch, values = mix([found[i] for i in samples.tolist()], plan)
+            for row, place in enumerate(places + start):
+                result[place] = batch.row(values, row, found[items[place]])
+        return result
+
+    def parts(self, items: Sequence[int], epoch: int, shape: tuple[int, ...]) -> Iterator[Part]:
+        """Yield the plans of items, for samples of such a shape each.
+
+        There is one plan, unless the rule draws several kinds of them.
+        """
+        blocks, rows = np.divmod(np.asarray(items, dtype=np.int64), _BLOCK)
+        plans = {int(b): self._plan(int(b), epoch, shape) for b in np.unique(blocks)}
+        kinds: dict[Any, list[int]] = {}
+        for block, plan in plans.items():
+            kinds.setdefault((type(plan), plan.num_mix), []).append(block)
+        for members in kinds.values():
+            here = [(np.flatnonzero(blocks == block), plans[block]) for block in members]
+            samples, plan = _joined([(plan, rows[places]) for places, plan in here])
+            yield Part(np.concatenate([places for places, _ in here]), samples, plan)
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {name: self.__dict__[name] for name in ("rule", "num_samples", "seed", "groups")}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)
+        self._forget()
+
+    def _forget(self) -> None:
+        self._kept: dict[tuple[int, int], Plan] = {}
+        self._entries = 0
+        self._lock = threading.Lock()
+
+    def _plan(self, block: int, epoch: int, shape: tuple[int, ...]) -> Plan:
+        """Return the plan of a block, the last of which goes on from the first sample."""
+        key = (epoch, block)
+        with self._lock:
+            if key not in self._kept:
+                self._keep(key, self._drawn(block, epoch, shape))
+            return self._kept[key]
+
+    def _drawn(self, block: int, epoch: int, shape: tuple[int, ...]) -> Plan:
+        n = self.num_samples
+        anchors = (np.arange(_BLOCK) + block * _BLOCK) % n
+        rng = (self.seed, epoch, block)
+        plan = drawn(self.rule, (n, *shape), rng, None, epoch, self.groups, anchors)
+        first = plan._label_plan.indices[:, 0]
+        if not np.array_equal(first, anchors):
+            raise ValueError(
+                f"a rule must give the anchors that it is handed the first rank, got "
+                f"{first[:3]} for {anchors[:3]} from {self.rule}; hand them on, as in "
+                f"zeta_plan(..., anchors=anchors)"
+            )
+        return plan
+
+    def _keep(self, key: tuple[int, int], plan: Plan) -> None:
+        self._kept[key] = plan
+        self._entries += _BLOCK * plan.num_mix
+        while self._entries > _MOST_ENTRIES and len(self._kept) > 1:
+            oldest = next(iter(self._kept))
+            self._entries -= _BLOCK * self._kept.pop(oldest).num_mix
+
+    def _checked_groups(self, groups: Any) -> Groups | None:
+        if groups is None:
+            if _needs_groups(self.rule):
+                raise ValueError(
+                    f"a rule with donors needs the groups of all samples, got none for "
+                    f"{self.rule}; pass groups=, an integer for each sample"
+                )
+            return None
+        if not takes_groups(self.rule):
+            raise ValueError(
+                f"groups go with rules that ask for them, got groups for {self.rule}; leave them "
+                f"out, or pass donors='same' or 'other' to the rule"
+            )
+        if isinstance(groups, str) or callable(groups):
+            raise TypeError(
+                f"groups must be an integer for each of {self.num_samples} samples, because donors "
+                f"are chosen before they are read, got {shown(groups)}; pass them as an array"
+            )
+        if not hasattr(groups, "dtype"):
+            groups = np.asarray(list(groups))
+        values = np.array(to_host(check_groups(groups, self.num_samples)))
+        return Groups.of(values)
+
+
+def _for_anchors(rule: Rule) -> Rule:
+    """Return a rule that can be told its anchors, and mixes a few samples instead of all."""
+    if isinstance(rule, OneOf):
+        return dataclasses.replace(rule, rules=tuple(map(_for_anchors, rule.rules)))
+    if not takes_anchors(rule):
+        raise TypeError(
+            f"a rule must take anchors to mix across a data set, got {type(rule).__name__} without "
+            f"them; add anchors=None to its method plan, and hand them on as in "
+            f"zeta_plan(..., anchors=anchors)"
+        )
+    if getattr(rule, "anchored", True) is False:
+        raise ValueError(
+            f"item i of a data set weighs most in mixed item i, got {rule} with anchored=False; "
+            f"leave it out"
+        )
+    if dataclasses.is_dataclass(rule) and getattr(rule, "num_mix", 0) is None:
+        few: Any = dataclasses.replace(rule, num_mix=_NUM_MIX)
+        return few
+    return rule
+
+
+def _needs_groups(rule: Rule) -> bool:
+    """Tell whether a rule says that it has donors; one of one's own may do without."""
+    if isinstance(rule, OneOf):
+        return any(map(_needs_groups, rule.rules))
+    return getattr(rule, "donors", None) is not None
+
+
+Piece = tuple[Plan, np.ndarray]
+
+
+def _joined(pieces: list[Piece]) -> tuple[np.ndarray, Plan]:
+    """Return the samples that the chosen rows of plans of one kind use, and a plan for these."""
+    mixes = [(plan._label_plan, rows) for plan, rows in pieces]
+    samples, places = np.unique(_rows_of(mixes, "indices"), return_inverse=True)
+    weights = _rows_of(mixes, "weights")
+    mix = MixPlan._drawn(places.reshape(weights.shape), weights, samples.size, distinct=False)
+    mix._set(_steady=True)
+    first = pieces[0][0]
+    if not isinstance(first, CutMixPlan):
+        return samples, mix
+    lower, upper = (_rows_of(pieces, name) for name in ("lower", "upper"))
+    return samples, CutMixPlan(mix, lower, upper, first.axes, first.lengths)
+
+
+def _rows_of(pieces: Sequence[tuple[Plan, np.ndarray]], name: str) -> np.ndarray:
+    """Return the chosen rows of an array of plans, in which all rows may share one."""
+    arrays = [(getattr(plan, name), plan.num_outputs, rows) for plan, rows in pieces]
+    return np.concatenate(
+        [np.broadcast_to(x, (count, x.shape[-1]))[rows] for x, count, rows in arrays]
+    )
