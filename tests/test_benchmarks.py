@@ -182,6 +182,20 @@ def test_scaling(tmp_path):
 
 
 @pytest.mark.needs("torch")
+def test_data_sets(tmp_path):
+    results, printed = run("datasets.py", tmp_path / "datasets.json", picture=False)
+    methods = {"no mixing", "within the batch", "across the set, T = 2", "across the set, T = 4"}
+    assert {name: len(each) for name, each in results["accuracies"].items()} == dict.fromkeys(
+        methods, 2
+    )
+    for times in results["rates"].values():
+        assert list(times) == ["read alone", "T = 2", "T = 4", "T = 8", "T = 4, batches of 2"]
+        assert all(len(each) == 2 and min(each) > 0 for each in times.values())
+    assert printed.count("| read alone |") == 2
+    assert printed.count("± ") == 2 * len(methods) - 1
+
+
+@pytest.mark.needs("torch")
 @pytest.mark.needs("jax")
 def test_the_check_of_gpus_can_be_rehearsed(tmp_path):
     args = ["--device", "cpu"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple
@@ -23,8 +24,9 @@ from zetamix_core.rules.base import check_rule, drawn, takes_anchors, takes_grou
 _BLOCK = 256
 # Blocks are kept up to so many entries.
 _MOST_ENTRIES = 1 << 22
-# So many items are made of one stack of their samples.
-_ITEMS_AT_ONCE = 16
+# So many items are made of one stack of their samples, and of large samples so few that the stack
+# stays in the cache.
+_MOST_ITEMS, _MOST_NUMBERS = 32, 1 << 17
 # How many samples a rule mixes that would mix all: here these are a whole data set.
 _NUM_MIX = 4
 
@@ -68,8 +70,9 @@ class Blocks:
         stacks samples to a batch, and returns its leaves with what the plan makes of them.
         """
         parts = []
-        for start in range(0, len(items), _ITEMS_AT_ONCE):
-            here = items[start : start + _ITEMS_AT_ONCE]
+        step = min(_MOST_ITEMS, max(1, _MOST_NUMBERS // max(1, math.prod(shape))))
+        for start in range(0, len(items), step):
+            here = items[start : start + step]
             parts += [(start, part) for part in self.parts(here, epoch, shape)]
         needed = np.unique(np.concatenate([part.samples for _, part in parts])).tolist()
         found = dict(zip(needed, read(needed), strict=True))

@@ -187,7 +187,18 @@ def _mix_steadily(
     xp = namespace(x)
     with _as_asked(x):
         rows = _reshaped(xp, x, (x.shape[0], math.prod(x.shape[1:])))
-        mixed = rounded(gather_sum(indices, weights, rows, work, all_positive), dtype)
+        total = None
+        for r in range(indices.shape[1]):
+            weight = weights[:, r][:, None]
+            term = cast(xp.take(rows, indices[:, r], axis=0), work)  # a copy
+            if not all_positive:
+                term = xp.where(weight == 0, 0, term)
+            term *= weight
+            if total is None:
+                total = term
+            else:
+                total += term
+        mixed = rounded(total, dtype)
     return _reshaped(xp, mixed, (mixed.shape[0], *x.shape[1:]))
 
 
