@@ -26,7 +26,7 @@ import click
 from rich.console import Console
 from rich.progress import Progress
 
-from zetamix_core.files import replacing
+from zetamix_core.adapting import replacing
 
 __all__ = [
     "Call",

@@ -24,7 +24,7 @@ from poster_measures import (
 )
 from zetamix.figures.datasets import BATCH
 
-from zetamix_core.files import replacing
+from zetamix_core.adapting import replacing
 
 _VOTE = "a vote of the 10 nearest originals, without the one that a sample is anchored on"
 _WRITTEN = (".csv", ".png", ".svg")

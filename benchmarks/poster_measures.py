@@ -18,8 +18,8 @@ from rich.markup import escape
 from scipy import stats
 from zetamix.figures.datasets import BATCH
 
+from zetamix_core.adapting import ORIGINALS, Method, mixup_method, zeta_method
 from zetamix_core.metrics import MixMeasures
-from zetamix_core.metrics.methods import ORIGINALS, Method, mixup_method, zeta_method
 
 __all__ = [
     "CONFIDENCE",

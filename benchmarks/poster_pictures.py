@@ -35,7 +35,7 @@ from zetamix.figures.digits import draw_methods
 from zetamix.figures.manifolds import draw_clouds
 from zetamix.figures.style import BLUE, GREY, ORANGE, slide, talk_style
 
-from zetamix_core.metrics.methods import ORIGINALS
+from zetamix_core.adapting import ORIGINALS
 
 __all__ = ["pictures", "save"]
 

@@ -16,6 +16,8 @@ from zetamix_core.rules import CutMix, Dirichlet, Mixup, OneOf, Zeta
 pytestmark = [
     pytest.mark.needs("torch"),
     pytest.mark.filterwarnings("ignore:This DataLoader will create:UserWarning"),  # on two cores
+    # Workers are forked, as PyTorch does by default, and use no JAX.
+    pytest.mark.filterwarnings("ignore:os.fork:RuntimeWarning"),
 ]
 torch = pytest.importorskip("torch")
 data = pytest.importorskip("torch.utils.data")

@@ -24,7 +24,14 @@ import torch
 import zetamix.jax
 from zetamix import CutMixPlan, MixPlan, batches, cutmix, mix, mixup, zeta_mixup, zeta_plan
 from zetamix.rules import CutMix, OneOf, Zeta
+from zetamix.typing import RNG, Donors, Gamma, SupportsSamples
 
+
+def drawn(gamma: Gamma, rng: RNG, donors: Donors, groups: SupportsSamples) -> MixPlan:
+    return zeta_plan(4, gamma=gamma, donors=donors, groups=groups, rng=rng)
+
+
+drawn(2.8, (0, 1), "same", np.arange(4))
 x, y = np.ones((4, 3, 8, 8), dtype=np.uint8), np.arange(4)
 mixed, soft = zeta_mixup(x, y, num_classes=4)
 assert_type(mixed, np.ndarray[Any, np.dtype[Any]])
@@ -56,6 +63,7 @@ BAD = """
 import numpy as np
 import zetamix.jax
 from zetamix import batches, mix, zeta_mixup, zeta_plan
+from zetamix.typing import RNG
 
 zeta_mixup("images", 3, rng=[1, 2], gamma="2.8")
 zeta_plan(4, gamma="2.8")
@@ -64,8 +72,9 @@ zeta_plan("4")
 mix([1, 2, 3])
 batches(np.ones(3), None, 2, rule="zeta")
 zetamix.jax.zeta_mixup(0, np.ones(3), gama=2.8)
+seed: RNG = "0"
 """
-MISTAKES = {6, 7, 8, 9, 10, 11, 12}
+MISTAKES = {7, 8, 9, 10, 11, 12, 13, 14}
 # In the tabs of the start page the same names stand for arrays of several libraries.
 RENAMED = """\
 # mypy: allow-untyped-defs

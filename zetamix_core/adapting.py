@@ -1,6 +1,6 @@
 """What adapters need of the core besides its public names: the one door to its modules."""
 
-from zetamix_core.annotations import Gamma, RoleOptions
+from zetamix_core.annotations import RNG, Donors, Gamma, RoleOptions, SupportsSamples
 from zetamix_core.arrays import (
     Array,
     Facts,
@@ -66,9 +66,11 @@ from zetamix_core.rules.one_of import chosen, ends, shares
 __all__ = [
     "MIXUP",
     "ORIGINALS",
+    "RNG",
     "Array",
     "Batch",
     "Blocks",
+    "Donors",
     "Epoch",
     "Experiment",
     "Facts",
@@ -80,6 +82,7 @@ __all__ = [
     "RoleOptions",
     "Roles",
     "Stream",
+    "SupportsSamples",
     "at",
     "averages",
     "check_gamma",
