@@ -124,6 +124,7 @@ def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "fast: what needs NumPy alone; marked by itself")
     config.addinivalue_line("markers", "pipeline: training with a heavy framework; see -m pipeline")
     _share_programs_of_jax(config)
+    _share_cores(config)
 
 
 def _share_programs_of_jax(config: pytest.Config) -> None:
@@ -139,6 +140,18 @@ def _share_programs_of_jax(config: pytest.Config) -> None:
         os.environ["JAX_COMPILATION_CACHE_DIR"] = str(cache.mkdir(f"jax-{platform.node()}"))
         os.environ["JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"] = "0"
         os.environ["JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES"] = "-1"
+
+
+def _share_cores(config: pytest.Config) -> None:
+    """Give each process of this run its part of the cores.
+
+    By default the libraries of each take all of them, and wait for one another in busy loops.
+    """
+    processes = getattr(config.option, "numprocesses", None)
+    if processes:  # the libraries read this when they are loaded, in the processes to come
+        threads = str(max(1, (os.cpu_count() or 1) // processes))
+        for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
+            os.environ.setdefault(name, threads)
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
