@@ -403,15 +403,15 @@ def test_integers_in_pytrees_are_refused(name, dtype):
 
 
 def test_cutmix_takes_integers_anywhere():
-    x = {"image": samples(4, 8, 8), "mask": jnp.arange(256).reshape(4, 8, 8)}
+    x = {"image": samples(6, 8, 7), "mask": jnp.arange(336).reshape(6, 8, 7)}
     mixed, _ = zj.cutmix(KEY, x)
-    plan = zetamix_core.cutmix_plan((4, 8, 8), rng=KEY, like=x["image"])
+    plan = zetamix_core.cutmix_plan((6, 8, 7), rng=KEY, like=x["image"])
     assert mixed["mask"].dtype == x["mask"].dtype
     np.testing.assert_array_equal(mixed["mask"], plan @ x["mask"])
 
 
 def test_a_raw_key_from_a_checkpoint():
-    x, raw = samples(4, 3), jax.random.key_data(KEY)
+    x, raw = samples(6, 8, 7), jax.random.key_data(KEY)
     expected = zj.zeta_mixup(raw, x)[0]
     np.testing.assert_array_equal(zj.zeta_mixup(np.asarray(raw), x)[0], expected)
 
@@ -481,9 +481,9 @@ def test_errors_name_rule_value_and_remedy(x, y, options, error, message):
 
 
 def test_errors_say_which_array_it_was():
-    y = {"kind": np.arange(4), "side": np.arange(4)}
+    y = {"kind": np.arange(6) % 4, "side": np.arange(6) % 4}
     with pytest.raises(ValueError, match="classes from 0 to") as caught:
-        zj.zeta_mixup(KEY, samples(4, 2), y, num_classes={"kind": 4, "side": 2})
+        zj.zeta_mixup(KEY, samples(6, 8, 7), y, num_classes={"kind": 4, "side": 2})
     assert caught.value.__notes__ == ["at y['side']"]
     with pytest.raises(ValueError, match=r"of lengths \(8, 8\).*shape \(4, 8, 7\)") as caught:
         jax.eval_shape(zj.cutmix, KEY, (samples(4, 3, 8, 8), samples(4, 8, 7)))
