@@ -113,10 +113,25 @@ def by_digits(
 
 
 def of_donors(
-    seed: list[int] | list[list[int]], donors: list[list[int]], anchors: list[int], num_mix: int
+    seed: list[int] | list[list[int]],
+    donors: list[list[int]],
+    anchors: list[int],
+    num_mix: int,
+    width: int | None = None,
 ) -> list[list[int]]:
-    """Digit r of a row says which of its donors that are left, in the order given, comes next."""
+    """Digit r of a row says which of its donors that are left, in the order given, comes next.
+
+    Long rows are sorted: as many things as a sample may have donors, all others or the `width` of a
+    table; those that it has come in the order they have there.
+    """
     stream = words(seed)
+    if num_mix * num_mix >= 8 * len(donors):
+        width = len(donors) - 1 if width is None else width
+        table = []
+        for anchor, order in zip(anchors, sort(stream, len(anchors), width, width), strict=True):
+            row = [donors[anchor][place] for place in order if place < len(donors[anchor])]
+            table.append(([anchor, *row] + [anchor] * num_mix)[:num_mix])
+        return table
     counts = [len(donors[anchor]) for anchor in anchors]
     limits = [[max(1, count - r) for count in counts] for r in range(num_mix - 1)]
     digits = below(stream, limits)

@@ -1,5 +1,6 @@
 """Who may be mixed with whom: the law of anchors and donors, and every way to ask for them."""
 
+import collections
 import importlib.util
 import itertools
 import re
@@ -168,6 +169,47 @@ def test_a_seed_draws_the_recipe_on_every_library(backend, rule, num_mix):
     expected = recipe().of_donors([3, 1, 4], donors, anchors, num_mix)
     found = plan.indices if backend.lazy else backend.to_numpy(plan.indices)
     assert found.tolist() == expected
+
+
+@pytest.mark.parametrize("rule", ["same", "other", "table"])
+@pytest.mark.parametrize(("n", "num_mix"), [(40, 17), (40, 18), (40, 40), (1200, 98)])
+def test_long_rows_are_sorted_by_the_recipe(rule, n, num_mix):
+    groups = np.random.default_rng(n).integers(0, 3, n)
+    every = np.arange(n)
+    donors = [every[(every != i) & (groups == groups[i])].tolist() for i in range(n)]
+    given = {"donors": rule, "groups": groups}
+    if rule == "other":
+        # In the order of their groups, as they stand there.
+        order = np.argsort(groups, kind="stable")
+        donors = [order[groups[order] != groups[i]].tolist() for i in range(n)]
+    width = None
+    if rule == "table":
+        width = max(map(len, donors))
+        given = {"donors": np.asarray([row + [-1] * (width - len(row)) for row in donors])}
+    anchors = [3, 3, n - 1, 0]
+    plan = zeta_plan(n, num_mix=num_mix, anchors=anchors, rng=(5, 2), **given)
+    num_mix = plan.num_mix
+    assert plan.indices.tolist() == recipe().of_donors([5, 2], donors, anchors, num_mix, width)
+
+
+@pytest.mark.parametrize("rule", ["same", "other"])
+def test_sorted_rows_are_uniform_over_the_arrangements(rule):
+    """Eight of eight are sorted; groups of one, three and four."""
+    groups, repeats = np.asarray([0, 1, 1, 2, 2, 1, 2, 2]), 4000
+    anchors = np.repeat([0, 1, 7], repeats)
+    plan = zeta_plan(8, num_mix=8, anchors=anchors, donors=rule, groups=groups, rng=2)
+    for place, anchor in enumerate([0, 1, 7]):
+        rows = plan.indices[place * repeats : (place + 1) * repeats]
+        alike = groups == groups[anchor]
+        donors = [i for i in np.flatnonzero(alike == (rule == "same")) if i != anchor]
+        assert (rows[:, 1 + len(donors) :] == anchor).all()
+        length = min(3, len(donors))
+        possible = list(itertools.permutations(donors, length))
+        counts = collections.Counter(map(tuple, rows[:, 1 : 1 + length].tolist()))
+        assert set(counts) <= set(possible)
+        if len(possible) > 1:
+            observed = [counts[arrangement] for arrangement in possible]
+            assert stats.chisquare(observed).pvalue > LEVEL
 
 
 @pytest.mark.parametrize("gamma", [0.0, 1.0, 2.8, 9.0])

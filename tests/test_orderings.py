@@ -217,11 +217,10 @@ def test_words_that_are_one_too_many_are_drawn_again():
 def test_as_many_words_lead_to_each_integer(limit):
     """Those that lead to one are neighbours, of which the first may be rejected."""
     integers = [*range(min(limit, 50)), *range(max(0, limit - 50), limit)]
-    least = np.asarray([2**32 % limit], dtype=np.uint64)
     for integer in integers:
         start, end = (-(-(i << 32) // limit) for i in (integer, integer + 1))
         words = np.asarray([start, start + 1, end - 1], dtype=np.uint64).astype(np.uint32)
-        found, rejected = portable._scaled(words, np.asarray([limit], dtype=np.uint64), least)
+        found, rejected = portable._scaled(words, np.asarray([limit], dtype=np.uint64))
         within = [start, start + 1 if start + 1 < end else start, end - 1]
         assert set(found[np.asarray(words) < end].tolist()) == {integer}, within
         assert end - start - int(rejected[0]) == 2**32 // limit

@@ -29,10 +29,15 @@ class Groups(NamedTuple):
     @classmethod
     def of(cls, values: np.ndarray) -> Groups:
         """Sort groups (N,)."""
-        order = np.argsort(values, kind="stable")
-        place = np.empty_like(order)
-        place[order] = np.arange(order.size)
-        start, end = (np.searchsorted(values[order], values, side=s) for s in ("left", "right"))
+        n = values.size
+        order = np.argsort(values, kind="stable").astype(np.int32)  # n is below 2**31
+        place, start, end = (np.empty(n, dtype=np.int32) for _ in range(3))
+        place[order] = np.arange(n, dtype=np.int32)
+        grouped = values[order]
+        first = np.append(0, np.flatnonzero(grouped[1:] != grouped[:-1]) + 1).astype(np.int32)
+        sizes = np.diff(first, append=np.int32(n))
+        start[order] = np.repeat(first, sizes)
+        end[order] = np.repeat(first + sizes, sizes)
         return cls(values, order, place, start, end)
 
 
@@ -52,9 +57,12 @@ class Pool(NamedTuple):
     @property
     def most(self) -> int:
         """How many samples a row may have."""
-        if self.donors != "table" or self.values is None:
-            return self.n
-        return min(self.n, int(self.values.shape[1]) + 1)
+        return min(self.n, self.width + 1)
+
+    @property
+    def width(self) -> int:
+        """How many donors a sample may have."""
+        return int(self.values.shape[1]) if self.donors == "table" else self.n - 1
 
 
 # --- checks ---------------------------------------------------------------------------------------
@@ -203,22 +211,30 @@ def partners(
     pool: Pool,
     anchors: Array,
     num_mix: int,
-    things: Callable[[Array], Array],
+    places: Array,
 ) -> tuple[Array, Array]:
     """Return indices (M, T), and how many samples each row has, at most T.
 
-    ``things(limits)`` draws columns of distinct things for limits (T - 1, M), each as many as are
-    left at a rank. Ranks beyond the donors of a row repeat its anchor.
+    Columns of the places (T - 1, M) are distinct ones among the donors of an anchor, as far as
+    there are any. Ranks beyond repeat the anchor.
     """
     counts, samples_at = _FINDERS[pool.donors](xp, pool, anchors)
-    ranks = xp.arange(num_mix - 1, dtype=anchors.dtype, device=device_of(anchors))[:, None]
-    left = counts[None, :] - ranks
-    places = things(xp.where(left > 0, left, xp.ones_like(left)))
+    left = _left(xp, counts, num_mix)
     samples = samples_at(xp.where(left > 0, places, xp.zeros_like(left)))
     samples = xp.where(left > 0, samples, anchors[None, :])
     indices = xp.concat([anchors[None, :], samples], axis=0)
     lengths = xp.where(counts + 1 < num_mix, counts + 1, xp.full_like(counts, num_mix))
     return xp.permute_dims(indices, (1, 0)), lengths
+
+
+def donors_left(xp: Namespace, pool: Pool, anchors: Array, num_mix: int) -> Array:
+    """Return how many donors are left at ranks from the second on, (T - 1, M); below none, too."""
+    return _left(xp, _FINDERS[pool.donors](xp, pool, anchors)[0], num_mix)
+
+
+def _left(xp: Namespace, counts: Array, num_mix: int) -> Array:
+    ranks = xp.arange(num_mix - 1, dtype=counts.dtype, device=device_of(counts))[:, None]
+    return counts[None, :] - ranks
 
 
 Finder = tuple[Array, Callable[[Array], Array]]

@@ -111,13 +111,25 @@ def series_beside(
 def _series_of_lengths(num_mix: int, gamma: Any, like: Array | None, lengths: Array) -> Array:
     dtype = weights_dtype(like)
     if is_numpy(lengths) and (is_numpy(gamma) or not is_array(gamma)):
-        series = _series_on_host(num_mix, gamma, host_dtype(dtype), lengths)
+        series = _series_of_rows(num_mix, gamma, host_dtype(dtype), lengths)
         return cast(from_host(series, like), dtype)
     gamma = _as_floating(gamma, lengths if like is None else like)
     lengths = from_host(lengths, gamma) if is_numpy(lengths) else lengths
     xp = namespace(gamma)
     ranks = xp.arange(1, num_mix + 1, dtype=gamma.dtype, device=device_of(gamma))
     return on_grid(_first_ranks(xp, _p_series(xp, ranks, gamma), lengths), dtype)
+
+
+def _series_of_rows(num_mix: int, gamma: Any, dtype: Any, lengths: np.ndarray) -> np.ndarray:
+    """Return a series for each row, computed once for all rows of one length."""
+    if np.ndim(gamma):
+        return _series_on_host(num_mix, gamma, dtype, lengths)
+    occurs = np.bincount(lengths) > 0
+    places = np.cumsum(occurs) - 1
+    found = np.flatnonzero(occurs)
+    series: np.ndarray = _series_on_host(num_mix, gamma, dtype, found)[places[lengths]]
+    series.flags.writeable = False
+    return series
 
 
 def _first_ranks(xp: Namespace, series: Array, lengths: Array) -> Array:

@@ -7,7 +7,7 @@ import math
 import numpy as np
 
 from zetamix_core.arrays import Array, from_host, is_array, to_host
-from zetamix_core.donors import Pool, partners
+from zetamix_core.donors import Groups, Pool, donors_left, partners
 from zetamix_core.dtypes import cast, weights_dtype
 from zetamix_core.random.stream import Stream, shortened, sorts, step_over
 from zetamix_core.rounding import on_grid_beside
@@ -46,19 +46,39 @@ class PortableStream(Stream):
     def partners(self, pool: Pool, num_mix: int) -> tuple[Array, Array]:
         given = (pool.anchors, pool.values)
         anchors, values = (to_host(x) if is_array(x) else x for x in given)
+        if pool.donors in ("same", "other") and not isinstance(values, Groups):
+            values = Groups.of(np.asarray(values))
         pool = pool._replace(anchors=anchors, values=values)
         chosen = np.arange(pool.num_outputs) % pool.n if anchors is None else anchors
-        things = self._distinct
-        indices, lengths = partners(np, pool, chosen.astype(np.int64), num_mix, things)
-        moved = from_host(np.ascontiguousarray(indices), self._like)
-        return moved, lengths
+        chosen = chosen.astype(np.int32)  # as is every number below: there are less than 2**31
+        sorting = num_mix > 1 and sorts(pool.n, num_mix)
+        draw = self._places_by_sorting if sorting else self._places_by_digits
+        places = draw(pool, chosen, num_mix)
+        lengths = np.empty(chosen.size, dtype=np.int32)
+        indices = np.empty((chosen.size, num_mix), dtype=np.int64)
+        for block in _blocks(chosen.size, num_mix):
+            here = places[:, block]
+            indices[block], lengths[block] = partners(np, pool, chosen[block], num_mix, here)
+        return from_host(indices, self._like), lengths
 
-    def _distinct(self, limits: np.ndarray) -> np.ndarray:
-        digits = np.empty(limits.shape, dtype=np.int64)
-        if digits.size:
-            self._below(limits.astype(np.uint64), digits)
-        things: np.ndarray = step_over(digits)
-        return things
+    def _places_by_digits(self, pool: Pool, anchors: np.ndarray, num_mix: int) -> np.ndarray:
+        places = np.empty((num_mix - 1, anchors.size), dtype=np.int32)
+        blocks = _blocks(anchors.size, num_mix)
+        for block in blocks:
+            left = donors_left(np, pool, anchors[block], num_mix)
+            np.maximum(left, 1, out=places[:, block])
+        if places.size:
+            self._below(places.copy().view(np.uint32), places)
+        for block in blocks:
+            step_over(places[:, block])
+        return places
+
+    def _places_by_sorting(self, pool: Pool, anchors: np.ndarray, num_mix: int) -> np.ndarray:
+        """Take from orders of as many things as there may be donors those that there are."""
+        counts = donors_left(np, pool, anchors, 2)[0]
+        places = np.empty((anchors.size, num_mix - 1), dtype=np.int32)
+        self._sort(pool.width, places, counts)
+        return places.T
 
     def dirichlet(
         self,
@@ -103,9 +123,7 @@ class PortableStream(Stream):
         if first < length:
             limits = np.arange(n - first, n - length, -1, dtype=np.uint64)
             self._below(limits[:, None], ranks[first:])
-        step = max(1, _BLOCK_ENTRIES // length)
-        for start in range(0, rows, step):
-            block = slice(start, start + step)
+        for block in _blocks(rows, length):
             out[block] = step_over(ranks[:, block]).T
 
     def _below(self, limits: np.ndarray, out: np.ndarray) -> None:
@@ -115,20 +133,19 @@ class PortableStream(Stream):
         than 2**32 modulo the limit, the word is one too many, and drawn again when all are drawn.
         """
         columns = out.shape[1]
-        least = np.uint64(2**32) % limits
         step = 2 * max(1, _BLOCK_ENTRIES // (2 * columns))  # even, because words come in pairs
         rejected = []
         for start in range(0, out.shape[0], step):
             block = slice(start, start + step)
             words = self._words(out[block].shape)
-            out[block], bad = _scaled(words, limits[block], least[block])
+            out[block], bad = _scaled(words, limits[block])
             if bad.any():
                 rank, column = bad.nonzero()
                 rejected.append((rank + start, column))
         while rejected:
             rank, column = (np.concatenate(places) for places in zip(*rejected, strict=True))
-            here = [np.broadcast_to(x, out.shape)[rank, column] for x in (limits, least)]
-            out[rank, column], bad = _scaled(self._words(rank.shape), *here)
+            here = np.broadcast_to(limits, out.shape)[rank, column]
+            out[rank, column], bad = _scaled(self._words(rank.shape), here)
             rejected = [(rank[bad], column[bad])] if bad.any() else []
 
     def _words(self, shape: tuple[int, ...]) -> np.ndarray:
@@ -147,18 +164,24 @@ class PortableStream(Stream):
         out[:, 0] = anchors
         others += others >= out[:, :1]
 
-    def _sort(self, n: int, out: np.ndarray) -> None:
+    def _sort(self, n: int, out: np.ndarray, counts: np.ndarray | None = None) -> None:
         """Give each of the n things a random word, sort, and keep the first ones of each row.
+
+        With counts (M,) those below the count of a row come first.
 
         Rows with ties are drawn again when all are drawn, short ones in the same way.
         """
-        tied = self._sort_packed(n, out, np.arange(out.shape[0]))
+        tied = self._sort_packed(n, out, np.arange(out.shape[0]), counts)
         while tied.size and n <= _MOST_IN_32_BITS:
-            tied = self._sort_packed(n, out, tied)
+            tied = self._sort_packed(n, out, tied, counts)
         for row in tied:
-            out[row] = self._permutation(n)[: out.shape[1]]
+            order = self._permutation(n)[None, :]
+            order = order if counts is None else _those_below_first(order, counts[[row]])
+            out[row] = order[0, : out.shape[1]]
 
-    def _sort_packed(self, n: int, out: np.ndarray, rows: np.ndarray) -> np.ndarray:
+    def _sort_packed(
+        self, n: int, out: np.ndarray, rows: np.ndarray, counts: np.ndarray | None
+    ) -> np.ndarray:
         """Sort words whose low bits are the thing they stand for; return the rows with ties."""
         draw = self._words if n <= _MOST_IN_32_BITS else self._raw
         tied = [rows[:0]]
@@ -171,7 +194,11 @@ class PortableStream(Stream):
             words &= ~low
             words |= np.arange(n, dtype=words.dtype)
             words.sort(axis=1)
-            out[block] = words[:, : out.shape[1]] & low
+            if counts is None:
+                out[block] = words[:, : out.shape[1]] & low
+            else:
+                things = _those_below_first(words & low, counts[block])
+                out[block] = things[:, : out.shape[1]]
             words >>= bits
             tied.append(block[(words[:, 1:] == words[:, :-1]).any(axis=1)])
         return tied[1] if len(tied) == 2 else np.concatenate(tied)
@@ -188,9 +215,21 @@ class PortableStream(Stream):
                 return order
 
 
-def _scaled(
-    words: np.ndarray, limits: np.ndarray, least: np.ndarray
-) -> tuple[np.ndarray, np.ndarray]:
+def _those_below_first(things: np.ndarray, counts: np.ndarray) -> np.ndarray:
+    """Return rows with the things below the count of each first, all in the order they had."""
+    beyond = things >= counts[:, None]
+    return np.take_along_axis(things, np.argsort(beyond, axis=1, kind="stable"), axis=1)
+
+
+def _blocks(rows: int, length: int) -> list[slice]:
+    """Return parts of many rows of such a length."""
+    step = max(1, _BLOCK_ENTRIES // length)
+    return [slice(start, start + step) for start in range(0, rows, step)]
+
+
+def _scaled(words: np.ndarray, limits: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Return words of 32 bits scaled to below the limits, and where they must be drawn again."""
+    limits = limits.astype(np.uint64)
+    least = np.uint64(2**32) % limits
     products = words * limits
     return products >> np.uint64(32), products.astype(np.uint32) < least

@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 
 from zetamix_core.arrays import Array, Namespace, device_of
-from zetamix_core.donors import Pool, moved, partners
+from zetamix_core.donors import Pool, donors_left, moved, partners
 
 # Rows of T of n things are made of digits, which takes T² steps, or sorted, which takes n: what is
 # faster (measured). What is drawn depends on it: another value would change the golden indices.
@@ -82,7 +82,10 @@ class NativeStream(Stream):
         pool = moved(pool, anchors)
         if pool.anchors is not None:
             anchors = self.xp.astype(pool.anchors, anchors.dtype)
-        return partners(self.xp, pool, anchors, num_mix, lambda x: self.stepped(self.digits(x)))
+        left = donors_left(self.xp, pool, anchors, num_mix)
+        limits = self.xp.where(left > 0, left, self.xp.ones_like(left))
+        places = self.stepped(self.digits(limits))
+        return partners(self.xp, pool, anchors, num_mix, places)
 
     def stepped(self, digits: Array) -> Array:
         """Return distinct things in each column, of digits; the array may be written to."""
