@@ -54,7 +54,7 @@ class PortableStream(Stream):
         sorting = num_mix > 1 and sorts(pool.n, num_mix)
         draw = self._places_by_sorting if sorting else self._places_by_digits
         places = draw(pool, chosen, num_mix)
-        lengths = np.empty(chosen.size, dtype=np.int32)
+        lengths = np.empty(chosen.size, dtype=np.int64)
         indices = np.empty((chosen.size, num_mix), dtype=np.int64)
         for block in _blocks(chosen.size, num_mix):
             here = places[:, block]

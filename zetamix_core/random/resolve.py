@@ -40,6 +40,8 @@ def stream_for(rng: Any, like: Array | None) -> Stream:
 
 
 def _torch_stream(rng: Any, like: Array) -> Stream:
+    if type(rng) is tuple and not torch_is_compiling():  # most often
+        return PortableStream(seed_sequence(rng), like)
     from zetamix_core.random import torch_streams
 
     if is_torch(rng):

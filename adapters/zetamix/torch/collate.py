@@ -15,7 +15,6 @@ from zetamix.torch.keys import (
     check_rank,
     check_seed,
     draw_word,
-    on_host,
     process_rank,
 )
 from zetamix.torch.leaves import marked_as
@@ -289,7 +288,7 @@ class Collate(SharesNumbers):
         super()._share(memory)
         self._shared[_RANK] = self._rank()
 
-    def _key(self) -> Tensor:
+    def _key(self) -> tuple[int, ...]:
         info = get_worker_info()
         worker, num_workers = (0, 1) if info is None else (info.id, info.num_workers)
         rank = self._rank()
@@ -304,7 +303,7 @@ class Collate(SharesNumbers):
         batch = self._first + worker + num_workers * self._count
         self._count += 1
         seed = int(draw_word(None)) if self.seed is None else self.seed
-        return on_host([seed, self._epoch, self._restarts, batch, rank])
+        return (seed, self._epoch, self._restarts, batch, rank)
 
     def _rank(self) -> int:
         if self.rank is not None:

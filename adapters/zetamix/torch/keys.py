@@ -5,14 +5,17 @@ from __future__ import annotations
 import os
 import threading
 from abc import abstractmethod
-from collections.abc import Callable
-from typing import Any, NoReturn
+from collections.abc import Callable, Sequence
+from typing import Any, NoReturn, TypeAlias
 
 import torch
 from torch import Tensor, distributed, nn
 from torch.utils.data import get_worker_info
 
 from zetamix_core.adapting import is_whole_number
+
+# The numbers of a draw, as stream_for takes them.
+Key: TypeAlias = tuple[int, ...] | Tensor
 
 _SEED_LIMIT = 2**63
 _WORD_LIMIT = 2**62
@@ -38,7 +41,8 @@ class KeyedModule(nn.Module):
     """A module that draws for each batch, by a counter of the batches.
 
     Draws are portable ones of the key (seed, step, rank) or, without a seed, of (a number of the
-    generator, rank). Keys are tensors, which ``torch.compile`` traces without a look at them.
+    generator, rank). In graphs of ``torch.compile`` keys are tensors, which are traced without a
+    look at them.
 
     Each copy of a module and each process counts for itself. Threads that share a module never get
     the same step, except in graphs of ``torch.compile``, which can't lock.
@@ -89,14 +93,14 @@ class KeyedModule(nn.Module):
             self._rank = on_host([_UNKNOWN if rank is None else rank])
 
     @abstractmethod
-    def _mix(self, batch: Any, key: Tensor, step: Tensor) -> Any:
+    def _mix(self, batch: Any, key: Key, step: Tensor) -> Any:
         """Mix a batch by what is drawn from a key."""
 
     @abstractmethod
     def _unmixed(self, batch: Any) -> Any:
         """Return a batch that is not mixed in the form of mixed ones."""
 
-    def _counted(self, run: Callable[[Any, Tensor, Tensor], Any], batch: Any) -> Any:
+    def _counted(self, run: Callable[[Any, Key, Tensor], Any], batch: Any) -> Any:
         """Return `run(batch, key, step)`, and count the batch unless it is refused."""
         key, step = self._advance()
         if torch.compiler.is_compiling():
@@ -107,21 +111,23 @@ class KeyedModule(nn.Module):
             self._take_back(step)
             raise
 
-    def _advance(self) -> tuple[Tensor, Tensor]:
+    def _advance(self) -> tuple[Key, Tensor]:
         """Return the key and the number of this batch, and count it."""
         if torch.compiler.is_compiling():
             return self._next()
         with _counting:
             return self._next()
 
-    def _next(self) -> tuple[Tensor, Tensor]:
+    def _next(self) -> tuple[Key, Tensor]:
         step = self.step.clone()
-        if self._seed is None:
-            head = draw_word(self.generator)
+        if torch.compiler.is_compiling():
+            seed = self._seed
+            head = draw_word(self.generator) if seed is None else torch.cat([seed, step[None]])
+            key: Key = _with_rank_in_graphs(head, self._rank)
+        elif self._seed is None:
+            key = _with_rank((int(draw_word(self.generator)),), int(self._rank))
         else:
-            head = torch.cat([self._seed, step[None]])
-        with_rank = _with_rank_in_graphs if torch.compiler.is_compiling() else _with_rank
-        key: Tensor = with_rank(head, self._rank)
+            key = _with_rank((int(self._seed), int(step)), int(self._rank))
         self.step.add_(1)
         return key, step
 
@@ -132,18 +138,19 @@ class KeyedModule(nn.Module):
                 self.step.copy_(step)
 
 
-def _with_rank(head: Tensor, rank: Tensor) -> Tensor:
+def _with_rank(head: tuple[int, ...], rank: int) -> tuple[int, ...]:
     """Append the rank to a key, whose step is checked."""
-    _check_step(*head.tolist()[1:])
-    if len(head) > 1 and (worker := get_worker_info()) is not None:
-        _refuse_worker(worker.id, worker.num_workers)
-    if int(rank) == _UNKNOWN:
-        rank = on_host([process_rank() or 0])
-    return torch.cat([head, rank])
+    if len(head) > 1:
+        _check_step(head[1])
+        if (worker := get_worker_info()) is not None:
+            _refuse_worker(worker.id, worker.num_workers)
+    return (*head, (process_rank() or 0) if rank == _UNKNOWN else rank)
 
 
-# In graphs the rank is asked for when they run, not when they are made.
-_with_rank_in_graphs = torch.library.custom_op("zetamix::with_rank", _with_rank, mutates_args=())
+@torch.library.custom_op("zetamix::with_rank", mutates_args=())
+def _with_rank_in_graphs(head: Tensor, rank: Tensor) -> Tensor:
+    """Append the rank, which is asked for when a graph runs, not when it is made."""
+    return on_host(_with_rank(tuple(head.tolist()), int(rank)))
 
 
 @_with_rank_in_graphs.register_fake
@@ -158,7 +165,14 @@ def process_rank() -> int | None:
     return None
 
 
-def on_host(numbers: list[int]) -> Tensor:
+def longer(key: Key, number: int) -> Key:
+    """Return a key with one more entry."""
+    if isinstance(key, tuple):
+        return (*key, number)
+    return torch.cat([key, on_host([number])])
+
+
+def on_host(numbers: Sequence[int]) -> Tensor:
     """Return a key, on the CPU whatever the default device is."""
     return torch.tensor(numbers, dtype=torch.int64, device="cpu")
 
@@ -200,7 +214,7 @@ def check_rank(rank: Any) -> None:
         )
 
 
-def _check_step(step: int = 0) -> None:
+def _check_step(step: int) -> None:
     if not 0 <= step < _STEP_LIMIT:
         raise ValueError(
             f"a module with a seed draws for steps from 0 to 2**32 - 1, got step {step}; make a "

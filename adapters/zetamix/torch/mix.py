@@ -9,7 +9,7 @@ from typing import Any, NamedTuple, Unpack
 import torch
 from torch import Tensor
 
-from zetamix.torch.keys import KeyedModule
+from zetamix.torch.keys import Key, KeyedModule
 from zetamix.torch.leaves import (
     LabelsGetter,
     as_batch,
@@ -207,7 +207,7 @@ class BatchMix(KeyedModule, ABC):
             raise TypeError(f"x must be a tensor, got {type(x).__name__}; use zeta_plan for others")
         check_samples("x", x)
 
-        def draw(x: Tensor, key: Tensor, step: Tensor) -> Any:
+        def draw(x: Tensor, key: Key, step: Tensor) -> Any:
             return self._draw(x, key, step, groups)
 
         return self._counted(draw, x)
@@ -223,7 +223,7 @@ class BatchMix(KeyedModule, ABC):
         names += [name for name in ("dtype", "scale") if getattr(self, name)]
         return names + [n for n in ("stop_at", "seed", "rank") if getattr(self, n) is not None]
 
-    def _mix(self, batch: Any, key: Tensor, step: Tensor) -> Any:
+    def _mix(self, batch: Any, key: Key, step: Tensor) -> Any:
         read = self._read(batch)
         groups = None if self.groups is None else self._groups_of(batch)
         plan = self._draw(read.samples, key, step, groups)
@@ -284,7 +284,7 @@ class BatchMix(KeyedModule, ABC):
         path = find_labels(batch, leaves, self.roles, self.labels_getter, needed=needed)
         return {} if path is None else {path: self.num_classes}
 
-    def _draw(self, x: Tensor, key: Tensor, step: Tensor, groups: Any = None) -> Any:
+    def _draw(self, x: Tensor, key: Key, step: Tensor, groups: Any = None) -> Any:
         stream = stream_for(key, x)
         plan = self._plan(x, stream, key, step, groups)
         # No branch on whether to mix: graphs have none, and need not wait for the answer.
@@ -294,7 +294,7 @@ class BatchMix(KeyedModule, ABC):
             plan = plan.where((step < self.stop_at).to(x.device, non_blocking=True))
         return plan
 
-    def _plan(self, x: Tensor, stream: Stream, key: Tensor, step: Tensor, groups: Any) -> Plan:
+    def _plan(self, x: Tensor, stream: Stream, key: Key, step: Tensor, groups: Any) -> Plan:
         rule: Any = self.rule
         if isinstance(rule, rules.OneOf):
             host = stream_for(key, torch.empty((), dtype=torch.float64, device="cpu"))

@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from zetamix.torch.keys import KeyedModule, on_host
+from zetamix.torch.keys import Key, KeyedModule, longer, on_host
 from zetamix.torch.leaves import as_batch
 from zetamix.torch.mix import BatchMix
 from zetamix_core.adapting import averages, chosen, shares, stream_for
@@ -110,10 +110,10 @@ class OneOf(KeyedModule):
     def extra_repr(self) -> str:
         return f"p={self.p}" + ("" if self.seed is None else f", seed={self.seed}")
 
-    def _mix(self, batch: Any, key: Tensor, step: Tensor) -> Any:
+    def _mix(self, batch: Any, key: Key, step: Tensor) -> Any:
         transform = self.transforms[self._choose(key, step)]
         if isinstance(transform, OneOf):  # which is to choose by another number than this one did
-            return transform._mix(batch, torch.cat([key, on_host([2])]), step)
+            return transform._mix(batch, longer(key, 2), step)
         if isinstance(transform, KeyedModule):
             return transform._mix(batch, key, step)
         inputs = batch if isinstance(batch, (tuple, list)) else [batch]
@@ -125,24 +125,24 @@ class OneOf(KeyedModule):
         ours = next((t for t in self.transforms if isinstance(t, KeyedModule)), None)
         return batch if ours is None else ours._unmixed(batch)
 
-    def _apply_one(self, inputs: tuple[Any, ...], key: Tensor, step: Tensor) -> Any:
+    def _apply_one(self, inputs: tuple[Any, ...], key: Key, step: Tensor) -> Any:
         return self.transforms[self._choose(key, step)](*inputs)
 
     @torch.compiler.disable(  # type: ignore[untyped-decorator,no-untyped-call]
         reason="OneOf chooses on the host, which can't be traced; compile its transforms instead"
     )
-    def _choose(self, key: Tensor, step: Tensor) -> int:
+    def _choose(self, key: Key, step: Tensor) -> int:
         # One entry more than in the keys of the transforms, which may have the same seed.
-        return chosen(self.p, _uniform(torch.cat([key, on_host([0])])))
+        return chosen(self.p, _uniform(longer(key, 0)))
 
 
-def _uniform(key: Tensor) -> Tensor:
+def _uniform(key: Key) -> Tensor:
     uniform: Tensor = stream_for(key, on_host([0]).double()).uniform((1,))
     return uniform
 
 
-def _word(key: Tensor) -> int:
-    return int(_uniform(torch.cat([key, on_host([1])])) * 2**53)
+def _word(key: Key) -> int:
+    return int(_uniform(longer(key, 1)) * 2**53)
 
 
 def _check_transforms(transforms: Any) -> None:
