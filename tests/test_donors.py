@@ -339,6 +339,156 @@ def test_large_groups_take_memory_in_proportion_to_the_plan():
     assert (groups[plan.indices[:, 1:]] != groups[:, None])[plan.weights[:, 1:] > 0].all()
 
 
+def test_values_that_are_read_late_are_checked_too():
+    """Those of Dask when a plan is drawn, on the host."""
+    dask = pytest.importorskip("dask.array")
+    for anchors, got in (([-1, 3], -1), ([0, 25], 25)):
+        with pytest.raises(ValueError, match=f"anchors must be from 0 to 19 .*got {got};"):
+            zeta_plan(20, anchors=dask.from_array(np.asarray(anchors)), num_mix=2, rng=0)
+    table = dask.from_array(np.asarray([[1, 2], [1, 0], [0, 7]]))
+    with pytest.raises(ValueError, match="donors must be from 0 to 2"):
+        zeta_plan(3, donors=table, rng=0)
+
+
+@PLANS
+@pytest.mark.needs("jax")
+def test_anchors_that_are_traced_and_out_of_range_give_nan(draw):
+    jax = pytest.importorskip("jax")
+    x = jax.numpy.arange(5.0)
+    y = jax.numpy.arange(5)
+
+    @jax.jit
+    def mixed(key, anchors, groups):
+        plans = [
+            draw(5, rng=key, like=x, anchors=anchors),
+            draw(5, rng=key, like=x, anchors=anchors, donors="same", groups=groups),
+        ]
+        return [(plan @ x, plan.mix_labels(y, 5)) for plan in plans]
+
+    anchors = jax.numpy.asarray([7, -1, 2, 5])
+    for mixed_x, soft in mixed(jax.random.key(0), anchors, jax.numpy.asarray([0, 0, 1, 1, 1])):
+        wrong = np.asarray([True, True, False, True])
+        np.testing.assert_array_equal(np.isnan(mixed_x), wrong)
+        np.testing.assert_array_equal(np.isnan(soft).any(axis=1), wrong)
+
+
+@pytest.mark.needs("jax")
+def test_boxes_of_traced_anchors_out_of_range_give_nan_labels():
+    jax = pytest.importorskip("jax")
+    like = jax.numpy.zeros((5, 4, 4))
+
+    def labels(key, anchors):
+        plan = cutmix_plan((5, 4, 4), rng=key, like=like, anchors=anchors)
+        return plan.mix_labels(jax.numpy.arange(5), 5)
+
+    soft = jax.jit(labels)(jax.random.key(0), jax.numpy.asarray([7, -1, 2]))
+    np.testing.assert_array_equal(np.isnan(soft).any(axis=1), [True, True, False])
+
+
+def test_many_samples_under_jit():
+    """An (N, N) array would take 16 GiB."""
+    jax = pytest.importorskip("jax")
+    n = 1 << 16
+    groups = np.arange(n) % 300
+    draw = jax.jit(lambda key: zeta_plan(n, num_mix=8, donors="same", groups=groups, rng=key,
+                                         like=jax.numpy.zeros(1)).indices)  # fmt: skip
+    indices = np.asarray(draw(jax.random.key(0)))
+    assert (groups[indices] == groups[:, None]).all()
+
+
+@pytest.mark.parametrize("length", [1, 3])
+def test_an_array_gamma_has_an_entry_for_each_output(backend, length):
+    if backend.lazy:
+        pytest.skip("plans of Dask are those of NumPy")
+    gamma = backend.asarray(np.ones(length, dtype=np.float32))
+    options = asked("same", backend.asarray(GROUPS), backend.asarray(TABLE))
+    with pytest.raises(ValueError, match=f"one entry for each output, got {length} for 6 outputs"):
+        zeta_plan(N, gamma=gamma, rng=0, like=backend.like, **options)
+
+
+def test_gammas_of_each_output_in_short_rows():
+    gamma = np.linspace(0.0, 3.0, N)
+    plan = zeta_plan(N, gamma=gamma, num_mix=5, rng=0, **asked("same"))
+    for i in range(N):
+        length = 1 + min(4, len(allowed("same", i)))
+        series = np.arange(1.0, length + 1) ** -gamma[i]
+        np.testing.assert_allclose(plan.weights[i, :length], series / series.sum(), atol=2.0**-52)
+        assert (plan.weights[i, length:] == 0).all()
+
+
+@pytest.mark.parametrize("dtype", ["uint8", "int16", "uint16", "uint32", "uint64"])
+@pytest.mark.parametrize("family", [torch_native, jax_key, portable])
+def test_groups_of_any_integers(family, dtype):
+    groups = GROUPS.astype(dtype)
+    if family is torch_native:
+        groups = pytest.importorskip("torch").from_numpy(groups)
+    anchors = np.arange(N).astype("uint8")
+    plan = family(N, num_mix=3, anchors=anchors, donors="same", groups=groups)
+    assert (GROUPS[np.asarray(plan.indices)] == GROUPS[:, None]).all()
+
+
+def test_what_is_of_another_library_is_refused_by_native_streams():
+    jax, torch = pytest.importorskip("jax"), pytest.importorskip("torch")
+    options = {"rng": jax.random.key(0), "like": jax.numpy.zeros(1)}
+    with pytest.raises(TypeError, match=r"like and groups or donors must be .*got jax and torch"):
+        zeta_plan(N, donors="same", groups=torch.from_numpy(GROUPS), **options)
+    with pytest.raises(TypeError, match=r"like and anchors must be .*got jax and torch"):
+        zeta_plan(N, anchors=torch.arange(3), **options)
+    plan = zeta_plan(N, donors="same", groups=torch.from_numpy(GROUPS), rng=0, like=options["like"])
+    assert (GROUPS[np.asarray(plan.indices)] == GROUPS[:, None]).all()
+
+
+def test_what_is_traced_needs_a_key():
+    jax = pytest.importorskip("jax")
+    for draw in (
+        lambda x: zeta_plan(N, donors="same", groups=x, rng=0).indices,
+        lambda x: zeta_plan(N, anchors=x, rng=0).indices,
+        lambda x: zeta_plan(N, donors=x[:, None], rng=0).indices,
+    ):
+        with pytest.raises(TypeError, match=r"traced; pass a key and like=|got dtype|pass a key"):
+            jax.jit(draw)(jax.numpy.asarray([1, 0, 3, 2, 5, 4]))
+
+
+def test_tables_and_words_in_other_forms():
+    nested = [[1, 2], [0, -1], [0, 1]]
+    assert zeta_plan(3, donors=nested, rng=0) == zeta_plan(3, donors=np.asarray(nested), rng=0)
+    word = np.str_("same")
+    assert zeta_plan(N, donors=word, groups=GROUPS, rng=0) == zeta_plan(
+        N, donors="same", groups=GROUPS, rng=0
+    )
+    for options, message in (
+        ({"donors": [[1], [0, 2], [1]]}, "donors must be .*got a list of unequal ones"),
+        ({"donors": "same", "groups": [[0], [0, 1], [1]]}, "groups must be .*unequal"),
+        ({"anchors": []}, r"anchors must have shape \(M,\), one or more, got \(0,\)"),
+        ({"anchors": [0, 1], "num_outputs": 3}, "number of anchors, got 3 for 2"),
+        ({"donors": "same", "groups": np.eye(3)}, "no groups: take their argmax"),
+        ({"donors": "same", "groups": [0, 0, 1], "anchored": False}, "donors='same'"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            zeta_plan(3, rng=0, **options)
+    for options, message in (
+        ({"anchors": [True, False, True]}, r"pass numpy\.flatnonzero\(anchors\)"),
+        ({"anchors": [0.0, 1.0]}, "cast them to integers, if they are whole"),
+        ({"donors": "same", "groups": ["a", "b", "a"]}, r"numpy\.unique\(groups"),
+        ({"anchors": [0, 1], "num_outputs": np.ones(2)}, "num_outputs must be a whole number"),
+    ):
+        with pytest.raises(TypeError, match=message):
+            zeta_plan(3, rng=0, **options)
+
+
+def test_rows_with_ties_keep_their_donors_first(monkeypatch):
+    """Of more things than 32 bits sort, tied rows are permuted one by one."""
+    from zetamix_core.random.portable import PortableStream
+
+    n = 1100
+    groups = np.arange(n) % 2
+    monkeypatch.setattr(PortableStream, "_raw", lambda self, shape: np.zeros(shape, np.uint64))
+    plan = zeta_plan(n, num_mix=100, anchors=[0, 5], donors="same", groups=groups, rng=3)
+    assert (groups[plan.indices] == groups[[0, 5]][:, None]).all()
+    assert all(len(set(row)) == 100 for row in plan.indices.tolist())
+    assert plan.indices[0].tolist() != sorted(plan.indices[0].tolist())
+
+
 # --- every entry point ----------------------------------------------------------------------------
 
 X = np.random.default_rng(0).normal(size=(N, 3, 8, 8)).astype(np.float32)
@@ -481,7 +631,7 @@ def same(groups):
         (ValueError, "got them with donors=an array", {"donors": TABLE, "groups": GROUPS}),
         (ValueError, OF_GROUPS, same(GROUPS[:5])),
         (ValueError, "soft and multi-hot labels are no groups", same(np.eye(6, dtype=int))),
-        (TypeError, "got dtype float64; number them", same(GROUPS / 2)),
+        (TypeError, "got dtype float64; cast them", same(GROUPS / 2)),
         (TypeError, "groups", same(TEXT)),
         (ValueError, "anchors must be from 0 to 5 for 6 samples, got -1", {"anchors": [-1, 0]}),
         (ValueError, "anchors must be from 0 to 5 for 6 samples, got 6", {"anchors": [6]}),

@@ -132,3 +132,32 @@ def test_different_batches_have_different_keys():
 def test_errors_name_rule_value_and_remedy(error, message, call):
     with pytest.raises(error, match=message):
         call()
+
+
+@pytest.mark.parametrize(
+    "ids",
+    [
+        {"a", "b"},
+        {"a": 1},
+        {"a": 1}.keys(),
+        b"ab",
+        bytearray(b"ab"),
+        memoryview(b"ab"),
+        np.ma.masked_array([1, 2], [True, False]),
+        np.ones((2, 2), dtype=int),
+        np.int64(3),
+        "ab",
+        3,
+    ],
+    ids=lambda ids: type(ids).__name__,
+)
+def test_what_is_no_list_of_ids_is_refused(ids):
+    with pytest.raises(TypeError, match="ids must be"):
+        key_of(ids)
+
+
+def test_ids_of_all_kinds():
+    assert key_of(["\udc80"]) != key_of(["\udc81"])  # as os.listdir gives them
+    with pytest.raises(ValueError, match=r"below 2\*\*256, got one of 16610 bits; pass text"):
+        key_of([10**5000])
+    assert key_of(iter([1, 2])) == key_of(np.asarray([1, 2])) == key_of((1, 2))

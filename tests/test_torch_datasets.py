@@ -341,6 +341,73 @@ def test_leaves_have_their_roles(images):
         assert item["pair"][1].dtype == torch.float64
 
 
+@pytest.mark.parametrize(
+    ("one", "other", "message"),
+    [
+        (torch.rand(2), torch.rand(3), r"shape \(2,\) .*shape \(3,\)"),
+        (torch.rand(2), torch.rand(2).double(), "float32 .*float64"),
+        (torch.rand(2), np.ones(2, np.float32), "Tensor .*ndarray"),
+        ({"v": 1}, {"v": 1.5}, "type int .*type float in item 1 at 'v'"),
+        ({"v": 1.0}, {"v": 1.0, "w": 2.0}, r"mapping of \['v'\] .*mapping of \['v', 'w'\]"),
+        ([1.0], [1.0, 2.0], "of length 1 .*of length 2"),
+        ((1.0,), [1.0], "a tuple .*a list"),
+        ((1.0, "a"), (1.0, 2.0), "text .*float in item 1 at '1'"),
+    ],
+)
+def test_items_of_two_forms_are_never_mixed(one, other, message):
+    dataset = MixedDataset([one, other], seed=0)
+    for ask in (lambda: dataset[0], lambda: dataset[1], lambda: dataset.__getitems__([0, 1])):
+        with pytest.raises(ValueError, match=f"must be of one form, got .*{message}"):
+            ask()
+
+
+def test_what_is_kept_or_of_the_heaviest_may_have_any_form(images):
+    class Thing:
+        pass
+
+    things = [Thing() for _ in range(40)]
+    items = [
+        {
+            "image": images[i],
+            "boxes": torch.rand(i % 3, 4),
+            "corner": (10 * i, 10 * i + 1, 10 * i + 2, 10 * i + 3),
+            "names": [f"{i}a", f"{i}b"][: 1 + i % 2],
+            "thing": things[i] if i % 2 else None,
+        }
+        for i in range(40)
+    ]
+    dataset = MixedDataset(
+        items, CutMix(), seed=3, dominant=["corner", "names"], keep=["boxes", "thing"]
+    )
+    found = dataset.__getitems__(range(40))
+    heaviest = []
+    for i, item in enumerate(found):
+        assert item["boxes"] is items[i]["boxes"]
+        assert item["thing"] is items[i]["thing"]
+        j = item["corner"][0] // 10
+        assert item["corner"] == items[j]["corner"]
+        assert item["names"] == items[j]["names"]
+        assert dataset[i]["corner"] == item["corner"]
+        heaviest.append(j)
+    assert 0 < sum(i != j for i, j in enumerate(heaviest)) < 40
+
+
+def test_lists_of_as_many_arrays_as_samples_are_taken_apart():
+    items = [{"f": [torch.rand(8, 8) for _ in range(4)], "g": torch.rand(2)} for _ in range(30)]
+    dataset = MixedDataset(items, seed=0)
+    together = dataset.__getitems__(range(30))
+    for i in (0, 29):
+        assert all(map(torch.equal, dataset[i]["f"], together[i]["f"]))
+
+
+def test_one_of_several_of_a_kind_across_blocks(source):
+    dataset = mixed(source, OneOf([Zeta(num_mix=2), Zeta(num_mix=5)]), seed=6)
+    counts = {int((dataset._blocks._plan(b, 0, SHAPE)).num_mix) for b in (0, 1)}
+    assert counts == {2, 5}, "choose another seed"
+    order = [299, 0, 256, 255, 1]
+    assert_same(dataset.__getitems__(order), [dataset[i] for i in order])
+
+
 def test_what_weighs_most_is_of_item_i(images):
     items = [(images[i], f"item {i}") for i in range(20)]
     dataset = MixedDataset(items, CutMix(), seed=2, dominant=["1"])
@@ -401,10 +468,19 @@ class Endless(data.IterableDataset):
 @pytest.mark.parametrize(
     ("dataset", "options", "error", "message"),
     [
-        (Endless(), {}, TypeError, r"length and items.*got Endless; mix .*Collate"),
-        (iter([1.0]), {}, TypeError, "length and items"),
+        (Endless(), {}, TypeError, r"length and numbered items .*got Endless; .*mix .*Collate"),
+        (iter([1.0]), {}, TypeError, "length and numbered items"),
+        ({"train": [1.0]}, {}, TypeError, r"got dict; pass one of several, as datasets\['train'\]"),
+        (list, {}, TypeError, "got type; pass one"),
         ([], {}, ValueError, "must have items to mix, got a list of length 0"),
-        ([1.0], {"seed": -1}, ValueError, "seed must be from 0"),
+        ([1.0], {"seed": -1}, ValueError, "seed must be an int from 0 .*got -1"),
+        ([1.0], {"seed": 2**63}, ValueError, "seed must be an int from 0"),
+        ([1.0], {"seed": None}, TypeError, "seed must be an int from 0 .*got None"),
+        ([1.0], {"seed": "a"}, TypeError, "seed must be an int from 0 .*got 'a'"),
+        ([1.0], {"p": 0.5, "stop_at": 3}, TypeError, "got p, stop_at; .*goes with those that mix"),
+        ([1.0], {"gama": 2.0}, TypeError, "a mixed data set takes as_data, .*got gama"),
+        ([1.0], {"rule": Zeta(gamma=np.ones(256))}, ValueError, r"array of shape \(256,\)"),
+        ([1.0], {"rule": Zeta(donors="same"), "groups": 5}, TypeError, "got 5; pass an array"),
         ([1.0], {"rule": Zeta}, TypeError, "rule must be an object with a method plan"),
         ([1.0], {"rule": Zeta(anchored=False)}, ValueError, "anchored=False; leave it out"),
         ([1.0], {"rule": Zeta(donors="same")}, ValueError, "needs the groups of all samples"),
@@ -438,19 +514,43 @@ def test_what_does_not_fit_is_refused_when_it_is_read(images):
 
     with pytest.raises(ValueError, match=r"must give the anchors .* the first rank"):
         MixedDataset(list(images), Deaf(), seed=0)[0]
-    with pytest.raises(RuntimeError, match="items must be of one form and shape"):
-        MixedDataset([torch.rand(2), torch.rand(3)], seed=0)[0]
-    with pytest.raises(TypeError, match="which torch can collate"):
+
+    class Elsewhere(Half):
+        def plan(self, shape, *, rng=None, like=None, groups=None, step=None, anchors=None):
+            like = torch.zeros(1)
+            return zeta_plan(shape[0], num_mix=2, rng=0, like=like, anchors=anchors)
+
+    class OfMore(Half):
+        def plan(self, shape, *, rng=None, like=None, groups=None, step=None, anchors=None):
+            return zeta_plan(shape[0] + 3, num_mix=2, rng=rng, anchors=anchors)
+
+    for rule in (Elsewhere(), OfMore()):
+        with pytest.raises(ValueError, match=r"must draw plans of NumPy for the shape"):
+            MixedDataset(list(images), rule, seed=0)[0]
+    with pytest.raises(TypeError, match=r"items must hold arrays and numbers.*object"):
         MixedDataset([object()] * 2, seed=0)[0]
-    shapes = [(torch.rand(3, 4, 4), 0), *[(torch.rand(3, 5, 5), 0)] * 9]
-    with pytest.raises((RuntimeError, ValueError), match="shape"):
-        MixedDataset(shapes, CutMix(), seed=0, num_classes=2)[5]
+    shapes = [torch.rand(3, 4, 4), *[torch.rand(3, 5, 5)] * 9]
+    boxed = MixedDataset(shapes, CutMix(), seed=0)
+    volumes = boxed._blocks._plan(0, 0, (3, 4, 4)).volumes
+    others = [i for i in range(1, 10) if 0 not in volumes.indices[i]]
+    with pytest.raises(ValueError, match=r"drawn for .*lengths \(4, 4\), got x of shape"):
+        boxed.__getitems__(others)
     dataset = MixedDataset(list(images), seed=0)
-    for index in (N, -N - 1):
-        with pytest.raises(IndexError, match=f"from -{N} to {N - 1}, got {index}"):
+    for index in (slice(0, 2), [0, 1], "a", None):
+        with pytest.raises(TypeError, match="asked for by a whole number, got"):
             dataset[index]
-    with pytest.raises(TypeError, match="integer"):
+    for index in (N, -N - 1):
+        with pytest.raises(IndexError, match=f"from -{N} to {N - 1} for {N} items, got {index};"):
+            dataset[index]
+    with pytest.raises(TypeError, match=r"asked for by a whole number, got 1\.5"):
         dataset[1.5]
+
+    class Few(Many):
+        def __getitems__(self, indices):
+            return [self[0]]
+
+    with pytest.raises(ValueError, match="an item for each number, got 1 for 4"):
+        MixedDataset(Few(list(images)), seed=0)[5]
     for epoch in (-1, 2**32, 1.0):
         with pytest.raises(ValueError, match="epoch must be an int from 0"):
             dataset.set_epoch(epoch)

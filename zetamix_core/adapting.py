@@ -26,6 +26,7 @@ from zetamix_core.dtypes import kind
 from zetamix_core.epochs import Epoch
 from zetamix_core.files import replacing
 from zetamix_core.inputs import foreign
+from zetamix_core.items import check_options, checked_index, refuse_items, stacked
 from zetamix_core.labels import check_num_classes
 from zetamix_core.leaves import (
     Batch,
@@ -61,7 +62,7 @@ from zetamix_core.roles import (
     unmixed_leaves,
 )
 from zetamix_core.rules.base import averages, check_rule, drawn, mixed_samples, takes_groups
-from zetamix_core.rules.one_of import chosen, ends, shares
+from zetamix_core.rules.one_of import check_asked, chosen, ends, shares
 
 __all__ = [
     "MIXUP",
@@ -85,15 +86,18 @@ __all__ = [
     "SupportsSamples",
     "at",
     "averages",
+    "check_asked",
     "check_gamma",
     "check_leaf",
     "check_lengths",
     "check_no_ids",
     "check_num_classes",
     "check_number",
+    "check_options",
     "check_rule",
     "check_samples",
     "check_unmarked",
+    "checked_index",
     "checked_pixels",
     "chosen",
     "drawn",
@@ -119,9 +123,11 @@ __all__ = [
     "of_most_axes",
     "paths_of_images",
     "quick_facts",
+    "refuse_items",
     "replacing",
     "shares",
     "shuffled_plan",
+    "stacked",
     "stream_for",
     "subject",
     "takes_groups",

@@ -5,19 +5,22 @@ from __future__ import annotations
 import dataclasses
 import math
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from zetamix_core.arrays import to_host
+from zetamix_core.arrays import is_array, is_numpy, to_host
 from zetamix_core.checks import check_num_samples
 from zetamix_core.donors import Groups, check_groups
 from zetamix_core.inputs import shown
 from zetamix_core.leaves import Batch
+from zetamix_core.numbers import is_whole_number
 from zetamix_core.plans import CutMixPlan, MixPlan, Plan
 from zetamix_core.rules import OneOf, Rule
-from zetamix_core.rules.base import check_rule, drawn, takes_anchors, takes_groups
+from zetamix_core.rules.base import BaseRule, check_rule, drawn, takes_anchors
+from zetamix_core.rules.one_of import check_asked
 
 # Row i is row i % 256 of block i // 256, drawn by the key (seed, epoch, block). To change this
 # changes all draws.
@@ -52,7 +55,7 @@ class Blocks:
     def __init__(self, rule: Rule, num_samples: int, *, seed: int, groups: Any = None) -> None:
         self.rule = _for_anchors(check_rule(rule))
         self.num_samples = check_num_samples(num_samples)
-        self.seed = seed
+        self.seed = _checked_seed(seed)
         self.groups = self._checked_groups(groups)
         self._forget()
 
@@ -62,12 +65,13 @@ class Blocks:
         epoch: int,
         shape: tuple[int, ...],
         read: Callable[[list[int]], Sequence[Any]],
-        mix: Callable[[list[Any], Plan], tuple[Batch, list[Any]]],
+        mix: Callable[[list[Any], list[int], Plan], tuple[Batch, list[Any]]],
     ) -> list[Any]:
         """Return mixed items, for samples of such a shape each.
 
         `read` returns samples by their numbers, and is called once with each that is needed; `mix`
-        stacks samples to a batch, and returns its leaves with what the plan makes of them.
+        stacks samples, of these numbers, to a batch, and returns its leaves with what the plan
+        makes of them.
         """
         parts = []
         step = min(_MOST_ITEMS, max(1, _MOST_NUMBERS // max(1, math.prod(shape))))
@@ -75,12 +79,20 @@ class Blocks:
             here = items[start : start + step]
             parts += [(start, part) for part in self.parts(here, epoch, shape)]
         needed = np.unique(np.concatenate([part.samples for _, part in parts])).tolist()
-        found = dict(zip(needed, read(needed), strict=True))
+        samples = read(needed)
+        if len(samples) != len(needed):
+            raise ValueError(
+                f"a data set must give an item for each number, got {len(samples)} for "
+                f"{len(needed)}; mend its __getitems__"
+            )
+        found = dict(zip(needed, samples, strict=True))
         result: list[Any] = [None] * len(items)
-        for start, (places, samples, plan) in parts:
-            batch, values = mix([found[i] for i in samples.tolist()], plan)
-            for row, place in enumerate(places + start):
-                result[place] = batch.row(values, row, found[items[place]])
+        for start, (places, used, plan) in parts:
+            numbers = used.tolist()
+            batch, values = mix([found[i] for i in numbers], numbers, plan)
+            for row, asked in enumerate((places + start).tolist()):
+                own = found[items[asked]]
+                result[asked] = batch.row(values, row, own)
         return result
 
     def parts(self, items: Sequence[int], epoch: int, shape: tuple[int, ...]) -> Iterator[Part]:
@@ -123,13 +135,7 @@ class Blocks:
         anchors = (np.arange(_BLOCK) + block * _BLOCK) % n
         rng = (self.seed, epoch, block)
         plan = drawn(self.rule, (n, *shape), rng, None, epoch, self.groups, anchors)
-        first = plan._label_plan.indices[:, 0]
-        if not np.array_equal(first, anchors):
-            raise ValueError(
-                f"a rule must give the anchors that it is handed the first rank, got "
-                f"{first[:3]} for {anchors[:3]} from {self.rule}; hand them on, as in "
-                f"zeta_plan(..., anchors=anchors)"
-            )
+        _check_drawn(self.rule, plan, n, anchors)
         return plan
 
     def _keep(self, key: tuple[int, int], plan: Plan) -> None:
@@ -140,27 +146,46 @@ class Blocks:
             self._entries -= _BLOCK * self._kept.pop(oldest).num_mix
 
     def _checked_groups(self, groups: Any) -> Groups | None:
+        check_asked(self.rule, groups)
         if groups is None:
-            if _needs_groups(self.rule):
-                raise ValueError(
-                    f"a rule with donors needs the groups of all samples, got none for "
-                    f"{self.rule}; pass groups=, an integer for each sample"
-                )
             return None
-        if not takes_groups(self.rule):
-            raise ValueError(
-                f"groups go with rules that ask for them, got groups for {self.rule}; leave them "
-                f"out, or pass donors='same' or 'other' to the rule"
-            )
         if isinstance(groups, str) or callable(groups):
             raise TypeError(
                 f"groups must be an integer for each of {self.num_samples} samples, because donors "
                 f"are chosen before they are read, got {shown(groups)}; pass them as an array"
             )
-        if not hasattr(groups, "dtype"):
-            groups = np.asarray(list(groups))
+        listed = hasattr(groups, "__len__") and not isinstance(groups, (Mapping, AbstractSet))
+        if listed and not is_array(groups):
+            groups = list(groups)  # as of a column of a table
         values = np.array(to_host(check_groups(groups, self.num_samples)))
         return Groups.of(values)
+
+
+def _checked_seed(seed: Any) -> int:
+    if not is_whole_number(seed) or not 0 <= seed < 2**63:
+        raise (ValueError if is_whole_number(seed) else TypeError)(
+            f"seed must be an int from 0 to 2**63 - 1, from which items are drawn, got "
+            f"{shown(seed)}; pass for instance seed=0"
+        )
+    return int(seed)
+
+
+def _check_drawn(rule: Rule, plan: Plan, n: int, anchors: np.ndarray) -> None:
+    """Check what a rule of one's own has drawn."""
+    first = plan._label_plan.indices
+    if not is_numpy(first) or plan.shape != (anchors.size, n):
+        raise ValueError(
+            f"a rule must draw plans of NumPy for the shape and the anchors that it is handed, got "
+            f"{plan!r} for {anchors.size} anchors and {n} samples from {rule}; hand on n, like and "
+            f"anchors"
+        )
+    if (wrong := np.flatnonzero(first[:, 0] != anchors)).size:
+        i = int(wrong[0])
+        raise ValueError(
+            f"a rule must give the anchors that it is handed the first rank, got sample "
+            f"{first[i, 0]} in output {i} with anchor {anchors[i]} from {rule}; hand them on, as "
+            f"in zeta_plan(..., anchors=anchors)"
+        )
 
 
 def _for_anchors(rule: Rule) -> Rule:
@@ -178,17 +203,16 @@ def _for_anchors(rule: Rule) -> Rule:
             f"item i of a data set weighs most in mixed item i, got {rule} with anchored=False; "
             f"leave it out"
         )
-    if dataclasses.is_dataclass(rule) and getattr(rule, "num_mix", 0) is None:
-        few: Any = dataclasses.replace(rule, num_mix=_NUM_MIX)
-        return few
+    gamma: Any = getattr(rule, "gamma", None)
+    if is_array(gamma) and gamma.ndim:
+        raise ValueError(
+            f"gamma must be one number for all items, a pair or a callable, got an array of shape "
+            f"{tuple(gamma.shape)}; pass for instance gamma=(1.8, 4.0)"
+        )
+    if isinstance(rule, BaseRule) and getattr(rule, "num_mix", 0) is None:
+        few: Any = rule
+        return dataclasses.replace(few, num_mix=_NUM_MIX)  # type: ignore[no-any-return]
     return rule
-
-
-def _needs_groups(rule: Rule) -> bool:
-    """Tell whether a rule says that it has donors; one of one's own may do without."""
-    if isinstance(rule, OneOf):
-        return any(map(_needs_groups, rule.rules))
-    return getattr(rule, "donors", None) is not None
 
 
 Piece = tuple[Plan, np.ndarray]

@@ -7,9 +7,20 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from zetamix_core.arrays import Array, Namespace, device_of, from_host, host_values, is_array
-from zetamix_core.checks import check_fit, check_num_outputs
-from zetamix_core.dtypes import kind
+from zetamix_core.arrays import (
+    Array,
+    Namespace,
+    device_of,
+    from_host,
+    host_values,
+    is_array,
+    is_jax_tracer,
+    is_numpy,
+    namespace,
+    to_host,
+)
+from zetamix_core.checks import check_fit, check_num_outputs, check_same_place
+from zetamix_core.dtypes import cast, kind, widest_integer
 from zetamix_core.inputs import shown
 
 _WORDS = ("same", "other")
@@ -80,21 +91,25 @@ def checked_pool(
             )
         return None
     if not anchored:
+        name, given = ("anchors", anchors) if donors is None else ("donors", donors)
         raise ValueError(
-            "anchored=False lets a random sample weigh most, got it with "
-            + ("anchors" if donors is None else "donors")
-            + "; leave one of them out"
+            f"anchored=False lets a random sample weigh most, got it with {name}={shown(given)}; "
+            f"leave one of them out"
         )
+    if num_outputs is not None:
+        num_outputs = check_num_outputs(num_outputs, n)
     if anchors is not None:
         anchors = _checked_anchors(anchors, n)
-        if num_outputs is not None and num_outputs != anchors.shape[0]:
+        count = int(anchors.shape[0])
+        if num_outputs not in (None, count):
             raise ValueError(
-                f"num_outputs must be the number of anchors, got {shown(num_outputs, str)} for "
-                f"{anchors.shape[0]} anchors; leave it out"
+                f"num_outputs must be the number of anchors, got {num_outputs} for {count} "
+                f"anchors; leave it out"
             )
-        num_outputs = int(anchors.shape[0])
+        num_outputs = count
     num_outputs = check_num_outputs(num_outputs, n)
-    if donors is None or is_array(donors):
+    listed = isinstance(donors, (list, tuple)) or (is_array(donors) and not isinstance(donors, str))
+    if donors is None or listed:
         if groups is not None:
             raise ValueError(
                 f"groups go with donors='same' or 'other', got them with donors="
@@ -106,9 +121,10 @@ def checked_pool(
     check_donors(donors)
     if groups is None:
         raise ValueError(
-            f"donors={donors!r} needs the groups of the samples, got none; pass groups=labels"
+            f"donors={donors!r} needs the groups of the samples, got none; pass groups=, such as "
+            f"their labels, or where batches are mixed the path of these"
         )
-    return Pool(n, num_outputs, anchors, donors, check_groups(groups, n))
+    return Pool(n, num_outputs, anchors, str(donors), check_groups(groups, n))
 
 
 def check_donors(donors: Any) -> None:
@@ -120,57 +136,80 @@ def check_donors(donors: Any) -> None:
         )
 
 
-def _integers(name: str, values: Any, what: str) -> Array:
+def _as_array(name: str, values: Any, what: str) -> Array:
     if isinstance(values, (list, tuple, range)):
-        values = np.asarray(values)
+        try:
+            values = np.asarray(values)
+        except ValueError as error:
+            raise ValueError(
+                f"{name} must be {what}, got a list of unequal ones; make them of one length"
+            ) from error
     if not is_array(values):
         raise TypeError(f"{name} must be {what}, got {shown(values)}; pass an array of integers")
-    check_fit(name, values)
-    if kind(values) != "integer":
-        raise TypeError(
-            f"{name} must be {what}, got dtype {values.dtype}; number them, as by "
-            f"numpy.unique({name}, return_inverse=True)[1]"
-        )
     return values
 
 
+def _check_integers(name: str, values: Array, what: str) -> None:
+    text = is_numpy(values) and values.dtype.kind in "OSU"
+    if not text:
+        check_fit(name, values)
+        if (found := kind(values)) == "integer":
+            return
+    remedy = f"number them, as by numpy.unique({name}, return_inverse=True)[1]"
+    if not text and found == "bool":
+        remedy = f"pass numpy.flatnonzero({name})" if name == "anchors" else "cast them to integers"
+    elif not text:
+        remedy = "cast them to integers, if they are whole numbers"
+    raise TypeError(f"{name} must be {what}, got dtype {values.dtype}; {remedy}")
+
+
 def _checked_anchors(anchors: Any, n: int) -> Array:
-    anchors = _integers("anchors", anchors, "integers of shape (M,), the samples that weigh most")
+    what = "integers of shape (M,), the samples that weigh most"
+    anchors = _as_array("anchors", anchors, what)
     if anchors.ndim != 1 or not anchors.shape[0]:
         raise ValueError(
-            f"anchors must have shape (M,), one for each output, got {tuple(anchors.shape)}; "
-            f"reshape them"
+            f"anchors must have shape (M,), one or more, got {tuple(anchors.shape)}; reshape them, "
+            f"or leave out what has none"
         )
+    _check_integers("anchors", anchors, what)
     values = host_values(anchors)
-    if values is not None and not (values.min() >= 0 and values.max() < n):
+    if values is not None:
+        _check_anchors(values, n)
+    return anchors
+
+
+def _check_anchors(values: np.ndarray, n: int) -> None:
+    if not (values.min() >= 0 and values.max() < n):
         bad = values[(values < 0) | (values >= n)][0]
         raise ValueError(
             f"anchors must be from 0 to {n - 1} for {n} samples, got {bad}; count samples from 0"
         )
-    return anchors
 
 
 def check_groups(groups: Any, n: int) -> Any:
     """Return the groups of n samples, which are integers."""
     if isinstance(groups, Groups) and groups.values.size == n:
         return groups
-    groups = _integers("groups", groups, f"integers of shape (N,) = ({n},), one for each sample")
+    what = f"integers of shape (N,) = ({n},), one for each sample"
+    groups = _as_array("groups", groups, what)
     if tuple(groups.shape) != (n,):
         raise ValueError(
             f"groups must have shape (N,) = ({n},), one for each sample, got "
             f"{tuple(groups.shape)}; soft and multi-hot labels are no groups: take their argmax, "
             f"or ids"
         )
+    _check_integers("groups", groups, what)
     return groups
 
 
 def _checked_table(donors: Array, n: int) -> Array:
     what = f"integers of shape (N, K) with N = {n}, padded with -1"
-    donors = _integers("donors", donors, what)
+    donors = _as_array("donors", donors, what)
     if donors.ndim != 2 or donors.shape[0] != n or not donors.shape[1]:
         raise ValueError(
             f"donors must be {what}, got shape {tuple(donors.shape)}; give each sample a row"
         )
+    _check_integers("donors", donors, what)
     values = host_values(donors)
     if values is not None:
         _check_rows(values, n)
@@ -303,8 +342,45 @@ def _taken(xp: Namespace, order: Array, places: Array, n: int) -> Array:
     return xp.reshape(xp.take(order, xp.reshape(places, (-1,)), axis=0), places.shape)
 
 
+def on_host(pool: Pool) -> Pool:
+    """Return a pool whose arrays are on the host, where the values of all can be checked."""
+    arrays = {"anchors": pool.anchors, "groups or donors": pool.values}
+    for name, x in arrays.items():
+        if is_jax_tracer(x):
+            raise TypeError(
+                f"a portable rng draws on the host, where {name} can't be read, got {name} that "
+                f"are traced; pass a key and like=, as in rng=jax.random.key(0)"
+            )
+    anchors, values = (to_host(x) if is_array(x) else x for x in arrays.values())
+    if anchors is not None:
+        _check_anchors(anchors, pool.n)
+    if pool.donors == "table" and not is_numpy(pool.values):
+        _check_rows(values, pool.n)
+    if pool.donors in _WORDS and not isinstance(values, Groups):
+        values = Groups.of(np.asarray(values))
+    return pool._replace(anchors=anchors, values=values)
+
+
 def moved(pool: Pool, like: Array) -> Pool:
     """Return a pool whose arrays are where a stream draws."""
-    arrays = (pool.anchors, pool.values)
-    anchors, values = (from_host(x, like) if isinstance(x, np.ndarray) else x for x in arrays)
+
+    def there(name: str, x: Any) -> Any:
+        if x is None:
+            return None
+        if is_numpy(x):
+            return from_host(x, like)
+        check_same_place(like, x, f"like and {name}", f"convert {name}, or pass them of NumPy")
+        return cast(x, widest_integer(x))  # narrow ones can't index everywhere
+
+    anchors, values = there("anchors", pool.anchors), there("groups or donors", pool.values)
     return pool._replace(anchors=anchors, values=values)
+
+
+def spoiled(pool: Pool | None, weights: Array) -> Array:
+    """Return weights that are NaN where an anchor that can't be read here is out of range."""
+    anchors = None if pool is None else pool.anchors
+    if pool is None or anchors is None or is_numpy(weights) or host_values(anchors) is not None:
+        return weights
+    xp = namespace(weights)
+    bad = (anchors < 0) | (anchors >= pool.n)
+    return xp.where(bad[:, None], xp.nan, weights)

@@ -184,7 +184,7 @@ def found_at(tree: Any, path: str) -> Any:
     if isinstance(tree, Mapping):
         items: Iterable[Any] = [(key, tree[key]) for key in tree.keys()]  # noqa: SIM118
     elif isinstance(tree, (list, tuple)):
-        items = zip(getattr(tree, "_fields", range(len(tree))), tree, strict=True)
+        items = list(zip(getattr(tree, "_fields", range(len(tree))), tree, strict=True))
     else:
         items = []
     for key, item in items:

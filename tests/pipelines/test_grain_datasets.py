@@ -169,8 +169,27 @@ def test_what_does_not_fit_is_refused(source):
     with pytest.raises(ValueError, match=r"must have an item at each index .*got none at 0"):
         MixedDataset(some, **OPTIONS)[1]
     ragged = grain.MapDataset.source([np.zeros(2), np.zeros(3)])
-    with pytest.raises(ValueError, match="items must be of one form and shape"):
+    with pytest.raises(ValueError, match=r"must be of one form, got .*\(2,\) .*\(3,\) in item 1"):
         MixedDataset(ragged, seed=0)[0]
+    with pytest.raises(TypeError, match="items must hold arrays and numbers"):
+        MixedDataset(grain.MapDataset.source([object(), object()]), seed=0)[0]
+    for options, message in (
+        ({"seed": None}, "seed must be an int from 0 .*got None"),
+        ({"seed": 0, "p": 0.5}, "got p; what is said of batches"),
+    ):
+        with pytest.raises(TypeError, match=message):
+            MixedDataset(source, **options)
+    for index in (1.0, "a"):
+        with pytest.raises(TypeError, match="asked for by a whole number"):
+            MixedDataset(source, **OPTIONS)[index]
+
+
+def test_counted_from_the_end_and_of_any_form(source):
+    dataset = MixedDataset(source, **OPTIONS)
+    assert_same(dataset[-1], dataset[N - 1])
+    corners = [{"x": np.ones(2), "corner": (10 * i, 10 * i + 1, 2, 3)} for i in range(9)]
+    kept = MixedDataset(grain.MapDataset.source(corners), seed=0, dominant=["corner"])
+    assert [kept[i]["corner"] for i in range(9)] == [item["corner"] for item in corners]
 
 
 def test_groups_and_epochs(source):

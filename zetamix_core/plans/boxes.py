@@ -8,7 +8,7 @@ from typing import Any
 from zetamix_core.annotations import RNG, Donors, SupportsSamples
 from zetamix_core.arrays import Array, from_host, is_numpy, namespace
 from zetamix_core.checks import check_alpha, check_flag, check_like, check_shape
-from zetamix_core.donors import checked_pool
+from zetamix_core.donors import checked_pool, spoiled
 from zetamix_core.inputs import shown
 from zetamix_core.plans.cutmix import CutMixPlan, from_front
 from zetamix_core.plans.drawing import drawn_indices
@@ -106,6 +106,8 @@ def cutmix_plan(
         upper = namespace(upper).where((samples > 1)[:, None], upper, lower)
         lower = namespace(lower).broadcast_to(lower, upper.shape)
     volumes = _volumes(indices, n, lower, upper, lengths)
+    if pool is not None:
+        volumes = volumes._with(indices, spoiled(pool, volumes.weights))
     return CutMixPlan(volumes, lower, upper, tuple(axes), lengths)
 
 

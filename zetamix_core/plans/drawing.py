@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from zetamix_core.annotations import RNG, Donors, Gamma, SupportsSamples
-from zetamix_core.arrays import Array
+from zetamix_core.arrays import Array, is_array
 from zetamix_core.checks import (
     check_alpha,
     check_flag,
@@ -15,7 +15,7 @@ from zetamix_core.checks import (
     check_num_samples,
     check_size,
 )
-from zetamix_core.donors import Pool, checked_pool
+from zetamix_core.donors import Pool, checked_pool, spoiled
 from zetamix_core.plans.mix import MixPlan
 from zetamix_core.random import Stream, stream_for
 from zetamix_core.weights import checked_gamma, series_beside
@@ -128,16 +128,19 @@ def drawn_zeta(
 ) -> MixPlan:
     """Draw what `zeta_plan` does, of arguments that have been checked; `shape` is (M, N, T)."""
     num_outputs, n, num_mix = shape
+    several = type(gamma) is not float and is_array(gamma) and gamma.ndim > 0
+    if several and gamma.shape[0] != num_outputs:
+        raise ValueError(
+            f"an array gamma must have one entry for each output, got {gamma.shape[0]} for "
+            f"{num_outputs} outputs; pass a number to use it for all"
+        )
     if pool is None:
         indices, lengths = stream.orderings(num_outputs, n, num_mix, anchored=anchored), None
     else:
         indices, lengths = drawn_indices(shape, anchored, stream, pool)
     weights, positive = series_beside(num_mix, gamma, like, lengths)
-    if weights.ndim == 2 and weights.shape[0] != num_outputs:
-        raise ValueError(
-            f"an array gamma must have one entry for each output, got {weights.shape[0]} for "
-            f"{num_outputs} outputs; pass a number to use it for all"
-        )
+    if pool is not None:
+        weights = spoiled(pool, weights)
     return MixPlan._drawn(indices, weights, n, positive=positive, distinct=lengths is None)
 
 
@@ -307,7 +310,8 @@ def dirichlet_plan(
     rows = shape[0] if per_sample else 1
     weights = stream.dirichlet(alpha, (rows, shape[2]), lengths=lengths)
     one = lengths is None and not per_sample
-    return MixPlan._drawn(indices, weights[0, :] if one else weights, n, distinct=lengths is None)
+    weights = spoiled(pool, weights[0, :] if one else weights)
+    return MixPlan._drawn(indices, weights, n, distinct=lengths is None)
 
 
 def _check_shape(

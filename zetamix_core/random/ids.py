@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from collections.abc import Set as AbstractSet
 from typing import Any
 
 import numpy as np
 
-from zetamix_core.arrays import is_array, to_host
+from zetamix_core.arrays import is_array, is_jax_tracer, to_host
 from zetamix_core.inputs import shown
 from zetamix_core.numbers import is_whole_number
 from zetamix_core.random.seeds import seed_sequence
@@ -16,6 +17,7 @@ from zetamix_core.random.seeds import seed_sequence
 __all__ = ["key_of"]
 
 _WORDS = 4
+_LIMIT = 1 << 256
 
 
 def key_of(ids: Iterable[Any], *, seed: int = 0) -> tuple[int, ...]:
@@ -39,9 +41,10 @@ def key_of(ids: Iterable[Any], *, seed: int = 0) -> tuple[int, ...]:
     Raises
     ------
     ValueError
-        If `seed` is out of range.
+        If `seed` or an integer is out of range.
     TypeError
-        If an id is neither an integer nor text nor bytes, or `seed` no integer.
+        If an id is neither an integer nor text nor bytes, `ids` have no order, or `seed` is no
+        integer.
 
     See Also
     --------
@@ -66,26 +69,50 @@ def key_of(ids: Iterable[Any], *, seed: int = 0) -> tuple[int, ...]:
     if not is_whole_number(seed):
         raise TypeError(f"seed must be an int, got {shown(seed)}; pass for instance seed=0")
     seed_sequence(seed)  # which says what is out of range
-    if isinstance(ids, (str, bytes)) or not (is_array(ids) or isinstance(ids, Iterable)):
-        raise TypeError(
-            f"ids must be a list with one id for each sample, got {shown(ids)}; pass [{shown(ids)}]"
-        )
     digest = hashlib.blake2b(digest_size=4 * _WORDS)
-    for each in to_host(ids).ravel().tolist() if is_array(ids) else ids:
+    for each in _listed(ids):
         letter, text = _encoded(each)
         digest.update(letter + len(text).to_bytes(8, "little") + text)
     words = np.frombuffer(digest.digest(), dtype="<u4")
     return (int(seed), *map(int, words))
 
 
+def _listed(ids: Any) -> Iterable[Any]:
+    """Return ids in their order, which sets and tables have not."""
+    if is_array(ids) and not isinstance(ids, (str, bytes)):
+        unread = {"masked": np.ma.isMaskedArray(ids), "traced": is_jax_tracer(ids)}
+        if any(unread.values()) or ids.ndim != 1:
+            said = " ".join(name for name, holds in unread.items() if holds)
+            raise TypeError(
+                f"ids must be one for each sample, with values at hand, got {said} ids of shape "
+                f"{tuple(ids.shape)}; pass an array of shape (N,), or a list"
+            )
+        return to_host(ids).tolist()  # type: ignore[no-any-return]
+    whole = (str, bytes, bytearray, memoryview)
+    if isinstance(ids, whole) or not isinstance(ids, Iterable):
+        raise TypeError(
+            f"ids must be a list with one id for each sample, got {shown(ids)}; pass [{shown(ids)}]"
+        )
+    if isinstance(ids, (AbstractSet, Mapping)) or hasattr(ids, "columns"):
+        raise TypeError(
+            f"ids must be in the order of the samples, got a {type(ids).__name__}; pass a list of "
+            f"them, of a table that of one column"
+        )
+    return ids
+
+
 def _encoded(each: Any) -> tuple[bytes, bytes]:
     if is_whole_number(each):
+        if abs(int(each)) >= _LIMIT:
+            raise ValueError(
+                f"an id must be below 2**256, got one of {int(each).bit_length()} bits; pass text"
+            )
         return b"i", str(int(each)).encode()
     if isinstance(each, str):
-        return b"s", each.encode()
+        return b"s", each.encode("utf-8", "surrogatepass")  # as of file names of no encoding
     if isinstance(each, bytes):
         return b"b", each
     raise TypeError(
         f"an id must be an int, text or bytes, got {shown(each)} of type {type(each).__name__}; "
-        f"pass what stays the same, such as a file name or a number"
+        f"pass what stays the same, such as str(path) or int(number)"
     )

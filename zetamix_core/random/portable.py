@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import numpy as np
 
-from zetamix_core.arrays import Array, from_host, is_array, to_host
-from zetamix_core.donors import Groups, Pool, donors_left, partners
+from zetamix_core.arrays import Array, from_host
+from zetamix_core.donors import Pool, donors_left, on_host, partners
 from zetamix_core.dtypes import cast, weights_dtype
 from zetamix_core.random.stream import Stream, shortened, sorts, step_over
 from zetamix_core.rounding import on_grid_beside
@@ -44,11 +45,8 @@ class PortableStream(Stream):
         return moved
 
     def partners(self, pool: Pool, num_mix: int) -> tuple[Array, Array]:
-        given = (pool.anchors, pool.values)
-        anchors, values = (to_host(x) if is_array(x) else x for x in given)
-        if pool.donors in ("same", "other") and not isinstance(values, Groups):
-            values = Groups.of(np.asarray(values))
-        pool = pool._replace(anchors=anchors, values=values)
+        pool = on_host(pool)
+        anchors: Any = pool.anchors
         chosen = np.arange(pool.num_outputs) % pool.n if anchors is None else anchors
         chosen = chosen.astype(np.int32)  # as is every number below: there are less than 2**31
         sorting = num_mix > 1 and sorts(pool.n, num_mix)

@@ -81,7 +81,8 @@ class NativeStream(Stream):
         anchors = self.anchors(pool.num_outputs, pool.n)[0, :]
         pool = moved(pool, anchors)
         if pool.anchors is not None:
-            anchors = self.xp.astype(pool.anchors, anchors.dtype)
+            # What is out of range, and can't be seen here, gets weights that are NaN.
+            anchors = self.xp.astype(self.xp.clip(pool.anchors, 0, pool.n - 1), anchors.dtype)
         left = donors_left(self.xp, pool, anchors, num_mix)
         limits = self.xp.where(left > 0, left, self.xp.ones_like(left))
         places = self.stepped(self.digits(limits))

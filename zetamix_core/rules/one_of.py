@@ -88,6 +88,27 @@ class OneOf(BaseRule):
         return drawn(member, *(asked if takes_groups(member) else asked._replace(groups=None)))
 
 
+def needs_groups(rule: Rule) -> bool:
+    """Tell whether a rule says that it has donors; one of one's own may do without groups."""
+    if isinstance(rule, OneOf):
+        return any(map(needs_groups, rule.rules))
+    return getattr(rule, "donors", None) is not None
+
+
+def check_asked(rule: Rule, groups: Any, *, needed: bool = True) -> None:
+    """Check before any batch that groups are said where a rule asks for them, and nowhere else."""
+    if groups is not None and not takes_groups(rule):
+        raise ValueError(
+            f"groups go with rules that ask for them, got groups for {rule}; leave them out, or "
+            f"pass donors='same' or 'other' to the rule"
+        )
+    if needed and groups is None and needs_groups(rule):
+        raise ValueError(
+            f"a rule with donors needs the groups of all samples, got none for {rule}; pass "
+            f"groups=, or leave donors out"
+        )
+
+
 def chosen(p: Sequence[float], number: Array) -> int:
     """Return which of several a uniform number of shape (1,) chooses, read on the host."""
     if torch_is_compiling() or is_jax_tracer(number):

@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
-import operator
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Unpack
 
 import torch
 from torch import Tensor
 from torch.utils.data import Dataset, IterableDataset, default_collate
 
-from zetamix.torch.keys import check_seed
 from zetamix.torch.leaves import as_given, marked_as
-from zetamix.torch.mix import ItemOptions, Mix
+from zetamix.torch.mix import BatchLeaves, ItemOptions, Mix
 from zetamix.torch.sharing import SharesNumbers, check_word
 from zetamix_core import Plan
-from zetamix_core.adapting import Batch, Blocks
+from zetamix_core.adapting import (
+    Batch,
+    Blocks,
+    check_options,
+    checked_index,
+    refuse_items,
+    stacked,
+)
 from zetamix_core.rules import Rule, Zeta
 
 Index = int | Tensor
@@ -33,7 +38,8 @@ class MixedDataset(SharesNumbers, Dataset[Any]):
     ----------
     dataset : torch.utils.data.Dataset, or any object with a length and items
         Map-style: the items of iterable data sets can't be asked for. Items are tensors, arrays and
-        numbers, or nested tuples, lists and dicts of them, which torch can collate.
+        numbers, or nested tuples, lists and dicts of them, all of one form, shape and dtype but for
+        what is in `keep` and `dominant`.
     rule : Rule, default Zeta(num_mix=4)
         How plans are drawn: one of `zetamix.rules`, or an object of your own whose method `plan`
         takes `anchors`. Each mixed item reads T items. Rules that by default would mix all samples
@@ -69,7 +75,8 @@ class MixedDataset(SharesNumbers, Dataset[Any]):
     Notes
     -----
     Rows are drawn by blocks of 256: that of item i is row i mod 256 of block b = i // 256, drawn by
-    the key (seed, epoch, b); a block of `zetamix.rules.OneOf` is of one kind. So an item is the
+    the key (seed, epoch, b). What a rule draws once, such as the member of a `zetamix.rules.OneOf`,
+    holds for a block. An item is the
     same, bit for bit, whatever the sampler, the size of the batch, the rank, the number of workers,
     the order of access and the epochs before; provided that `dataset` gives the same items, without
     random transforms.
@@ -107,10 +114,10 @@ class MixedDataset(SharesNumbers, Dataset[Any]):
         groups: Any = None,
         **options: Unpack[ItemOptions],
     ) -> None:
-        check_seed(seed)
+        check_options(options, ItemOptions.__annotations__)
         self.dataset = dataset
         rule = Zeta(num_mix=4) if rule is None else rule
-        self._blocks = Blocks(rule, _length(dataset), seed=int(seed), groups=groups)
+        self._blocks = Blocks(rule, _length(dataset), seed=seed, groups=groups)
         self._module = Mix(self._blocks.rule, **options)
         self._shape: tuple[int, ...] | None = None
         self._share(torch.zeros(1, dtype=torch.int64, device="cpu"))
@@ -165,9 +172,12 @@ class MixedDataset(SharesNumbers, Dataset[Any]):
         return f"{type(self).__name__}({type(self.dataset).__name__}, {rule}, seed={seed})"
 
     def _checked(self, index: Index) -> int:
-        n, number = len(self), operator.index(index)
+        n, number = len(self), checked_index(index)
         if not -n <= number < n:
-            raise IndexError(f"an index must be from {-n} to {n - 1}, got {number}")
+            raise IndexError(
+                f"an index must be from {-n} to {n - 1} for {n} items, got {number}; take it "
+                f"modulo {n}"
+            )
         return number % n
 
     def _read(self, items: list[int]) -> Sequence[Any]:
@@ -178,23 +188,26 @@ class MixedDataset(SharesNumbers, Dataset[Any]):
     def _shape_of_items(self) -> tuple[int, ...]:
         """Return the shape of an item's samples, of which boxes are cut, known from one of them."""
         if self._shape is None:
-            samples = self._module._read(self._collated([self.dataset[0]])).samples
+            samples = self._read_leaves([self.dataset[0]], [0]).samples
             self._shape = tuple(samples.shape[1:])
         return self._shape
 
-    def _mix(self, items: list[Any], plan: Plan) -> tuple[Batch, list[Any]]:
-        read = self._module._read(self._collated(items))
+    def _mix(self, items: list[Any], numbers: list[int], plan: Plan) -> tuple[Batch, list[Any]]:
+        read = self._read_leaves(items, numbers)
         return read.flat, list(map(_as_rows, self._module._mixed(plan, read)))
 
-    def _collated(self, items: list[Any]) -> Any:
-        try:
-            batch = default_collate(items)
-        except (RuntimeError, TypeError) as error:
-            raise type(error)(
-                f"items must be of one form and shape to be mixed, which torch can collate, got "
-                f"{error}; let the data set resize or pad them, and give tensors"
-            ) from error
-        return marked_as(items[0], batch, self._module._told())
+    def _read_leaves(self, items: list[Any], numbers: list[int]) -> BatchLeaves:
+        batch = stacked(items, numbers, _collated, self._module.roles)
+        batch = marked_as(items[0], batch, self._module._told())
+        return self._module._read(batch, of_items=True)
+
+
+def _collated(items: list[Any]) -> Tensor:
+    try:
+        batch: Tensor = default_collate(items)
+    except TypeError as error:
+        refuse_items(error)
+    return batch
 
 
 def _as_rows(value: Any) -> Any:
@@ -207,10 +220,12 @@ def _as_rows(value: Any) -> Any:
 def _length(dataset: Any) -> int:
     name = type(dataset).__name__
     sized = hasattr(dataset, "__len__") and hasattr(dataset, "__getitem__")
-    if isinstance(dataset, IterableDataset) or not sized:
+    numbered = not isinstance(dataset, (type, Mapping, str))
+    if isinstance(dataset, IterableDataset) or not (sized and numbered):
         raise TypeError(
-            f"a data set must have a length and items to be mixed with all of itself, got {name}; "
-            f"mix the batches of an iterable one with zetamix.torch.Collate"
+            f"a data set must have a length and numbered items to be mixed with all of itself, got "
+            f"{name}; pass one of several, as datasets['train'], and mix the batches of "
+            f"an iterable one with zetamix.torch.Collate"
         )
     n = len(dataset)
     if n < 1:

@@ -36,12 +36,14 @@ def as_batch(inputs: tuple[Any, ...]) -> Any:
     return inputs if len(inputs) > 1 else inputs[0]
 
 
-def flattened_batch(batch: Any, roles: Roles) -> Batch:
+def flattened_batch(batch: Any, roles: Roles, *, of_items: bool = False) -> Batch:
     """Return the tensors of a nested batch; text and numbers may be by.
 
-    They have as many samples each, on one device.
+    They have as many samples each, on one device. A batch made `of_items` here holds no list of
+    images.
     """
-    _check_no_list_of_images(batch, "", roles)
+    if not of_items:
+        _check_no_list_of_images(batch, "", roles)
     found = roles.flattened(batch, _check_tensor, strict=False, convert=_CONVERT)
     leaves = [leaf for leaf in found.leaves if leaf.path not in roles.dominant]
     if not leaves:

@@ -27,6 +27,7 @@ from zetamix_core.adapting import (
     Roles,
     Stream,
     averages,
+    check_asked,
     check_num_classes,
     check_number,
     check_rule,
@@ -73,7 +74,7 @@ class ModuleOptions(CollateOptions, total=False):
     rank: int | None
 
 
-class _Read(NamedTuple):
+class BatchLeaves(NamedTuple):
     """What a module knows of a batch before it draws."""
 
     flat: Batch
@@ -229,10 +230,10 @@ class BatchMix(KeyedModule, ABC):
         plan = self._draw(read.samples, key, step, groups)
         return read.flat.rebuilt(self._mixed(plan, read))
 
-    def _read(self, batch: Any) -> _Read:
+    def _read(self, batch: Any, *, of_items: bool = False) -> BatchLeaves:
         """Find the leaves of a batch, and among them the labels and the samples."""
         roles = self.roles
-        flat = flattened_batch(batch, roles)
+        flat = flattened_batch(batch, roles, of_items=of_items)
         needed = self.num_classes is not None
         found = Found(self._labels_of(batch, flat.leaves, needed), paths_of_images(batch))
         labels = {*roles.num_classes, *found.labels, *roles.dominant}
@@ -244,9 +245,9 @@ class BatchMix(KeyedModule, ABC):
                 f"first"
             )
         soft = frozenset(labels.difference(roles.dominant))
-        return _Read(flat, found, of_most_axes(samples), soft)
+        return BatchLeaves(flat, found, of_most_axes(samples), soft)
 
-    def _mixed(self, plan: Plan, read: _Read) -> list[Any]:
+    def _mixed(self, plan: Plan, read: BatchLeaves) -> list[Any]:
         """Return what a plan makes of the leaves of a batch."""
         mixed, soft = mixed_leaves(plan, read.flat, self.roles, read.found), read.soft
         return [
@@ -358,6 +359,7 @@ class Mix(BatchMix):
     def __init__(self, rule: rules.Rule, **options: Unpack[ModuleOptions]) -> None:
         super().__init__(**options)
         self._rule = check_rule(rule)
+        check_asked(rule, self.groups, needed=False)
         if averages(rule):
             self._give_floats()
 

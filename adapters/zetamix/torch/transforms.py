@@ -11,6 +11,7 @@ from torch import Tensor
 from zetamix.torch.leaves import LabelsGetter
 from zetamix.torch.mix import BatchMix, Groups, ModuleOptions
 from zetamix_core import rules
+from zetamix_core.adapting import check_asked
 
 Donors = Literal["same", "other"] | None
 Gamma = float | Tensor | tuple[float, float] | Callable[[Tensor], Any]
@@ -188,6 +189,7 @@ class ZetaMixup(BatchMix):
                 f"gamma must be a number or a 0-d tensor, got shape {tuple(gamma.shape)} and dtype "
                 f"{gamma.dtype}; pass (low, high) to draw one for each output"
             )
+        check_asked(self.rule, self.groups, needed=False)
 
     def _shown(self) -> list[str]:
         return ["gamma", "num_mix", *super()._shown()]
@@ -250,6 +252,7 @@ class Mixup(BatchMix):
         rule = rules.Mixup(alpha=alpha, per_sample=per_sample, donors=donors)
         self.alpha, self.per_sample, self.donors = rule.alpha, rule.per_sample, donors
         self._give_floats()
+        check_asked(self.rule, self.groups, needed=False)
 
     def _shown(self) -> list[str]:
         return ["alpha", *super()._shown()]
@@ -319,6 +322,7 @@ class CutMix(BatchMix):
         rule = rules.CutMix(alpha=alpha, axes=axes, per_sample=per_sample, donors=donors)
         self.alpha, self.axes = rule.alpha, rule.axes
         self.per_sample, self.donors = rule.per_sample, donors
+        check_asked(self.rule, self.groups, needed=False)
 
     def _shown(self) -> list[str]:
         return ["alpha", "axes", *super()._shown()]

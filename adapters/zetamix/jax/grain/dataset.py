@@ -10,9 +10,17 @@ import grain
 import jax
 import numpy as np
 
-from zetamix.jax.grain.transforms import Mix
+from zetamix.jax.grain.transforms import Mix, Read
 from zetamix_core import Plan
-from zetamix_core.adapting import Batch, Blocks, mixed_leaves
+from zetamix_core.adapting import (
+    Batch,
+    Blocks,
+    check_options,
+    checked_index,
+    mixed_leaves,
+    refuse_items,
+    stacked,
+)
 from zetamix_core.rules import Rule, Zeta
 
 __all__ = ["MixedDataset"]
@@ -52,7 +60,8 @@ class MixedDataset(grain.MapDataset):  # type: ignore[misc]  # Grain has no type
     ----------
     dataset : grain.MapDataset
         Single items, not batches: arrays and numbers, or nested tuples, lists and dicts of them,
-        all of one form and shape. An item must be one for each index, so it is not to be filtered.
+        all of one form and shape. There must be an item at each index, so that it must not have
+        been filtered; it is to be shuffled after, not before.
     rule : Rule, default Zeta(num_mix=4)
         How plans are drawn: one of `zetamix.rules`, or an object of your own whose method `plan`
         takes `anchors`. Each mixed item reads T items. Rules that by default would mix all samples
@@ -82,6 +91,9 @@ class MixedDataset(grain.MapDataset):  # type: ignore[misc]  # Grain has no type
     Rows are drawn by blocks of 256: that of item i is row i mod 256 of block b = i // 256, drawn by
     the key (seed, epoch, b); a block of `zetamix.rules.OneOf` is of one kind. So an item depends
     on its index alone, not on the order of access, workers, threads or a restored checkpoint.
+
+    An index beyond the length is of the next epoch. A ``grain.DataLoader`` numbers its records
+    within the length, so that all epochs would be mixed alike: make batches of this instead.
 
     `zetamix.rules.CutMix` is for items of one shape, that of item 0.
 
@@ -117,6 +129,7 @@ class MixedDataset(grain.MapDataset):  # type: ignore[misc]  # Grain has no type
         super().__init__(dataset)
         rule = Zeta(num_mix=4) if rule is None else rule
         self._blocks = Blocks(rule, len(dataset), seed=seed, groups=groups)
+        check_options(options, ItemOptions.__annotations__)
         self._mix = _ItemMix(self._blocks.rule, **options)
         self._shape: tuple[int, ...] | None = None
 
@@ -134,10 +147,12 @@ class MixedDataset(grain.MapDataset):  # type: ignore[misc]  # Grain has no type
     def _getitems(self, indices: Sequence[int]) -> list[Any]:
         """Return mixed items; Grain asks for those of a batch at once."""
         n = len(self)
-        result: list[Any] = [None] * len(indices)
-        for epoch in sorted({index // n for index in indices}):
-            places = [place for place, index in enumerate(indices) if index // n == epoch]
-            items = [indices[place] % n for place in places]
+        # Those before the first are items of the first epoch, counted from its end.
+        numbers = [i if i >= 0 else i % n for i in map(checked_index, indices)]
+        result: list[Any] = [None] * len(numbers)
+        for epoch in sorted({number // n for number in numbers}):
+            places = [place for place, number in enumerate(numbers) if number // n == epoch]
+            items = [numbers[place] % n for place in places]
             read = functools.partial(self._read_samples, epoch)
             shape = self._shape_of_items()
             mixed = self._blocks.mixed(items, epoch, shape, read, self._mixed)
@@ -150,8 +165,9 @@ class MixedDataset(grain.MapDataset):  # type: ignore[misc]  # Grain has no type
         """Shapes and dtypes of the items, found by mixing zeros."""
         spec = grain.experimental.get_element_spec(self._parent)
         zeros = jax.tree.map(lambda s: np.zeros(s.shape, s.dtype), spec)
-        [part] = self._blocks.parts([0], 0, self._mix.read(_stacked([zeros])).shape[1:])
-        flat, values = self._mixed([zeros] * part.samples.size, part.plan)
+        [part] = self._blocks.parts([0], 0, self._read_leaves([zeros], [0]).shape[1:])
+        numbers = part.samples.tolist()
+        flat, values = self._mixed([zeros] * len(numbers), numbers, part.plan)
         return jax.tree.map(
             lambda s, x: type(s)(shape=np.shape(x), dtype=x.dtype), spec, flat.row(values, 0, zeros)
         )
@@ -169,20 +185,19 @@ class MixedDataset(grain.MapDataset):  # type: ignore[misc]  # Grain has no type
 
     def _shape_of_items(self) -> tuple[int, ...]:
         if self._shape is None:
-            self._shape = self._mix.read(_stacked(self._read_samples(0, [0]))).shape[1:]
+            self._shape = self._read_leaves(self._read_samples(0, [0]), [0]).shape[1:]
         return self._shape
 
-    def _mixed(self, items: list[Any], plan: Plan) -> tuple[Batch, list[Any]]:
-        read = self._mix.read(_stacked(items))
+    def _mixed(self, items: list[Any], numbers: list[int], plan: Plan) -> tuple[Batch, list[Any]]:
+        read = self._read_leaves(items, numbers)
         return read.flat, list(mixed_leaves(plan, read.flat, read.roles, read.found))
 
+    def _read_leaves(self, items: list[Any], numbers: list[int]) -> Read:
+        return self._mix.read(stacked(items, numbers, _joined, self._mix.roles()))
 
-def _stacked(items: list[Any]) -> Any:
-    """Return items as a batch."""
-    try:
-        return jax.tree.map(lambda *leaves: np.stack(leaves), *items)
-    except ValueError as error:
-        raise ValueError(
-            f"items must be of one form and shape to be mixed, got {error}; resize or pad them "
-            f"before"
-        ) from error
+
+def _joined(values: list[Any]) -> np.ndarray:
+    arrays = [np.asarray(value) for value in values]
+    if arrays[0].dtype == object:
+        refuse_items(TypeError(f"{type(values[0]).__name__}"))
+    return np.stack(arrays)

@@ -18,6 +18,7 @@ from zetamix_core.adapting import (
     Leaf,
     Roles,
     averages,
+    check_asked,
     check_gamma,
     check_leaf,
     check_lengths,
@@ -76,11 +77,12 @@ class _BatchMix(grain.transforms.RandomMap):  # type: ignore[misc]  # Grain has 
                 f"gamma must not be callable in Grain, which counts no steps, got {self._rule()}; "
                 f"pass a number or a pair (low, high) in a rule"
             )
-        self._roles()
+        check_asked(self._rule(), self.groups, needed=not self.counts)
+        self.roles()
         if is_whole_number(self.num_classes):
             check_num_classes(self.num_classes)
 
-    def _roles(self) -> Roles:
+    def roles(self) -> Roles:
         return Roles.told(
             self.num_classes if isinstance(self.num_classes, Mapping) else None,
             pixels=checked_pixels(self.dtype, self.scale)._replace(floats=averages(self._rule())),
@@ -139,7 +141,7 @@ class _BatchMix(grain.transforms.RandomMap):  # type: ignore[misc]  # Grain has 
 
     def read(self, batch: Any) -> Read:
         """Find the leaves of a batch, and among them labels and images."""
-        roles = self._roles()
+        roles = self.roles()
         found = Found(self._labels_of(batch), paths_of_images(batch))
         flat = roles.flattened(batch, _check_samples)
         others = {*roles.dominant, *roles.scaled}
@@ -157,7 +159,7 @@ class _BatchMix(grain.transforms.RandomMap):  # type: ignore[misc]  # Grain has 
                 f"batch of type {type(batch).__name__}; name the labels by their paths, for "
                 f"instance num_classes={{'label': {self.num_classes}}}"
             )
-        if "1" in self._roles().taken:
+        if "1" in self.roles().taken:
             raise ValueError(
                 f"a number as num_classes is that of the second of a pair, got {self.num_classes} "
                 f"where '1' is declared to be something else; leave one of them out"
