@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import gc
 import importlib
 import os
 import platform
@@ -125,6 +126,8 @@ def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "pipeline: training with a heavy framework; see -m pipeline")
     _share_programs_of_jax(config)
     _share_cores(config)
+    # Seldom: what frameworks and their compilers keep is looked through each time.
+    gc.set_threshold(100_000, 20, 20)
 
 
 def _share_programs_of_jax(config: pytest.Config) -> None:

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from scipy.spatial.distance import cdist
 
-from zetamix_core import zeta_plan
-from zetamix_core.metrics import local_intrinsic_dimension, nearest_neighbors, threads
+from zetamix_core import threads, zeta_plan
+from zetamix_core.metrics import local_intrinsic_dimension, nearest_neighbors
 from zetamix_core.metrics.samples import blocks
 
 METHODS = ["lpca", "participation_ratio", "mle", "twonn"]

@@ -230,6 +230,32 @@ def test_blocks_are_for_what_the_cache_does_not_hold(request, require, monkeypat
         assert counts["blocks"] == blocks
 
 
+@pytest.mark.parametrize("cores", ["1", "3"])
+@pytest.mark.parametrize("columns", [5, 3000])
+def test_columns_are_shared_among_cores(monkeypatch, cores, columns):
+    """All columns once, with NumPy's handling of errors, and errors that are raised."""
+    monkeypatch.setattr(linear_map, "_SPARSE_BYTES", {"numpy": 0, "torch": 0})
+    monkeypatch.setattr(linear_map, "_MIN_COLUMNS", 2)
+    monkeypatch.setenv("OMP_NUM_THREADS", cores)
+    monkeypatch.setattr("os.sched_getaffinity", lambda _: range(8), raising=False)
+    x = np.random.default_rng(0).standard_normal((40, columns))
+    x[3, 1] = np.inf
+    plan = zeta_plan(40, num_mix=3, rng=0)
+    with np.errstate(all="raise"):
+        mixed = plan @ x
+    expected = (plan.weights[:, None] * x[plan.indices]).sum(axis=1)
+    np.testing.assert_allclose(mixed, expected, rtol=1e-13, atol=1e-13)
+    out = np.empty((40, columns), dtype=np.float32)
+    np.testing.assert_allclose(plan.mix(x, out=out), expected, rtol=1e-6, atol=1e-6)
+
+    def fail(*_):
+        raise MemoryError("no more")
+
+    monkeypatch.setattr(linear_map, "rounded", fail)
+    with pytest.raises(MemoryError, match="no more"):
+        plan @ x
+
+
 @pytest.fixture
 def torch_array():
     import torch

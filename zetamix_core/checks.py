@@ -117,8 +117,8 @@ def check_size(num_outputs: int, num_mix: int) -> None:
     if num_outputs * num_mix > MAX_ENTRIES:
         raise ValueError(
             f"a plan holds at most 2**26 entries (num_outputs * num_mix), got "
-            f"{shown(num_outputs, str)} * {shown(num_mix, str)}; pass a smaller num_mix, "
-            f"whose tail is small: see theory.num_mix_for_tail"
+            f"{shown(num_outputs, str)} * {shown(num_mix, str)}; pass a smaller num_mix, such as "
+            f"32, behind which gamma=2.8 leaves 0.0009 of the weight (theory.tail_weight)"
         )
 
 

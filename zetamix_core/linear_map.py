@@ -47,6 +47,7 @@ from zetamix_core.products import (
     unrounded_dtype,
 )
 from zetamix_core.rounding import lowered
+from zetamix_core.threads import num_cores, over_cores
 
 # In memory, a dense product wins over a sparse one above this T / N (benchmarks/README.md): the
 # one of torch uses all cores, that of SciPy one.
@@ -228,9 +229,12 @@ def _mix_in_memory(
         if uses_all or _all(namespace(rows).isfinite(cast(mixed[:1], work))):
             return mixed
     product = sparse_product(indices, weights, n, all_positive)
-    if plain and rows.nbytes <= _SPARSE_BYTES[library]:
+    large = rows.nbytes > _SPARSE_BYTES[library]
+    if plain and not large:
         return product(rows)
-    return _multiply_blocks(product, indices.shape[0], rows, work, dtype, out)
+    # The product of torch is in threads already.
+    spread = large and library == "numpy"
+    return _multiply_blocks(product, indices.shape[0], rows, work, dtype, out, spread=spread)
 
 
 def _mix_all(
@@ -266,17 +270,33 @@ def _contained_in_jax() -> Any:
 
 
 def _multiply_blocks(
-    product: Product, num_outputs: int, rows: Array, work: Any, dtype: Any, out: Array | None
+    product: Product,
+    num_outputs: int,
+    rows: Array,
+    work: Any,
+    dtype: Any,
+    out: Array | None,
+    *,
+    spread: bool = False,
 ) -> Array:
     """Multiply block by block of columns, so that no array of all samples is made in between."""
     n, num_columns = rows.shape
-    if out is None:
-        out = namespace(rows).empty((num_outputs, num_columns), dtype=dtype)
+    target = namespace(rows).empty((num_outputs, num_columns), dtype=dtype) if out is None else out
     width = max(_MIN_COLUMNS, _BLOCK_ENTRIES // max(n, num_outputs))
-    for start in range(0, num_columns, width):
+    if spread:  # over all cores, of narrow samples too
+        width = min(width, -(-num_columns // num_cores()))
+
+    def multiply(start: int) -> None:
         columns = slice(start, start + width)
-        out[:, columns] = rounded(product(cast(rows[:, columns], work)), out.dtype)
-    return out
+        target[:, columns] = rounded(product(cast(rows[:, columns], work)), target.dtype)
+
+    starts = range(0, num_columns, width)
+    if spread:
+        over_cores(multiply, starts)
+    else:
+        for start in starts:
+            multiply(start)
+    return target
 
 
 def _are_in_memory(rows: Array, indices: Array, weights: Array, made: bool) -> bool:

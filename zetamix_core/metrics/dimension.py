@@ -39,7 +39,7 @@ from zetamix_core.metrics.samples import (
     check_neighbors,
     normalized,
 )
-from zetamix_core.metrics.threads import map_in_threads
+from zetamix_core.threads import map_in_threads
 
 __all__ = ["local_intrinsic_dimension"]
 

@@ -1,4 +1,4 @@
-"""Blocks of samples in threads, where many small calls of BLAS and LAPACK would not use them."""
+"""Blocks of samples in threads, for NumPy, most of which runs on one core."""
 
 from __future__ import annotations
 
@@ -24,20 +24,29 @@ def map_in_threads(function: Callable[[_Item], _Result], items: Sequence[_Item])
         from threadpoolctl import threadpool_limits
     except ImportError:
         return [function(item) for item in items]
+    # The limit is one of the process: of two callers at once, the last would not lift it.
+    with _LIMITED, threadpool_limits(1, user_api="blas"):
+        return over_cores(function, items)
+
+
+def over_cores(function: Callable[[_Item], _Result], items: Sequence[_Item]) -> list[_Result]:
+    """Apply a function of NumPy that calls no BLAS to items, on all cores.
+
+    On one core in a thread, too: memory that is freed there and wanted again at once is not given
+    back to the system in between, which is most of the time of large blocks.
+    """
     contexts = [contextvars.copy_context() for _ in items]  # NumPy's handling of errors is in them
 
     def run(context: contextvars.Context, item: _Item) -> _Result:
         return context.run(function, item)
 
-    # The limit is one of the process: of two callers at once, the last would not lift it.
-    with (
-        _LIMITED,
-        threadpool_limits(1, user_api="blas"),
-        ThreadPoolExecutor(_num_cores()) as threads,
-    ):
+    with ThreadPoolExecutor(num_cores()) as threads:
         return list(threads.map(run, contexts, items))
 
 
-def _num_cores() -> int:
+def num_cores() -> int:
+    """Return how many threads may be at work: as many as cores, or as OpenMP is told."""
     available: Any = getattr(os, "sched_getaffinity", None)
-    return (len(available(0)) if available else os.cpu_count()) or 1
+    cores = (len(available(0)) if available else os.cpu_count()) or 1
+    told = os.environ.get("OMP_NUM_THREADS", "")
+    return min(cores, int(told)) if told.isdecimal() and int(told) else cores
