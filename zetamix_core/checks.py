@@ -70,6 +70,8 @@ def check_num_mix_of_batches(num_mix: Any, batch_size: int) -> None:
 
 def check_shape(shape: Any) -> tuple[int, ...]:
     """Return the shape of samples, whose first length is their number."""
+    if type(shape) is tuple and {*map(type, shape)} == {int}:  # most often
+        return (check_num_samples(shape[0]), *shape[1:])
     if not isinstance(shape, (tuple, list)) or not all(map(is_whole_number, shape)) or not shape:
         raise TypeError(
             f"shape must be a tuple of whole numbers, samples first, got {shown(shape)}; "
