@@ -241,8 +241,13 @@ def test_columns_are_shared_among_cores(monkeypatch, cores, columns):
     x = np.random.default_rng(0).standard_normal((40, columns))
     x[3, 1] = np.inf
     plan = zeta_plan(40, num_mix=3, rng=0)
+    shared, over_cores = [], linear_map.over_cores
+    monkeypatch.setattr(
+        linear_map, "over_cores", lambda f, items: shared.append(items) or over_cores(f, items)
+    )
     with np.errstate(all="raise"):
         mixed = plan @ x
+    assert len(shared[0]) >= int(cores)
     expected = (plan.weights[:, None] * x[plan.indices]).sum(axis=1)
     np.testing.assert_allclose(mixed, expected, rtol=1e-13, atol=1e-13)
     out = np.empty((40, columns), dtype=np.float32)

@@ -26,7 +26,7 @@ from zetamix_core.dtypes import kind
 from zetamix_core.epochs import Epoch
 from zetamix_core.files import replacing
 from zetamix_core.inputs import foreign
-from zetamix_core.items import check_options, checked_index, refuse_items, stacked
+from zetamix_core.items import check_options, checked_index, refuse_item, stacked
 from zetamix_core.labels import check_num_classes
 from zetamix_core.leaves import (
     Batch,
@@ -123,7 +123,7 @@ __all__ = [
     "of_most_axes",
     "paths_of_images",
     "quick_facts",
-    "refuse_items",
+    "refuse_item",
     "replacing",
     "shares",
     "shuffled_plan",

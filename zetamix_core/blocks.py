@@ -18,7 +18,7 @@ from zetamix_core.inputs import shown
 from zetamix_core.leaves import Batch
 from zetamix_core.numbers import is_whole_number
 from zetamix_core.plans import CutMixPlan, MixPlan, Plan
-from zetamix_core.rules import OneOf, Rule
+from zetamix_core.rules import OneOf, Rule, Zeta
 from zetamix_core.rules.base import BaseRule, check_rule, drawn, takes_anchors
 from zetamix_core.rules.one_of import check_asked
 
@@ -52,8 +52,10 @@ class Blocks:
     nor in which order.
     """
 
-    def __init__(self, rule: Rule, num_samples: int, *, seed: int, groups: Any = None) -> None:
-        self.rule = _for_anchors(check_rule(rule))
+    def __init__(
+        self, rule: Rule | None, num_samples: int, *, seed: int, groups: Any = None
+    ) -> None:
+        self.rule = _for_anchors(Zeta() if rule is None else check_rule(rule))
         self.num_samples = check_num_samples(num_samples)
         self.seed = _checked_seed(seed)
         self.groups = self._checked_groups(groups)

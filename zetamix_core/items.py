@@ -118,9 +118,9 @@ def check_options(given: Collection[str], known: Collection[str]) -> None:
         )
 
 
-def refuse_items(error: Exception) -> NoReturn:
-    """Say that items can't be stacked."""
+def refuse_item(part: Any) -> NoReturn:
+    """Say that a part of an item is nothing that can be stacked."""
     raise TypeError(
-        f"items must hold arrays and numbers to be mixed, got {error}; let the data set convert "
-        f"them, or leave what is not to be mixed with keep="
-    ) from error
+        f"items must hold arrays and numbers to be mixed, got one of type {type(part).__name__}; "
+        f"let the data set convert it, or leave what is not to be mixed with keep="
+    )

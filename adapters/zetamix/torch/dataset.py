@@ -18,10 +18,10 @@ from zetamix_core.adapting import (
     Blocks,
     check_options,
     checked_index,
-    refuse_items,
+    refuse_item,
     stacked,
 )
-from zetamix_core.rules import Rule, Zeta
+from zetamix_core.rules import Rule
 
 Index = int | Tensor
 
@@ -116,7 +116,6 @@ class MixedDataset(SharesNumbers, Dataset[Any]):
     ) -> None:
         check_options(options, ItemOptions.__annotations__)
         self.dataset = dataset
-        rule = Zeta(num_mix=4) if rule is None else rule
         self._blocks = Blocks(rule, _length(dataset), seed=seed, groups=groups)
         self._module = Mix(self._blocks.rule, **options)
         self._shape: tuple[int, ...] | None = None
@@ -205,8 +204,8 @@ class MixedDataset(SharesNumbers, Dataset[Any]):
 def _collated(items: list[Any]) -> Tensor:
     try:
         batch: Tensor = default_collate(items)
-    except TypeError as error:
-        refuse_items(error)
+    except TypeError:
+        refuse_item(items[0])
     return batch
 
 

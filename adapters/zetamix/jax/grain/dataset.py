@@ -18,10 +18,10 @@ from zetamix_core.adapting import (
     check_options,
     checked_index,
     mixed_leaves,
-    refuse_items,
+    refuse_item,
     stacked,
 )
-from zetamix_core.rules import Rule, Zeta
+from zetamix_core.rules import Rule
 
 __all__ = ["MixedDataset"]
 
@@ -127,7 +127,6 @@ class MixedDataset(grain.MapDataset):  # type: ignore[misc]  # Grain has no type
                 f"of an iterable one with Mix"
             )
         super().__init__(dataset)
-        rule = Zeta(num_mix=4) if rule is None else rule
         self._blocks = Blocks(rule, len(dataset), seed=seed, groups=groups)
         check_options(options, ItemOptions.__annotations__)
         self._mix = _ItemMix(self._blocks.rule, **options)
@@ -199,5 +198,5 @@ class MixedDataset(grain.MapDataset):  # type: ignore[misc]  # Grain has no type
 def _joined(values: list[Any]) -> np.ndarray:
     arrays = [np.asarray(value) for value in values]
     if arrays[0].dtype == object:
-        refuse_items(TypeError(f"{type(values[0]).__name__}"))
+        refuse_item(values[0])
     return np.stack(arrays)
