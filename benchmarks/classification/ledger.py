@@ -1,0 +1,76 @@
+"""Finished runs, one line of JSON each, in files that only grow: a killed program resumes them."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+import os
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import click
+import numpy as np
+
+__all__ = ["Ledger", "decoded", "encoded", "read_ledgers", "run_key"]
+
+Record = dict[str, Any]
+
+
+class Ledger:
+    """One file of records; what a kill left of a line is cut off when the next is written."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def records(self) -> Iterator[Record]:
+        """Yield what was written whole."""
+        if not self.path.exists():
+            return
+        for number, line in enumerate(self.path.read_bytes().split(b"\n")[:-1], 1):
+            try:
+                yield json.loads(line)
+            except ValueError as error:
+                raise click.ClickException(
+                    f"a ledger has one record of JSON a line, got {line[:40]!r} in line {number} "
+                    f"of {self.path}; delete that line, and its run is made again"
+                ) from error
+
+    def append(self, record: Mapping[str, Any]) -> None:
+        """Add a record in one write, and wait until it is on the disk."""
+        line = json.dumps(record, ensure_ascii=False, separators=(",", ":")).encode() + b"\n"
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        handle = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o666)
+        try:
+            os.ftruncate(handle, self._length_of_whole_lines())
+            os.write(handle, line)
+            os.fsync(handle)
+        finally:
+            os.close(handle)
+
+    def _length_of_whole_lines(self) -> int:
+        return self.path.read_bytes().rfind(b"\n") + 1
+
+
+def read_ledgers(paths: Iterable[Path]) -> list[Record]:
+    """Return the records of some ledgers."""
+    return [record for path in paths for record in Ledger(path).records()]
+
+
+def run_key(run: Mapping[str, Any], conditions: Mapping[str, Any], data_hash: str) -> str:
+    """Return what a run is found by: a hash of all that its numbers depend on."""
+    content = json.dumps([run, conditions, data_hash], sort_keys=True, ensure_ascii=False)
+    return hashlib.sha256(content.encode()).hexdigest()[:16]
+
+
+def encoded(classes: np.ndarray) -> dict[str, str]:
+    """Return classes as text: their dtype and their bytes."""
+    small = classes.astype(np.uint8 if classes.max(initial=0) < 256 else "<u2")
+    return {"dtype": small.dtype.str, "base64": base64.b64encode(small.tobytes()).decode()}
+
+
+def decoded(entry: Mapping[str, str]) -> np.ndarray:
+    """Return the classes of `encoded`."""
+    data = base64.b64decode(entry["base64"])
+    return np.frombuffer(data, dtype=entry["dtype"]).astype(np.int64)

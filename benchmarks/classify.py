@@ -1,0 +1,105 @@
+"""Does mixing help training? ``python benchmarks/classify.py run EXPERIMENT``, then ``report``."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import click
+from classification.experiments import load
+from classification.running import Bench, has_fast_bfloat16, run_experiment
+from classification.training import Machine
+from harness import available_cores
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
+
+FOLDER = Path(__file__).parent / "classification"
+EXISTING = click.Path(exists=True, path_type=Path)
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"], "show_default": True})
+def main() -> None:
+    """Train with and without mixing, paired by seeds, and report with intervals."""
+
+
+@main.command()
+@click.argument("experiments", nargs=-1, required=True, type=EXISTING)
+@click.option("--data", default=".", type=EXISTING, help="Folder that paths of data start from.")
+@click.option(
+    "-o",
+    "--output",
+    default="ledgers",
+    type=click.Path(file_okay=False, path_type=Path),
+    help="Folder of the ledgers, one JSON line for each finished run.",
+)
+@click.option(
+    "--dtype",
+    default="auto",
+    type=click.Choice(["auto", "float32", "bfloat16"]),
+    help="auto is bfloat16 where the hardware multiplies it, else float32.",
+)
+@click.option("--device", default="cpu", type=click.Choice(["cpu", "cuda"]))
+@click.option("--jobs", default=available_cores(), type=click.IntRange(1), help="Runs at a time.")
+@click.option("--threads", default=1, type=click.IntRange(1), help="Threads of each run.")
+@click.option("--compile", "compiled", is_flag=True, help="Compile the network (torch.compile).")
+@click.option("--weights", type=EXISTING, help="Weights that torchvision's networks start from.")
+def run(
+    experiments: tuple[Path, ...],
+    data: Path,
+    output: Path,
+    dtype: str,
+    device: str,
+    jobs: int,
+    threads: int,
+    compiled: bool,
+    weights: Path | None,
+) -> None:
+    """Make the runs of experiments (files in TOML), and skip those that the ledgers have."""
+    if dtype == "auto":
+        dtype = "bfloat16" if device == "cuda" or has_fast_bfloat16() else "float32"
+    machine = Machine(device, dtype, compiled, weights)
+    bench = Bench(machine, data, output, threads, jobs)
+    for path in experiments:
+        with _progress() as progress:
+            run_experiment(load(path), bench, _told(progress))
+
+
+def _progress() -> Progress:
+    """Make a bar that tells how long it will take; what is no terminal gets plain lines."""
+    return Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        TimeRemainingColumn(),
+        console=Console(stderr=True),
+        disable=not Console(stderr=True).is_interactive,
+    )
+
+
+def _told(progress: Progress) -> Callable[[int], Callable[[str], object]]:
+    def begin(total: int) -> Callable[[str], object]:
+        task = progress.add_task("starting", total=total)
+        done = 0
+
+        def advance(what: str) -> None:
+            nonlocal done
+            done += 1
+            progress.update(task, advance=1, description=what)
+            if progress.disable:
+                click.echo(f"{done} of {total}: {what}", err=True)
+
+        return advance
+
+    return begin
+
+
+if __name__ == "__main__":
+    main()
