@@ -45,7 +45,7 @@ def displacement(gamma: float, num_mix: int) -> float:
     Of independent samples with variance 1 the mixture differs from its anchor by
     ``-(1 - w_1) x_1 + sum of w_i x_i``, with the variance ``(1 - w_1)² + w_2² + … + w_T²``.
     """
-    first, *others = zeta_weights(gamma, num_mix).tolist()
+    first, *others = zeta_weights(num_mix, gamma=gamma).tolist()
     return math.hypot(1 - first, *others)
 
 
@@ -80,7 +80,7 @@ def _erm(setting: Setting) -> Method:
 
 def _smoothing(setting: Setting) -> Method:
     """Give the labels the mass that ζ-mixup gives to others, spread as the classes are."""
-    epsilon = 1 - float(zeta_weights(setting.gamma, setting.batch_size)[0])
+    epsilon = 1 - float(zeta_weights(setting.batch_size, gamma=setting.gamma)[0])
     return lambda x, y: (x, (1 - epsilon) * _rows(y, setting) + epsilon * setting.frequencies)
 
 

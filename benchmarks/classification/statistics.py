@@ -210,8 +210,10 @@ def power(difference: float, deviation: float, seeds: int) -> float:
     """Return how often a paired t test at level 0.05 finds this true difference."""
     edge = float(stats.t.ppf(1 - LEVEL / 2, seeds - 1))
     shift = abs(difference) / deviation * math.sqrt(seeds)
-    below, above = (stats.nct.cdf(-edge, seeds - 1, shift), stats.nct.sf(edge, seeds - 1, shift))
-    return float(below + above)
+    above = stats.nct.sf(edge, seeds - 1, shift)
+    # SciPy gives NaN where this tail is too thin to compute, far below 1e-9.
+    below = np.nan_to_num(stats.nct.cdf(-edge, seeds - 1, shift))
+    return float(above + below)
 
 
 def seeds_needed(difference: float, deviation: float) -> int:
