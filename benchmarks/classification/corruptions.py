@@ -74,7 +74,8 @@ def _at(strengths: Sequence[float], effect: _Effect) -> Corruption:
 
 def _scale(images: np.ndarray) -> float:
     """Return how many pixels are one pixel of a usual image; never less than one."""
-    return max(1.0, min(images.shape[1:3]) / _USUAL_SIDE)
+    _, height, width, _ = images.shape
+    return float(max(1, min(height, width) / _USUAL_SIDE))
 
 
 def _each(
@@ -97,9 +98,8 @@ def _shot_noise(
     images: np.ndarray, photons: float, draws: Sequence[np.random.Generator]
 ) -> np.ndarray:
     """Count the photons of each value, of which a white one has so many on average."""
-    return np.stack([draw.poisson(image * photons) for image, draw in _each(images, draws)]) / (
-        photons
-    )
+    counts = [draw.poisson(image * photons) for image, draw in _each(images, draws)]
+    return np.stack(counts) / photons
 
 
 def _impulse_noise(
@@ -164,9 +164,7 @@ def _filtered(image: np.ndarray, kernel: np.ndarray) -> np.ndarray:
     """Convolve one image (H, W, C), mirrored at its edges."""
     reach = len(kernel) // 2
     padded = np.pad(image, ((reach, reach), (reach, reach), (0, 0)), mode="symmetric")
-    return np.asarray(
-        signal.fftconvolve(padded, kernel[..., None], mode="valid", axes=(0, 1)),
-    )
+    return np.asarray(signal.fftconvolve(padded, kernel[..., None], mode="valid", axes=(0, 1)))
 
 
 # --- weather --------------------------------------------------------------------------------------
@@ -174,8 +172,9 @@ def _filtered(image: np.ndarray, kernel: np.ndarray) -> np.ndarray:
 
 def _fog(images: np.ndarray, density: float, draws: Sequence[np.random.Generator]) -> np.ndarray:
     """Lay a bright veil of uneven thickness over the images."""
-    veil = 0.5 + 0.5 * _clouds(*images.shape[1:3], draws)
-    return images + density * (veil[..., None] - images)
+    _, height, width, _ = images.shape
+    veil = 0.5 + 0.5 * _clouds(height, width, draws)[..., None]
+    return np.asarray(images + density * (veil - images))
 
 
 def _clouds(height: int, width: int, draws: Sequence[np.random.Generator]) -> np.ndarray:
@@ -260,7 +259,8 @@ def _elastic_transform(
 ) -> np.ndarray:
     """Move pixels by smooth random distances, of this root mean square along each axis."""
     distance *= _scale(images)
-    smoothness = min(images.shape[1:3]) / 10
+    _, height, width, _ = images.shape
+    smoothness = min(height, width) / 10
     return np.stack(
         [_warped(image, distance, smoothness, draw) for image, draw in _each(images, draws)]
     )

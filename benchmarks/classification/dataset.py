@@ -75,6 +75,13 @@ class Dataset:
         """Hold out a stratified tenth of the training samples, whole groups, if there is none."""
         if self.validation is not None:
             return self
+        counts = np.bincount(self.train.labels)
+        if counts[counts > 0].min() < 2:
+            rare = self.class_names[int(np.flatnonzero(counts == 1)[0])]
+            raise ValueError(
+                f"a tenth is held out for validation of each class, got a single sample of {rare} "
+                f"in {self.name}; leave the class out, or name a validation part"
+            )
         held = _held_out(self.train)
         return replace(self, train=self.train[~held], validation=self.train[held])
 

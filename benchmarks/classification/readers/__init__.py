@@ -13,6 +13,7 @@ from classification.readers.arrays import arrays, digits
 from classification.readers.cifar import cifar10, cifar100
 from classification.readers.dermofit import dermofit
 from classification.readers.folders import image_folder
+from classification.readers.images import Refusal
 from classification.readers.isic import isic2016, isic2017, isic2018
 
 __all__ = ["READERS", "read"]
@@ -48,7 +49,7 @@ def read(source: Mapping[str, Any], folder: Path) -> Dataset:
         return digits()
     path = folder / options["path"]
     if not path.exists():
-        raise click.ClickException(
+        raise Refusal(
             f"looked for {options['path']} in {folder}, which is not there; give its folder as "
             f"--data FOLDER"
         )

@@ -5,12 +5,12 @@ from __future__ import annotations
 import zipfile
 from pathlib import Path
 
-import click
 import numpy as np
 from sklearn.datasets import load_digits
 from sklearn.model_selection import train_test_split
 
 from classification.dataset import Dataset, Part
+from classification.readers.images import Refusal
 
 __all__ = ["arrays", "digits"]
 
@@ -41,7 +41,7 @@ def arrays(file: Path) -> Dataset:
         with np.load(file, allow_pickle=False) as archive:
             content = {name: archive[name] for name in archive.files}
     except (OSError, ValueError, zipfile.BadZipFile, AttributeError) as error:
-        raise click.ClickException(
+        raise Refusal(
             f"looked for arrays of NumPy in {file}, got {error}; write them with numpy.savez"
         ) from error
     names = _convention(file, content)
@@ -57,7 +57,7 @@ def _convention(file: Path, content: dict[str, np.ndarray]) -> tuple[str, str]:
     for names in _NAMES.values():
         if all(name.format(part) in content for name in names for part in ("train", "test")):
             return names
-    raise click.ClickException(
+    raise Refusal(
         f"looked in {file} for one of {' or '.join(_NAMES)} of the parts train and test, "
         f"got {', '.join(sorted(content))}; name the arrays so"
     )
@@ -70,7 +70,7 @@ def _part(content: dict[str, np.ndarray], names: tuple[str, str], part: str, fil
     if labels.ndim == 2 and labels.shape[1] == 1:  # MedMNIST's
         labels = labels[:, 0]
     if images.dtype != np.uint8 or images.ndim != 4 or labels.shape != (len(images),):
-        raise click.ClickException(
+        raise Refusal(
             f"images are uint8 (n, H, W) or (n, H, W, C) and labels (n,) or (n, 1), got "
             f"{images.dtype} {images.shape} and {labels.shape} for {part} in {file}"
         )

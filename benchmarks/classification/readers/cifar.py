@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 import numpy as np
+
 from classification.dataset import Dataset, Part
 from classification.readers.images import Refusal, absent
 

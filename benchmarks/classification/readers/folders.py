@@ -6,9 +6,10 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
+from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold
+
 from classification.dataset import Dataset, Part
 from classification.readers.images import Refusal, absent, image_files, read_part, subfolders
-from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold
 
 __all__ = ["fifth_for_test", "image_folder"]
 

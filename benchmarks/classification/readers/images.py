@@ -1,4 +1,4 @@
-"""Image files made into arrays, and how readers refuse a folder that is not laid out as expected."""
+"""Image files made into arrays, and how readers refuse a folder of another layout."""
 
 from __future__ import annotations
 
@@ -7,9 +7,10 @@ from pathlib import Path
 
 import click
 import numpy as np
-from classification.dataset import Part
 from harness import progress_bar
 from PIL import Image, ImageOps
+
+from classification.dataset import Part
 
 __all__ = ["Refusal", "absent", "decode", "find", "image_files", "read_part", "subfolders"]
 

@@ -1,0 +1,453 @@
+"""The training benchmark: pairs of runs, methods, scores, ledgers; never how well it trains."""
+
+import importlib
+import itertools
+import json
+import math
+import os
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import asdict, replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from scipy import special
+from sklearn.metrics import balanced_accuracy_score, f1_score
+
+FOLDER = Path(__file__).parents[1] / "benchmarks"
+EXPERIMENTS = FOLDER / "classification" / "experiments"
+
+pytestmark = [
+    pytest.mark.skipif(not FOLDER.is_dir(), reason="the benchmarks are in checkouts only"),
+    pytest.mark.needs("torch"),
+]
+
+
+@pytest.fixture
+def part(monkeypatch):
+    """Import a module of the benchmark, as its program does."""
+    monkeypatch.syspath_prepend(str(FOLDER))
+    return lambda name: importlib.import_module(f"classification.{name}")
+
+
+@pytest.fixture
+def setting(part):
+    import torch
+
+    frequencies = torch.tensor([0.5, 0.3, 0.1, 0.1])
+    return part("methods").Setting(frequencies, batch_size=64, seed=3)
+
+
+@pytest.fixture
+def batch():
+    import torch
+
+    draws = torch.Generator().manual_seed(0)
+    x = torch.randn((64, 1, 16, 16), generator=draws)
+    return x, torch.randint(0, 4, (64,), generator=draws)
+
+
+# Methods --------------------------------------------------------------------------------------
+
+
+def test_displacement_is_that_of_independent_samples(part):
+    methods = part("methods")
+    weights = np.arange(1, 33.0) ** -2.8
+    weights /= weights.sum()
+    x = np.random.default_rng(0).standard_normal((32, 200_000))
+    moved = weights @ x - x[0]
+    assert methods.displacement(2.8, 32) == pytest.approx(moved.std(), rel=0.01)
+    assert methods.displacement(2.8, 10**6) == pytest.approx(0.233, abs=5e-4)
+    zeta = special.zeta(2.8)
+    exact = math.sqrt((1 - 1 / zeta) ** 2 + (special.zeta(5.6) - 1) / zeta**2)
+    assert methods.displacement(2.8, 10**6) == pytest.approx(exact, abs=1e-6)
+
+
+def test_mixup_displaced_like_zeta_has_one_weight(part, setting, batch):
+    methods = part("methods")
+    x, y = batch
+    mixed, rows = methods.make_method("displaced", setting)(x, y)
+    own = rows[np.arange(64), y].numpy()
+    expected = 1 - methods.displacement(2.8, 64) / math.sqrt(2)
+    assert expected == pytest.approx(0.836, abs=1e-3)
+    others = own[own < 0.999]  # else both samples are of one class
+    assert others == pytest.approx(np.full(len(others), expected), abs=1e-6)
+    zeta = methods.make_method("zeta", setting)(x, y)[0]
+    moved, reference = (float((each - x).std()) for each in (mixed, zeta))
+    assert moved == pytest.approx(reference, rel=0.05)
+
+
+def test_smoothing_takes_the_mass_that_zeta_gives_to_others(part, setting, batch):
+    x, y = batch
+    same, rows = part("methods").make_method("smoothing", setting)(x, y)
+    assert same is x
+    first = 1 / np.sum(np.arange(1, 65.0) ** -2.8)
+    onehot = np.eye(4)[y]
+    expected = first * onehot + (1 - first) * setting.frequencies.numpy()
+    np.testing.assert_allclose(rows, expected, atol=1e-6)
+
+
+def test_controls_take_one_half_each_of_zeta(part, setting, batch):
+    methods = part("methods")
+    x, y = batch
+    mixed, rows = methods.make_method("zeta", setting)(x, y)
+    hard_x, hard = methods.make_method("hard", setting)(x, y)
+    plain, labels = methods.make_method("labels", setting)(x, y)
+    assert (hard_x == mixed).all()
+    assert (labels == rows).all()
+    assert (plain == x).all()
+    assert (hard.numpy() == np.eye(4)[y]).all()
+    assert not (mixed == x).all()
+
+
+@pytest.mark.parametrize(("name", "largest"), [("pair", 1 / (1 + 2**-2.8)), ("dirichlet", None)])
+def test_ablations_change_one_thing(part, setting, batch, name, largest):
+    x, _ = batch
+    import torch
+
+    everyone = torch.eye(64)  # each sample a class of its own, so that rows of labels are weights
+    own = replace(setting, frequencies=torch.full((64,), 1 / 64))
+    _, weights = part("methods").make_method(name, own)(x, everyone.argmax(dim=1))
+    if largest:
+        assert (weights > 0).sum(dim=1).tolist() == [2] * 64
+        np.testing.assert_allclose(weights.diagonal(), largest, atol=1e-6)
+    else:
+        assert ((weights > 0).sum(dim=1) > 60).all()
+        assert float(weights.max()) < 0.5
+
+
+def test_free_orderings_have_other_anchors(part, setting, batch):
+    import torch
+
+    x, _ = batch
+    own = replace(setting, frequencies=torch.full((64,), 1 / 64))
+    make = part("methods").make_method
+    y = torch.arange(64)
+    assert (make("zeta", own)(x, y)[1].argmax(dim=1) == y).all()
+    assert (make("free", own)(x, y)[1].argmax(dim=1) != y).sum() > 50
+
+
+# Training -------------------------------------------------------------------------------------
+
+
+def tiny_run(part, **options):
+    experiment = part("experiments").load(EXPERIMENTS / "check.toml")
+    (run, *_) = experiment.final_runs({})
+    return replace(run, **options)
+
+
+@pytest.fixture
+def tiny(part):
+    dataset = part("dataset")
+    rng = np.random.default_rng(0)
+    labels = np.arange(160) % 4
+    images = rng.integers(0, 100, (160, 8, 8, 1), dtype=np.uint8)
+    images[np.arange(160), labels, labels] = 255
+    whole = dataset.Part(images, labels)
+    first, last = np.arange(160) < 120, np.arange(160) >= 120
+    data = dataset.Dataset("tiny", tuple("abcd"), whole[first], {"test": whole[last]})
+    return data.with_validation()
+
+
+def test_every_method_sees_the_same_samples_and_starts_from_the_same_weights(
+    part, tiny, monkeypatch
+):
+    import torch
+
+    training = part("training")
+    seen, starts = {}, {}
+    make_method, make_model = training.make_method, training.make_model
+
+    def spy(name, setting):
+        method = make_method(name, setting)
+
+        def recorded(x, y):
+            seen.setdefault(name, []).append((x.clone(), y.clone()))
+            return method(x, y)
+
+        return recorded
+
+    def kept(*args):
+        model = make_model(*args)
+        starts[len(starts)] = [each.clone() for each in model.state_dict().values()]
+        return model
+
+    monkeypatch.setattr(training, "make_method", spy)
+    monkeypatch.setattr(training, "make_model", kept)
+    for name in ("erm", "zeta", "cutmix"):
+        run = tiny_run(part, method=name, batch_size=32, noise=0.25)
+        training.train(run, tiny, training.Machine())
+    assert len(seen["erm"]) == 2 * (108 // 32)
+    for name in ("zeta", "cutmix"):
+        for ours, theirs in zip(seen[name], seen["erm"], strict=True):
+            assert all(torch.equal(a, b) for a, b in zip(ours, theirs, strict=True))
+    for other in (1, 2):
+        assert all(torch.equal(a, b) for a, b in zip(starts[0], starts[other], strict=True))
+    assert not torch.equal(seen["erm"][0][0], seen["erm"][3][0])  # epochs differ
+
+
+def test_the_same_run_ends_in_the_same_numbers_and_another_seed_in_others(part, tiny):
+    training = part("training")
+    run = tiny_run(part, method="zeta", batch_size=32)
+    first, again, other = (
+        training.train(each, tiny, training.Machine())["logits"]["test"]
+        for each in (run, run, replace(run, seed=1))
+    )
+    assert (first == again).all()
+    assert not np.allclose(first, other)
+
+
+def test_noise_gives_a_share_of_the_samples_another_class(part, tiny):
+    training = part("training")
+    labels = np.zeros(20_000, dtype=np.int64)
+    many = part("dataset").Part(np.zeros((20_000, 1, 1, 1), np.uint8), labels)
+    noisy = training._noisy(many, tiny_run(part, noise=0.3), 4)
+    counts = np.bincount(noisy.labels, minlength=4) / 20_000
+    assert counts == pytest.approx([0.7, 0.1, 0.1, 0.1], abs=0.015)
+    assert (training._noisy(many, tiny_run(part), 4).labels == labels).all()
+
+
+def test_tuning_never_reads_the_test_part(part, tiny):
+    training = part("training")
+    data = replace(tiny, tests={})
+    outcome = training.train(tiny_run(part, stage="tuning"), data, training.Machine())
+    assert list(outcome["metrics"]) == ["validation"]
+
+
+@pytest.mark.parametrize("augmentation", ["none", "crop", "crop+flip"])
+def test_batches_hold_moved_samples_each_once(part, augmentation):
+    import torch
+
+    raw = torch.arange(1, 1 + 12 * 64, dtype=torch.int64).reshape(12, 1, 8, 8).to(torch.float32)
+    images = part("augment").Images(
+        raw, torch.arange(12), torch.zeros(1, 1, 1), torch.ones(1, 1, 1)
+    )
+    batches = list(images.epoch(4, 0, 0, augmentation))
+    assert sorted(torch.cat([y for _, y in batches]).tolist()) == list(range(12))
+    moves, flips = set(), set()
+    for x, y in batches:
+        for image, label in zip(x[:, 0].numpy(), y.tolist(), strict=True):
+            move, flip = found(image, raw[label, 0].numpy())
+            moves.add(move)
+            flips.add(flip)
+    assert (len(moves) > 3) == (augmentation != "none")
+    assert flips == ({False, True} if augmentation == "crop+flip" else {False})
+
+
+def found(image, original):
+    """Return by how many rows and columns an image was moved, and whether it was mirrored."""
+    padded = np.pad(original, 1)
+    for flip in (False, True):
+        for down in range(3):
+            for right in range(3):
+                window = padded[down : down + 8, right : right + 8]
+                if (image == (window[:, ::-1] if flip else window)).all():
+                    return (down, right), flip
+    raise AssertionError("this is no copy of the sample, moved by a pixel at most")
+
+
+def test_networks_have_the_sizes_of_their_papers(part):
+    make = part("models").make_model
+    count = {
+        name: sum(each.numel() for each in make(name, 3, 10, 32).parameters())
+        for name in ("small-cnn", "resnet-8", "resnet-20")
+    }
+    stages = {1: 0, 3: 0}
+    for blocks in stages:
+        widths = [16, *(w for w in (16, 32, 64) for _ in range(blocks))]
+        pairs = itertools.pairwise(widths)
+        stages[blocks] = sum(9 * o * (i + o) + 4 * o for i, o in pairs)
+    stem, head = 3 * 9 * 16 + 2 * 16, 64 * 10 + 10
+    assert count["resnet-8"] == stem + stages[1] + head
+    assert count["resnet-20"] == stem + stages[3] + head
+    assert 269_000 < count["resnet-20"] < 273_000  # "0.27M" (He et al. 2016)
+    assert count["small-cnn"] == 27 * 32 + 9 * 32 * 64 + 9 * 64 * 128 + 2 * 224 + 20_480 + 10
+
+
+def test_an_unknown_network_names_the_known(part):
+    with pytest.raises(
+        Exception, match=r"small-cnn, resnet-8, resnet-20, resnet-18, resnet-50, got"
+    ):
+        part("models").make_model("vgg", 3, 10, 32)
+
+
+# Scores ---------------------------------------------------------------------------------------
+
+
+def test_scores_are_those_of_scikit_learn(part):
+    rng = np.random.default_rng(1)
+    labels = rng.integers(0, 5, 300)
+    logits = rng.standard_normal((300, 5)) + 1.5 * np.eye(5)[labels]
+    got = part("metrics").scores(logits, labels, 2.0)
+    predicted = logits.argmax(axis=1)
+    assert got["error"] == np.mean(predicted != labels)
+    assert got["micro_f1"] == pytest.approx(f1_score(labels, predicted, average="micro"))
+    assert got["macro_f1"] == pytest.approx(f1_score(labels, predicted, average="macro"))
+    assert got["balanced_accuracy"] == pytest.approx(balanced_accuracy_score(labels, predicted))
+    probabilities = special.softmax(logits, axis=1)
+    assert got["nll"] == pytest.approx(-np.log(probabilities[np.arange(300), labels]).mean())
+    halved = special.softmax(logits / 2, axis=1)
+    assert got["nll_scaled"] == pytest.approx(-np.log(halved[np.arange(300), labels]).mean())
+
+
+def test_calibration_error_is_the_mean_gap_of_bins(part):
+    probabilities = np.array([[0.95, 0.05]] * 10 + [[0.55, 0.45]] * 10)
+    labels = np.array([0] * 7 + [1] * 3 + [0] * 6 + [1] * 4)
+    expected = (0.95 - 0.7 + 0.6 - 0.55) / 2
+    assert part("metrics").calibration_error(probabilities, labels) == pytest.approx(expected)
+
+
+def test_the_temperature_undoes_what_made_logits_too_large(part):
+    rng = np.random.default_rng(2)
+    logits = 2 * rng.standard_normal((4000, 3))
+    drawn = logits + rng.gumbel(size=logits.shape)  # labels of these logits' own softmax
+    assert part("metrics").fitted_temperature(3 * logits, drawn.argmax(axis=1)) == pytest.approx(
+        3, rel=0.1
+    )
+
+
+# Data -----------------------------------------------------------------------------------------
+
+
+def test_a_tenth_is_held_out_by_whole_groups(part):
+    dataset = part("dataset")
+    rng = np.random.default_rng(0)
+    groups = rng.integers(0, 300, 1000)
+    labels = groups % 3
+    whole = dataset.Part(np.zeros((1000, 1, 1, 1), np.uint8), labels, groups)
+    data = dataset.Dataset("d", tuple("abc"), whole, {}).with_validation()
+    assert not set(data.train.groups) & set(data.validation.groups)
+    assert len(data.train) + len(data.validation) == 1000
+    assert len(data.validation) == pytest.approx(100, abs=30)
+    shares = np.bincount(data.validation.labels) / len(data.validation)
+    assert shares == pytest.approx(np.bincount(labels) / 1000, abs=0.1)
+    assert data.with_validation() is data
+
+
+@pytest.mark.parametrize("names", [("x_{}", "y_{}"), ("{}_images", "{}_labels")])
+def test_arrays_are_read_by_both_conventions(part, tmp_path, names):
+    x, y = (name.format for name in names)
+    images = np.arange(6 * 4, dtype=np.uint8).reshape(6, 2, 2)
+    labels = np.arange(6)[:, None] % 3
+    content = {x("train"): images, y("train"): labels, x("test"): images[:3], y("test"): labels[:3]}
+    file = tmp_path / "some.npz"
+    np.savez(file, **content, **{x("val"): images[3:], y("val"): labels[3:]})
+    data = part("readers").read({"reader": "arrays", "path": "some.npz"}, tmp_path)
+    assert data.train.images.shape == (6, 2, 2, 1)
+    assert data.train.labels.tolist() == [0, 1, 2, 0, 1, 2]
+    assert (data.validation.images[..., 0] == images[3:]).all()
+    assert data.class_names == ("0", "1", "2")
+
+
+def test_arrays_of_other_names_are_refused(part, tmp_path):
+    np.savez(tmp_path / "some.npz", a=np.zeros(3))
+    with pytest.raises(Exception, match=r"x_\{part\}, y_\{part\} or \{part\}_images.*got a; name"):
+        part("readers").read({"reader": "arrays", "path": "some.npz"}, tmp_path)
+
+
+# Experiments and ledgers ----------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("path", sorted(EXPERIMENTS.glob("*.toml")), ids=lambda path: path.stem)
+def test_experiments_load_and_name_their_table_by_the_file(part, path):
+    experiment = part("experiments").load(path)
+    assert experiment.table == path.stem
+    runs = experiment.final_runs({})
+    assert len(runs) == len(experiment.methods) * experiment.seeds
+    assert len({json.dumps(asdict(run)) for run in runs}) == len(runs)
+    if experiment.tuned_by:
+        tuner = part("experiments").load(path.parent / experiment.tuned_by)
+        assert set(experiment.methods) <= set(tuner.methods)
+
+
+def test_tuning_tries_values_with_half_the_epochs_and_takes_the_best(part):
+    experiments = part("experiments")
+    experiment = experiments.load(EXPERIMENTS / "digits.toml")
+    runs = experiment.tuning_runs()
+    values = experiment.tuning["weight_decay"]
+    assert len(runs) == 13 * len(values)
+    assert {run.epochs for run in runs} == {20}
+    records = [
+        {
+            "run": asdict(run),
+            "metrics": {"validation": {"error": 0.1, "nll": abs(run.weight_decay - values[1])}},
+        }
+        for run in runs
+    ]
+    assert experiments.chosen(records, experiment)["zeta"] == {"weight_decay": values[1]}
+    records[0]["metrics"]["validation"]["error"] = 0.01
+    choices = experiments.chosen(records, experiment)
+    assert choices["erm"] == {"weight_decay": values[0]}
+    finals = experiment.final_runs(choices)
+    assert {run.weight_decay for run in finals if run.method == "erm"} == {values[0]}
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        ('methods = ["erm", "manifold"]', "known are erm, mixup-0.2.*got manifold"),
+        ('methods = ["erm"]\nseed = 3', "seed.*it is TOML with table"),
+        ('methods = ["erm"]\ntuning = {depth = [1]}', "known are weight_decay.*got depth"),
+    ],
+)
+def test_experiments_with_unknown_words_are_refused(part, tmp_path, line, message):
+    head = 'table = "t"\ndata = {reader = "digits"}\nmodel = "small-cnn"\nepochs = 1\n'
+    file = tmp_path / "t.toml"
+    file.write_text(f"{head}batch_size = 8\nlearning_rate = 0.1\nseeds = 1\n{line}\n")
+    with pytest.raises(Exception, match=message):
+        part("experiments").load(file)
+
+
+def test_a_ledger_forgets_a_line_that_was_cut_and_nothing_else(part, tmp_path):
+    ledger = part("ledger").Ledger(tmp_path / "deep" / "l.jsonl")
+    assert list(ledger.records()) == []
+    ledger.append({"a": "ζ"})
+    with ledger.path.open("ab") as file:
+        file.write(b'{"a": "cut in the mid')
+    assert list(ledger.records()) == [{"a": "ζ"}]
+    ledger.append({"a": 2})
+    assert list(ledger.records()) == [{"a": "ζ"}, {"a": 2}]
+    ledger.path.write_bytes(b"no json\n")
+    with pytest.raises(Exception, match=r"line 1 of .*delete that line"):
+        list(ledger.records())
+
+
+def test_classes_survive_as_text(part):
+    ledger = part("ledger")
+    for classes in (np.arange(7), np.array([3, 700]), np.array([], dtype=np.int64)):
+        assert ledger.decoded(ledger.encoded(classes)).tolist() == classes.tolist()
+
+
+def test_a_killed_program_goes_on_and_ends_in_the_same_table(part, tmp_path):
+    command = [
+        *(sys.executable, str(FOLDER / "classify.py"), "run", str(EXPERIMENTS / "check.toml")),
+        *("--jobs", "1", "--dtype", "float32", "-o", str(tmp_path)),
+    ]
+    path = tmp_path / "check.jsonl"
+    killed = subprocess.Popen(
+        command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True
+    )
+    ledger = part("ledger").Ledger(path)
+    deadline = time.monotonic() + 120
+    while not any(record["kind"] == "run" for record in ledger.records()):
+        assert time.monotonic() < deadline
+        assert killed.poll() is None
+        time.sleep(0.01)
+    os.killpg(killed.pid, signal.SIGKILL)
+    killed.wait()
+    before = path.read_bytes()
+    done = subprocess.run(command, capture_output=True, encoding="utf-8")
+    assert done.returncode == 0, done.stderr
+    assert path.read_bytes().startswith(before[: before.rfind(b"\n") + 1])
+    records = [record for record in ledger.records() if record["kind"] == "run"]
+    assert [record["run"]["method"] for record in records] == ["erm", "zeta"]
+    again = part("training")
+    digits = part("readers").read({"reader": "digits"}, tmp_path).with_validation()
+    for record in records:
+        run = again.Run(**record["run"])
+        assert again.train(run, digits, again.Machine())["metrics"] == record["metrics"]
+        assert record["metrics"]["test"]["error"] < 0.5  # of ten classes
+        assert 0 < record["mixing_share"] < 1
