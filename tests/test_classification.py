@@ -267,6 +267,17 @@ def test_networks_have_the_sizes_of_their_papers(part):
     assert count["small-cnn"] == 27 * 32 + 9 * 32 * 64 + 9 * 64 * 128 + 2 * 224 + 20_480 + 10
 
 
+def test_the_shortcut_keeps_every_other_pixel_and_adds_channels_of_zeros(part):
+    import torch
+
+    block = part("models")._Residual(4, 8)
+    torch.nn.init.zeros_(block.second[1].weight)  # what the convolutions add
+    x = torch.rand(2, 4, 6, 6)
+    out = block(x)
+    assert torch.equal(out[:, :4], x[:, :, ::2, ::2])
+    assert not out[:, 4:].any()
+
+
 def test_an_unknown_network_names_the_known(part):
     with pytest.raises(
         Exception, match=r"small-cnn, resnet-8, resnet-20, resnet-18, resnet-50, got"

@@ -148,3 +148,25 @@ def test_drawn_plans_take_one_product_in_jax(gathers):
     plan = zeta_plan(7, rng=0, like=x)
     _ = MixPlan(plan.indices, plan.weights, 7) @ x
     assert gathers
+
+
+@pytest.mark.needs("jax")
+@pytest.mark.parametrize("traced", [False, True])
+def test_many_ranks_in_jax_take_a_dense_product_that_contains(traced):
+    import jax
+
+    def mix(plan, x):
+        return plan @ x
+
+    x = np.random.default_rng(0).standard_normal((20, 3)).astype(np.float32)
+    plan = zeta_plan(20, num_mix=12, gamma=1.0, rng=0, like=jax.numpy.asarray(x))
+    matrix = np.asarray(plan.matrix())
+    for bad in (1.0, np.nan):
+        x[4] = bad
+        mixed = (jax.jit(mix) if traced else mix)(plan, jax.numpy.asarray(x))
+        users = matrix[:, 4] > 0
+        assert (np.isnan(mixed).any(axis=1) == (users & np.isnan(bad))).all()
+        expected = matrix @ np.where(np.isnan(x), 0, x)
+        np.testing.assert_allclose(mixed[~users], expected[~users], rtol=1e-5, atol=1e-6)
+    slopes = jax.grad(lambda x: mix(plan, x)[0].sum())(jax.numpy.asarray(x))
+    np.testing.assert_allclose(slopes, matrix[0][:, None] * np.ones((1, 3)), rtol=1e-5)

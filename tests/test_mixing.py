@@ -139,10 +139,12 @@ def test_rule_of_the_dispatch(backend, taken):
     if backend.lazy:
         pytest.skip("Dask hands its blocks, which are NumPy arrays, to the rule of NumPy")
     x = backend.asarray(np.ones((32, 3), dtype=np.float32))
-    for num_mix in range(1, 33):
+    for num_mix in (1, 3, 4, 8, 9, 16, 17, 31, 32):
         taken.clear()
         _ = zeta_plan(32, num_mix=num_mix) @ x
-        if num_mix == 32 or (last_sparse and num_mix > last_sparse):
+        if backend.name == "jax" and 8 < num_mix < 32:
+            assert taken == ["dense", "gather"]  # where samples are not finite
+        elif num_mix == 32 or (last_sparse and num_mix > last_sparse):
             assert taken == ["dense"]
         else:
             assert taken == ["sparse" if last_sparse else "gather"]

@@ -45,6 +45,7 @@ from zetamix_core.products import (
     gather_sum,
     sparse_product,
     unrounded_dtype,
+    without_tail,
 )
 from zetamix_core.rounding import lowered
 from zetamix_core.threads import num_cores, over_cores
@@ -56,6 +57,8 @@ _DENSE_ABOVE = {"numpy": 1 / 10, "torch": 1 / 2}
 # have more bytes than this.
 _SPARSE_BYTES = {"numpy": 1 << 24, "torch": 1 << 25}
 _BLOCK_ENTRIES = 1 << 18
+# Up to so many ranks, sums of gathered samples are as fast as a dense product in JAX.
+_MANY = 8
 _MIN_COLUMNS = 512  # each block costs some calls
 
 
@@ -168,7 +171,7 @@ def _mix(
             mixed = _mix_in_memory(
                 indices, weights, rows, target, dtype, work, all_positive, exact, uses_all
             )
-        elif indices.shape[1] == x.shape[0]:
+        elif _is_dense(indices.shape[1], x):
             work = unrounded_dtype(rows, work) if exact else work
             mixed = _mix_all(indices, weights, cast(rows, work), all_positive, distinct)
             mixed = rounded(mixed, dtype)
@@ -214,6 +217,9 @@ def _mix_in_memory(
     exact: bool,
     uses_all: bool,
 ) -> Array:
+    if not all_positive and weights.ndim == 1:
+        indices, weights = without_tail(indices, weights)
+        all_positive = bool(_all(weights))
     n, num_mix = rows.shape[0], indices.shape[1]
     library = "numpy" if isinstance(rows, np.ndarray) else "torch"
     plain = rows.dtype == work == dtype and out is None
@@ -237,21 +243,29 @@ def _mix_in_memory(
     return _multiply_blocks(product, indices.shape[0], rows, work, dtype, out, spread=spread)
 
 
+def _is_dense(num_mix: int, x: Array) -> bool:
+    """Whether a plan has so many entries that the dense product wins where nothing can be read."""
+    if is_jax(x) and num_mix > _MANY:
+        return bool(num_mix >= x.shape[0] / 4)
+    return bool(num_mix == x.shape[0])
+
+
 def _mix_all(
     indices: Array, weights: Array, rows: Array, all_positive: bool | None, distinct: bool
 ) -> Array:
-    """Mix as many ranks as there are samples, by a dense product unless it spreads a NaN."""
+    """Mix many ranks by a dense product, unless it spreads a NaN."""
     product = dense_product(indices, weights, rows.shape[0])(rows)
     # Outputs that use all samples show all that is not finite anyway; where the weights can't be
-    # read, the product can't be either.
-    if all_positive is None or (all_positive and distinct):
+    # read, the product can't be either, but in JAX.
+    uses_all = indices.shape[1] == rows.shape[0]
+    if uses_all and (all_positive is None or (all_positive and distinct)):
         return product
     if is_jax(rows):
-        return _contained_in_jax()(product, indices, weights, rows)
+        return _contained_in_jax()(product, indices, weights, rows, bool(all_positive))
     # As in memory, the first row tells.
     if _all(namespace(rows).isfinite(product[:1, :])):
         return product
-    return gather_sum(indices, weights, rows, rows.dtype, all_positive)
+    return gather_sum(indices, weights, rows, rows.dtype, bool(all_positive))
 
 
 @functools.cache
@@ -259,14 +273,16 @@ def _contained_in_jax() -> Any:
     """Return the program that decides on the device whether a dense product will do."""
     jax = sys.modules["jax"]
 
-    def choose(product: Array, indices: Array, weights: Array, rows: Array) -> Array:
+    def choose(
+        product: Array, indices: Array, weights: Array, rows: Array, all_positive: bool
+    ) -> Array:
         return jax.lax.cond(
             jax.numpy.isfinite(product[:1, :]).all(),
             lambda: product,
-            lambda: gather_sum(indices, weights, rows, rows.dtype, all_positive=False),
+            lambda: gather_sum(indices, weights, rows, rows.dtype, all_positive),
         )
 
-    return jax.jit(choose)
+    return jax.jit(choose, static_argnames="all_positive")
 
 
 def _multiply_blocks(

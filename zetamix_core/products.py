@@ -33,6 +33,13 @@ _COUNTED_ENTRIES = 1 << 14
 _MAX_UNROLLED = 32
 
 
+def without_tail(indices: Array, weights: Array) -> tuple[Array, Array]:
+    """Leave out last ranks without weight, where all rows have the same, such as a long series."""
+    used = namespace(weights).nonzero(weights)[0]
+    count = int(used[-1]) + 1  # weights sum to 1
+    return indices[:, :count], weights[:count]
+
+
 # --- dense ----------------------------------------------------------------------------------------
 
 
