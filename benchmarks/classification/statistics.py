@@ -52,7 +52,7 @@ class Paired(NamedTuple):
     high: float
     p: float
     deviation: float
-    count: int
+    pairs: int
 
 
 class Share(NamedTuple):
@@ -61,7 +61,7 @@ class Share(NamedTuple):
     ratio: float
     low: float
     high: float
-    count: int
+    pairs: int
 
 
 # --- seeds ----------------------------------------------------------------------------------------
