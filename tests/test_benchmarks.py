@@ -196,6 +196,20 @@ def test_data_sets(tmp_path):
 
 
 @pytest.mark.needs("torch")
+def test_the_share_of_mixing_in_steps_is_told(tmp_path):
+    results, printed = run("training_step.py", tmp_path / "steps.json", picture=False)
+    for case in results["cases"].values():
+        ours = {"no mixing", "zetamix T=8", "zetamix T=N"}
+        assert ours <= set(case["seconds"])
+        assert set(case["missing"]) | set(case["seconds"]) >= {"torchvision MixUp"}
+        assert all(len(each) == 3 and min(each) > 0 for each in case["seconds"].values())
+    assert printed.count("| zetamix T=8 |") == 2
+    assert printed.count("%") == sum(
+        name.endswith("alone") for case in results["cases"].values() for name in case["seconds"]
+    )
+
+
+@pytest.mark.needs("torch")
 @pytest.mark.needs("jax")
 def test_the_check_of_gpus_can_be_rehearsed(tmp_path):
     args = ["--device", "cpu"]
