@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import csv
+import io
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import click
 from classification.experiments import load
+from classification.ledger import read_ledgers
+from classification.pictures import save
+from classification.power import power_report
+from classification.report import csv_rows
+from classification.report import report as markdown_report
 from classification.running import Bench, has_fast_bfloat16, run_experiment
 from classification.training import Machine
 from harness import available_cores
@@ -20,8 +28,10 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
-FOLDER = Path(__file__).parent / "classification"
+from zetamix_core.adapting import replacing
+
 EXISTING = click.Path(exists=True, path_type=Path)
+WRITTEN = click.Path(dir_okay=False, writable=True, path_type=Path)
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "show_default": True})
@@ -69,6 +79,33 @@ def run(
     for path in experiments:
         with _progress() as progress:
             run_experiment(load(path), bench, _told(progress))
+
+
+@main.command()
+@click.argument("ledgers", nargs=-1, required=True, type=EXISTING)
+@click.option("--allow-mixed", is_flag=True, help="Put runs of several machines in one table.")
+@click.option("--csv", "csv_path", type=WRITTEN, help="All runs, one row each.")
+@click.option("--picture", type=WRITTEN, help="A forest plot of the differences to ERM, as PNG.")
+def report(
+    ledgers: tuple[Path, ...], allow_mixed: bool, csv_path: Path | None, picture: Path | None
+) -> None:
+    """Print the tables of ledgers in Markdown, with intervals and in plain words."""
+    records = read_ledgers(ledgers)
+    click.echo("\n".join(markdown_report(records, allow_mixed=allow_mixed)))
+    click.echo("\n".join(power_report(records, allow_mixed=allow_mixed)))
+    if csv_path is not None:
+        _write_csv(csv_rows(records), csv_path)
+    if picture is not None:
+        save(records, picture, allow_mixed=allow_mixed)
+
+
+def _write_csv(rows: Sequence[Mapping[str, Any]], path: Path) -> None:
+    text = io.StringIO()
+    writer = csv.DictWriter(text, rows[0] if rows else [], lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+    with replacing(path) as file:
+        file.write(text.getvalue().encode())
 
 
 def _progress() -> Progress:

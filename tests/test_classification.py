@@ -462,3 +462,38 @@ def test_a_killed_program_goes_on_and_ends_in_the_same_table(part, tmp_path):
         assert again.train(run, digits, again.Machine())["metrics"] == record["metrics"]
         assert record["metrics"]["test"]["error"] < 0.5  # of ten classes
         assert 0 < record["mixing_share"] < 1
+
+
+def test_a_report_is_printed_from_ledgers(part, tmp_path):
+    program = part("running")
+    experiment = part("experiments").load(EXPERIMENTS / "check.toml")
+    machine = part("training").Machine()
+    bench = program.Bench(machine, tmp_path, tmp_path / "ledgers")
+    ledger = bench.ledger(experiment)
+    digits = part("readers").read(experiment.data, tmp_path).with_validation()
+    program._describe(ledger, digits, digits.digest())
+    for seed in (0, 1):
+        for run in experiment.final_runs({}):
+            logits = np.eye(10)[digits.tests["test"].labels] * 2
+            logits[: 5 + seed + len(run.method)] = 0
+            record = {
+                **{"kind": "run", "conditions": bench.conditions(), "data_hash": digits.digest()},
+                **{"key": f"{run.method} {seed}", "run": asdict(replace(run, seed=seed))},
+                **{"commit": None, "date": "2026-01-01", "seconds": 1.0, "mixing_share": 0.1},
+                **{"environment": {"python": "3", "packages": {}}, "temperature": 1.0},
+                "corruptions": None,
+                "metrics": {
+                    "test": part("metrics").scores(logits, digits.tests["test"].labels, 1.0)
+                },
+                "predictions": {"test": part("ledger").encoded(logits.argmax(axis=1))},
+            }
+            ledger.append(record)
+    command = [sys.executable, str(FOLDER / "classify.py"), "report", str(ledger.path)]
+    files = [tmp_path / "runs.csv", tmp_path / "forest.png"]
+    options = ["--csv", str(files[0]), "--picture", str(files[1])]
+    done = subprocess.run([*command, *options], capture_output=True, encoding="utf-8")
+    assert done.returncode == 0, done.stderr
+    assert "ζ-mixup at γ = 2.8 against ERM" in done.stdout
+    assert "## What the seeds can show" in done.stdout
+    assert len(files[0].read_text(encoding="utf-8").splitlines()) == 1 + 4
+    assert files[1].read_bytes().startswith(b"\x89PNG")

@@ -1,0 +1,174 @@
+"""Tables of a training benchmark, from the records of its runs; not a program itself.
+
+``python benchmarks/classify.py report`` prints them.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any
+
+from harness import markdown
+
+from classification.sections import interval, mean, number, p_value, points, section
+from classification.statistics import CONFIDENCE
+from classification.tables import (
+    CONTROLS,
+    ERM,
+    MIXUP,
+    NAMES,
+    ZETA,
+    Comparison,
+    Record,
+    Table,
+    comparisons,
+    conditions_of,
+    csv_rows,
+    distinct,
+    tables,
+    values_of,
+)
+
+__all__ = [
+    "CONTROLS",
+    "NAMES",
+    "Comparison",
+    "Table",
+    "comparisons",
+    "csv_rows",
+    "interval",
+    "number",
+    "report",
+    "tables",
+]
+
+
+# --- report ---------------------------------------------------------------------------------------
+
+
+def report(records: Iterable[Record], *, allow_mixed: bool = False) -> Iterator[str]:
+    """Lay out all tables in Markdown; say what is missing instead of failing."""
+    found = tables(records, allow_mixed=allow_mixed)
+    grid = comparisons(found)
+    if not any(table.runs for table in found):
+        yield "The ledgers hold no final runs.\n"
+    else:
+        yield from _summary(found, grid)
+        yield from _source_form(found)
+    for table in found:
+        yield from section(table, [each for each in grid if each.table == table.name])
+    yield from _noise(found)
+    yield from _conditions(found)
+
+
+def _summary(found: Sequence[Table], grid: Sequence[Comparison]) -> Iterator[str]:
+    yield "## Summary\n"
+    yield (
+        f"Intervals hold {CONFIDENCE:.0%}. Those over seeds are Student's t of paired differences: "
+        f"how far other seeds would move them on the same test images. Those over images are a "
+        f"bootstrap of the test images: how far other images would move them for the same "
+        f"networks. Differences are of errors in percentage points, so that negative ones are "
+        f"better. Verdicts follow the interval over seeds; *ties* means that it holds 0, not that "
+        f"methods are equal. p values are of paired t tests, adjusted by Holm's rule for all "
+        f"{sum(not math.isnan(each.seeds.p) for each in grid)} comparisons of this report. Where "
+        f"each image has one label, micro-F1 is the accuracy.\n"
+    )
+    for reference, name in ((MIXUP, "mixup of α = 1"), (ERM, "ERM")):
+        lines = [
+            f"- {_sentence(table, each, name)}"
+            for table in found
+            for each in grid
+            if (each.table, each.method, each.reference) == (table.name, ZETA, reference)
+        ]
+        yield "\n".join(lines or [f"- ζ-mixup against {name}: no seed has runs of both."]) + "\n"
+
+
+def _sentence(table: Table, each: Comparison, reference: str) -> str:
+    difference = number(100 * each.seeds.mean, sign=True)
+    seeds = "seed" if each.seeds.pairs == 1 else "seeds"
+    return (
+        f"ζ-mixup at γ = {table.setting('gamma', ZETA):g} against {reference} on "
+        f"{table.title(each.part)}: {each.verdict}, {difference} points "
+        f"{points(each.seeds.low, each.seeds.high)} over {each.seeds.pairs} {seeds}, "
+        f"{points(*each.images)} over images, adjusted p {p_value(each.adjusted)}."
+    )
+
+
+def _source_form(found: Sequence[Table]) -> Iterator[str]:
+    """Lay out data sets as columns, in the form in which ζ-mixup was first published."""
+    columns = [
+        (f"{table.title(part)}, {table.setting('model')}", table, part)
+        for table in found
+        for part in table.parts
+        if not table.setting("noise")
+    ]
+    for metric, title in (("error", "Classification error, %"), ("micro_f1", "Micro-averaged F1")):
+        rows = [
+            [
+                name,
+                *(
+                    mean(table.values(method, part, metric).values(), metric)
+                    for _, table, part in columns
+                ),
+            ]
+            for method, name in ((ERM, "ERM"), (MIXUP, "mixup"), (ZETA, "ζ-mixup"))
+        ]
+        if columns:
+            yield f"{title}, with mixup of α = 1:\n"
+            yield markdown(["method", *(title for title, _, _ in columns)], rows)
+
+
+# --- over tables ----------------------------------------------------------------------------------
+
+
+def _noise(found: Sequence[Table]) -> Iterator[str]:
+    """Put tables that differ in the share of wrong labels side by side."""
+    together: dict[tuple[Any, ...], list[Table]] = {}
+    for table in found:
+        if table.runs:
+            keys = ("data", "model", "epochs", "batch_size")
+            together.setdefault(tuple(map(table.setting, keys)), []).append(table)
+    for group in together.values():
+        group.sort(key=lambda table: table.setting("noise") or 0)
+        if not group[-1].setting("noise"):
+            continue
+        header = [
+            "method",
+            *(f"{table.setting('noise') or 0:.0%} ({table.name})" for table in group),
+        ]
+        rows = [
+            [
+                NAMES.get(name, name),
+                *(mean(each.values(name, each.parts[0]).values()) for each in group),
+            ]
+            for name in dict.fromkeys(name for table in group for name in table.runs)
+        ]
+        yield f"## Wrong labels in training: {group[0].data_name}, {group[0].setting('model')}\n"
+        yield "Errors in %, against the share of training samples with a wrong label:\n"
+        yield markdown(header, rows)
+
+
+def _conditions(found: Sequence[Table]) -> Iterator[str]:
+    """Report machines, dates, commits and packages."""
+    if not found:
+        return
+    of_tables = {table.name: [*table.finals, *table.tuning] for table in found}
+    records = [record for each in of_tables.values() for record in each]
+    keys = list(values_of(conditions_of(records)))
+    rows = []
+    for name, own in of_tables.items():
+        values = values_of(conditions_of(own))
+        dates = sorted({record["date"] for record in own})
+        span = " to ".join(dict.fromkeys((dates[0], dates[-1])))
+        commits = ", ".join(distinct(record["commit"] for record in own))
+        rows.append([name, *(" and ".join(values.get(key, ["–"])) for key in keys), span, commits])
+    yield "## Conditions\n"
+    yield markdown(["table", *keys, "dates", "commits"], rows)
+    for line in dict.fromkeys(_packages(record.get("environment") or {}) for record in records):
+        yield f"{line}.\n"
+
+
+def _packages(here: Record) -> str:
+    packages = (f"{name} {version}" for name, version in here.get("packages", {}).items())
+    return ", ".join([f"Python {here.get('python', 'unknown')}", *packages])
