@@ -477,10 +477,17 @@ def test_a_report_is_printed_from_ledgers(part, tmp_path):
             logits = np.eye(10)[digits.tests["test"].labels] * 2
             logits[: 5 + seed + len(run.method)] = 0
             record = {
-                **{"kind": "run", "conditions": bench.conditions(), "data_hash": digits.digest()},
-                **{"key": f"{run.method} {seed}", "run": asdict(replace(run, seed=seed))},
-                **{"commit": None, "date": "2026-01-01", "seconds": 1.0, "mixing_share": 0.1},
-                **{"environment": {"python": "3", "packages": {}}, "temperature": 1.0},
+                "kind": "run",
+                "conditions": bench.conditions(),
+                "data_hash": digits.digest(),
+                "key": f"{run.method} {seed}",
+                "run": asdict(replace(run, seed=seed)),
+                "commit": None,
+                "date": "2026-01-01",
+                "seconds": 1.0,
+                "mixing_share": 0.1,
+                "environment": {"python": "3", "packages": {}},
+                "temperature": 1.0,
                 "corruptions": None,
                 "metrics": {
                     "test": part("metrics").scores(logits, digits.tests["test"].labels, 1.0)

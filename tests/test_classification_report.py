@@ -400,7 +400,7 @@ def test_the_picture_has_a_panel_for_each_part_and_a_row_for_each_method(program
 
 
 def test_a_method_that_collapses_does_not_hide_the_differences_of_the_others(program, make):
-    errors = {"erm": [10, 11, 9], "zeta": [8, 10, 8], "dirichlet": [80, 90, 90]}
+    errors = {"erm": [100, 110, 90], "zeta": [80, 100, 80], "dirichlet": [800, 900, 900]}
     tables, pictures = program("tables"), program("pictures")
     found = tables.tables(make(errors))
     (axes,) = pictures.forest(found, tables.comparisons(found)).axes

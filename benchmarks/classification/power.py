@@ -52,8 +52,8 @@ def _of_scores(data: str, model: str, size: int, *scores: float) -> Published:
     return Published(data, model, size, (erm, mixup, zeta))
 
 
-# Scores as the poster on ζ-mixup has them: errors in % for CIFAR, else micro-averaged F1. Columns of
-# CIFAR are not in the order of their headings: the paper has the second one for CIFAR-100.
+# Scores as the poster on ζ-mixup has them: errors in % for CIFAR, else micro-averaged F1. Its
+# columns of CIFAR are not in the order of their headings: the second one is CIFAR-100 in the paper.
 PUBLISHED = (
     _of_errors("CIFAR-10", "ResNet-18", 5.48, 4.68, 4.42),
     _of_errors("CIFAR-100", "ResNet-18", 23.33, 21.85, 21.35),
@@ -145,9 +145,9 @@ def _of_published() -> Iterator[str]:
         "Scores of the poster on ζ-mixup, one run each as far as it says, with their binomial "
         "standard errors, in %: errors for CIFAR, micro-averaged F1 for skin lesions. n is the "
         "number of test images; for ISIC 2018 those of its validation part, for DermoFit a fifth "
-        "of all. Two columns of CIFAR can't be told apart. The last column has the gain of ζ-mixup over mixup with the interval that "
-        "independent test images would give it. Pairing could narrow it; other seeds, which no "
-        "standard error of one run covers, would widen it.\n"
+        "of all. Two columns of CIFAR can't be told apart. The last column has the gain of ζ-mixup "
+        "over mixup with the interval that independent test images would give it. Pairing could "
+        "narrow it; other seeds, which no standard error of one run covers, would widen it.\n"
     )
     header = [
         "data, network",
