@@ -159,10 +159,10 @@ def test_the_verdict_is_a_plain_sentence(text, make):
     ends = stats.ttest_rel(WRONG["zeta"], WRONG["mixup-1"]).confidence_interval()
     around = f"[{ends.low / 10:.2f}, {ends.high / 10:.2f}]".replace("-", "−")
     assert (
-        f"ζ-mixup at γ = 2.8 against mixup of α = 1 on Fashion-MNIST, table small: wins, "
+        f"ζ-mixup at γ = 2.8 against mixup of α = 1 on small: wins, "
         f"−1.00 points {around} over 4 seeds, "
     ) in found
-    assert "against ERM on Fashion-MNIST, table small: wins, −2.00 points" in found
+    assert "against ERM on small: wins, −2.00 points" in found
 
 
 def test_data_sets_are_columns_as_in_the_source(text, make):
@@ -171,7 +171,7 @@ def test_data_sets_are_columns_as_in_the_source(text, make):
     found = text([*make(table="Fashion-MNIST"), *other, *noisy])
     errors = rows(found, "Classification error, %")
     assert errors["method"] == [
-        "Fashion-MNIST, small-cnn", "ISIC (official), small-cnn", "ISIC (test), small-cnn",
+        "Fashion-MNIST, small-cnn", "isic (official), small-cnn", "isic (test), small-cnn",
     ]  # fmt: skip
     assert list(errors)[2:] == ["ERM", "mixup", "ζ-mixup"]
     assert errors["mixup"][1:] == ["–", "–"]

@@ -92,9 +92,8 @@ class Table:
         return next((record["run"].get(name) for record in of_method), None)
 
     def title(self, part: str) -> str:
-        """Name data, table and test part, each only if it adds something."""
-        table = "" if self.name.lower() == self.data_name.lower() else f", table {self.name}"
-        return f"{self.data_name}{f' ({part})' if len(self.parts) > 1 else ''}{table}"
+        """Name the table, and the test part if there are several."""
+        return f"{self.name}{f' ({part})' if len(self.parts) > 1 else ''}"
 
     def values(self, method: str, part: str, metric: str = "error") -> dict[int, float]:
         """Return a metric by seed."""
