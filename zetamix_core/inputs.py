@@ -221,6 +221,8 @@ def _conversion(x: Any, it: str) -> str:
         )
     if package == "pandas":
         return _conversion_of_table(x, it)
+    if package == "polars":
+        return _conversion_of_polars(x, it)
     if isinstance(x, list | tuple):
         return _conversion_of_list(x, it)
     for method in ("toarray", "todense"):  # sparse arrays
@@ -253,6 +255,18 @@ def _conversion_of_table(x: Any, it: str) -> str:
         return f"for classes pass pandas.factorize({it})[0]"
     whole = x.dtype.kind in "iu" and not x.isna().any()
     return f"pass {it}.{as_floats}" + (f", or for classes {it}.to_numpy('int64')" if whole else "")
+
+
+def _conversion_of_polars(x: Any, it: str) -> str:
+    """Return how to make numbers of what polars holds, for all types of columns."""
+    if hasattr(x, "collect") and not hasattr(x, "to_numpy"):  # a lazy table
+        return f"pass {it}.select(polars.selectors.numeric()).collect().to_numpy()"
+    if hasattr(x, "columns"):
+        numeric = all(dtype.is_numeric() for dtype in x.dtypes)
+        return f"pass {it}{'' if numeric else '.select(polars.selectors.numeric())'}.to_numpy()"
+    if x.dtype.is_numeric():
+        return f"pass {it}.to_numpy()"
+    return f"for classes pass numpy.unique({it}.to_numpy(), return_inverse=True)[1]"
 
 
 def _described(what: str, x: Array) -> str:

@@ -78,14 +78,14 @@ class Plan(Summarized, Value):
         Parameters
         ----------
         x : array, shape (N, ...)
-            Samples, as for `mix`.
+            Samples, as for `mix`; for a `MixPlan` of NumPy also a CSR or CSC matrix of SciPy.
 
         Returns
         -------
         array, shape (M, ...)
             Mixed samples, of the library, device, dtype and memory order of `x`. Where integers and
             bool are averaged, they give the library's default float. Narrow floats are accumulated
-            in float32.
+            in float32. A sparse matrix gives one of its format.
 
         Raises
         ------

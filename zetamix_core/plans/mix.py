@@ -27,7 +27,14 @@ from zetamix_core.checks import (
     check_same_place,
     examined,
 )
-from zetamix_core.dtypes import cast, default_float, kind_of, widest_integer, working_dtype
+from zetamix_core.dtypes import (
+    cast,
+    default_float,
+    kind_of,
+    real_dtype,
+    widest_integer,
+    working_dtype,
+)
 from zetamix_core.labels import (
     LabelOptions,
     check_counted,
@@ -50,6 +57,7 @@ from zetamix_core.plans.entries import (
 )
 from zetamix_core.products import scatter_rows
 from zetamix_core.rounding import on_grid
+from zetamix_core.sparse import examined_sparse, is_sparse, sparse_dtype, weighted_sum_of_sparse
 
 __all__ = ["MixPlan"]
 
@@ -195,11 +203,30 @@ class MixPlan(Plan):
         *,
         dtype: Any = None,
     ) -> Array:
+        if facts is None and is_sparse(x):
+            return self._mixed_sparse(x, out)
         facts = self._check_applies(x, "x", facts)
         if out is not None:
             check_out(out, x, self.num_outputs)
         dtypes = dtypes_for(x, out, dtype)
         return weighted_sum(self._entries(x, facts, dtypes[2]), x, out, dtypes=dtypes)
+
+    def _mixed_sparse(self, x: Any, out: Array | None) -> Any:
+        facts = examined_sparse("x", x)
+        if not is_numpy(self.indices):
+            raise TypeError(
+                f"a sparse x is mixed by plans of NumPy, got one of {library(self.indices)}; draw "
+                f"the plan with like=None"
+            )
+        if out is not None:
+            raise TypeError(
+                f"out goes with dense samples, got it with a sparse x of shape {tuple(x.shape)}; "
+                f"leave it out, and take what plan @ x returns"
+            )
+        self._check_applies(x, "x", facts)
+        weights = self._lowered(real_dtype(np, sparse_dtype(x)))
+        positive = self._is_positive() if weights is self.weights else bool(weights.all())
+        return weighted_sum_of_sparse(self.indices, weights, x, all_positive=positive)
 
     def _mixed_labels(
         self,

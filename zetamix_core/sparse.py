@@ -1,0 +1,55 @@
+"""Sparse matrices of SciPy: what a plan makes of them stays sparse."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from scipy import sparse
+
+from zetamix_core.arrays import NUMPY_KINDS, Array, Facts, is_array
+from zetamix_core.checks import check_num_samples
+
+_FORMATS = ("csr", "csc")
+
+
+def is_sparse(x: object) -> bool:
+    """Tell whether `x` is a sparse matrix or array of SciPy."""
+    return not is_array(x) and bool(sparse.issparse(x))
+
+
+def examined_sparse(name: str, x: Any) -> Facts:
+    """Check that a sparse matrix can be mixed, and tell what it is."""
+    got = f"a {type(x).__name__} of shape {tuple(x.shape)} and dtype {x.dtype}"
+    if x.ndim != 2:
+        raise ValueError(
+            f"a sparse {name} must have samples as rows, got {got}; reshape it to two axes"
+        )
+    if x.format not in _FORMATS:
+        raise TypeError(
+            f"a sparse {name} must be in CSR or CSC format, got {got}; pass {name}.tocsr()"
+        )
+    kind = NUMPY_KINDS.get(x.dtype.kind)
+    if kind is None:
+        raise TypeError(f"{name} must hold numbers, got {got}; pass {name}.astype(float)")
+    return Facts(check_num_samples(x.shape[0]), kind, "numpy")
+
+
+def sparse_dtype(x: Any) -> Any:
+    """Return the dtype of what a sparse matrix gives: its own; of integers and bool doubles."""
+    return x.dtype if x.dtype.kind in "fc" else np.dtype(np.float64)
+
+
+def weighted_sum_of_sparse(indices: Array, weights: Array, x: Any, *, all_positive: bool) -> Any:
+    """Return what `weighted_sum` does, of the format of `x`: without weights of zero."""
+    rows, num_mix = indices.shape
+    weights = np.broadcast_to(weights, indices.shape).ravel()
+    starts = np.arange(rows + 1) * num_mix
+    kind = sparse.csr_matrix if isinstance(x, sparse.spmatrix) else sparse.csr_array
+    matrix = kind((weights, indices.ravel(), starts), shape=(rows, x.shape[0]))
+    if not all_positive:
+        matrix = matrix.copy()  # plans are read-only, and zeros are taken out in place
+        matrix.eliminate_zeros()
+    mixed = matrix.asformat(x.format) @ x.astype(sparse_dtype(x), copy=False)
+    mixed.sort_indices()
+    return mixed
