@@ -38,7 +38,8 @@ print([name for name in {FRAMEWORKS} if name in sys.modules])
     assert run(code).strip() == "[]"
 
 
-MODULES = ["epochs", "functions", "losses", "plans", "random.ids", "random.orders", "weights"]
+MODULES = ["epochs", "functions", "losses", "oversampling", "plans", "random.ids", "random.orders"]
+MODULES += ["weights"]
 NAMESPACES = {
     "theory": ["theory"],
     "metrics": [f"metrics.{name}" for name in ("dimension", "experiment", "label_quality")]

@@ -4,6 +4,7 @@ from zetamix_core import metrics, rules, theory
 from zetamix_core.epochs import batches
 from zetamix_core.functions import cutmix, mix, mixup, zeta_mixup
 from zetamix_core.losses import mixed_accuracy, mixed_loss
+from zetamix_core.oversampling import oversample
 from zetamix_core.plans import (
     CutMixPlan,
     MixPlan,
@@ -31,6 +32,7 @@ __all__ = [
     "mixed_loss",
     "mixup",
     "mixup_plan",
+    "oversample",
     "permutation",
     "rules",
     "theory",

@@ -53,3 +53,8 @@ def weighted_sum_of_sparse(indices: Array, weights: Array, x: Any, *, all_positi
     mixed = matrix.asformat(x.format) @ x.astype(sparse_dtype(x), copy=False)
     mixed.sort_indices()
     return mixed
+
+
+def stacked_rows(x: Any, parts: list[Any]) -> Any:
+    """Return sparse rows with others of the same format below them."""
+    return sparse.vstack([x, *parts], format=x.format) if parts else x.copy()

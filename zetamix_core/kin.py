@@ -1,0 +1,93 @@
+"""Rows that may be mixed to make more of a class: its own, of the same group, or the nearest."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from zetamix_core.metrics.neighbors import neighbor_sets, smallest
+from zetamix_core.metrics.samples import as_rows, blocks, normalized
+from zetamix_core.sparse import is_sparse
+
+
+class Kin(NamedTuple):
+    """Classes and groups of rows, on the host."""
+
+    classes: np.ndarray
+    groups: np.ndarray | None
+    # The number of the class and group of each row.
+    cells: np.ndarray
+    # Who may be mixed with whom: rows of one number; None: all with all.
+    pools: np.ndarray | None
+
+    @classmethod
+    def of(cls, classes: np.ndarray, groups: np.ndarray | None, *, within: bool) -> Kin:
+        """Return what is known of rows that mix `within` their class, or with all."""
+        cells = np.unique(classes, return_inverse=True)[1]
+        if groups is None:
+            return cls(classes, None, cells, cells if within else None)
+        places = np.unique(groups, return_inverse=True)[1]
+        cells = np.unique(cells * (places.max() + 1) + places, return_inverse=True)[1]
+        return cls(classes, groups, cells, cells if within else places)
+
+
+def check_growable(kin: Kin, grown: dict[Any, int]) -> None:
+    """Check that each class to be grown, and each group in it, has two rows or more."""
+    alone = np.bincount(kin.cells)[kin.cells] == 1
+    for name in grown:
+        rows = np.flatnonzero(alone & (kin.classes == name))
+        if not rows.size:
+            continue
+        if kin.groups is None:
+            raise ValueError(
+                f"a class to be grown must have two rows or more, since one could only be "
+                f"repeated, got one of class {name!r}; leave the class out of strategy, or add rows"
+            )
+        raise ValueError(
+            f"each group in a class to be grown must have two rows or more, since one could only "
+            f"be repeated, got one of group {kin.groups[rows[0]].item()!r} in class {name!r}; join "
+            f"it to another group, or leave the class out of strategy"
+        )
+
+
+def neighbor_table(x: Any, kin: Kin, grown: dict[Any, int], count: int) -> np.ndarray:
+    """Return the nearest rows (N, count) of the class and group of each row, padded with -1."""
+    wanted = np.isin(kin.classes, [*grown])
+    table = np.full((kin.classes.size, count), -1, dtype=np.int64)
+    search = _nearest_sparse if is_sparse(x) else neighbor_sets
+    points = _sparse_points(x) if is_sparse(x) else _points(x)
+    for cell in np.unique(kin.cells[wanted]):
+        rows = np.flatnonzero(kin.cells == cell)
+        few = min(count, rows.size - 1)
+        # Sorted, since the order in which they are found is any.
+        table[rows, :few] = np.sort(rows[search(points[rows], few)], axis=1)
+    return table
+
+
+def _points(x: np.ndarray) -> Any:
+    """Return rows to be compared, in double precision whatever the library of the samples is."""
+    wide = x.astype(np.float64) if x.dtype.kind == "f" else x
+    return normalized(as_rows("x", wide))[1][0]
+
+
+def _sparse_points(x: Any) -> Any:
+    points = x.tocsr().astype(np.float64)
+    if not np.isfinite(points.data).all():
+        bad = int(points.tocoo().coords[0][~np.isfinite(points.data)].min())
+        raise ValueError(
+            f"x must be finite, got NaN or infinity, first in sample {bad}; leave such samples "
+            f"out, or fill what is missing"
+        )
+    return points
+
+
+def _nearest_sparse(x: Any, count: int) -> np.ndarray:
+    """Return the nearest others of each sparse row, in any order."""
+    norms = np.asarray(x.multiply(x).sum(axis=1)).ravel()
+    found = []
+    for block in blocks(x.shape[0], x.shape[0]):
+        squares = norms + norms[block][:, None] - 2 * (x[block] @ x.T).toarray()
+        squares[np.arange(len(squares)), np.arange(block.start, block.stop)] = np.inf
+        found.append(smallest(squares, count))
+    return np.concatenate(found)
