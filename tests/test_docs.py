@@ -25,6 +25,7 @@ CORE = Path(zetamix_core.__file__).parent
 ADAPTERS = {
     "torch": ["mix", "transforms", "one_of", "collate"],
     "jax": ["functions"],
+    "sklearn": ["sampler", "base", "classifier", "regressor"],
 }
 WITH_EXAMPLES = sorted(
     ".".join(path.relative_to(CORE.parent).with_suffix("").parts).removesuffix(".__init__")
@@ -169,6 +170,7 @@ def test_the_reference_is_complete():
         "torch": "torch/__init__.py",
         "jax": "jax/__init__.py",
         "jax.grain": "jax/grain/__init__.py",
+        "sklearn": "sklearn/__init__.py",
         "cupy": "cupy.py",
     }
     for module, file in files.items():

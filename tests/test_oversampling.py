@@ -148,7 +148,7 @@ STRATEGIES = [
 ]
 
 
-@pytest.mark.parametrize("strategy", STRATEGIES, ids=repr)
+@pytest.mark.parametrize("strategy", STRATEGIES, ids=[*map(str, range(len(STRATEGIES)))])
 @pytest.mark.parametrize("sizes", [(40, 20, 50), (30, 50, 50), (30, 30, 50)])
 def test_strategies_mean_what_they_do_next_door(strategy, sizes):
     y = np.random.default_rng(0).permutation(np.repeat([0, 1, 2], sizes))

@@ -4,6 +4,7 @@ from zetamix_core.annotations import RNG, Donors, Gamma, RoleOptions, SupportsSa
 from zetamix_core.arrays import (
     Array,
     Facts,
+    from_host,
     is_array,
     is_dask,
     is_jax,
@@ -11,7 +12,9 @@ from zetamix_core.arrays import (
     is_jax_tracing,
     is_numpy,
     library,
+    namespace,
     quick_facts,
+    to_host,
 )
 from zetamix_core.blocks import Blocks
 from zetamix_core.checks import (
@@ -22,7 +25,7 @@ from zetamix_core.checks import (
     check_samples,
     check_unmarked,
 )
-from zetamix_core.dtypes import kind
+from zetamix_core.dtypes import cast, kind
 from zetamix_core.epochs import Epoch
 from zetamix_core.files import replacing
 from zetamix_core.inputs import foreign
@@ -51,6 +54,7 @@ from zetamix_core.metrics.methods import (
     zeta_method,
 )
 from zetamix_core.numbers import is_whole_number
+from zetamix_core.oversampling import grown
 from zetamix_core.pixels import checked_pixels
 from zetamix_core.random import Stream, stream_for
 from zetamix_core.roles import (
@@ -86,6 +90,7 @@ __all__ = [
     "SupportsSamples",
     "at",
     "averages",
+    "cast",
     "check_asked",
     "check_gamma",
     "check_leaf",
@@ -105,6 +110,8 @@ __all__ = [
     "epoch_plan",
     "foreign",
     "found_at",
+    "from_host",
+    "grown",
     "guessed_labels",
     "is_array",
     "is_dask",
@@ -120,6 +127,7 @@ __all__ = [
     "mixed_leaves",
     "mixed_samples",
     "mixup_method",
+    "namespace",
     "of_most_axes",
     "paths_of_images",
     "quick_facts",
@@ -131,6 +139,7 @@ __all__ = [
     "stream_for",
     "subject",
     "takes_groups",
+    "to_host",
     "unmixed_leaves",
     "zeta_method",
 ]

@@ -32,21 +32,30 @@ class Kin(NamedTuple):
         return cls(classes, groups, cells, cells if within else places)
 
 
-def check_growable(kin: Kin, grown: dict[Any, int]) -> None:
+def check_growable(
+    kin: Kin,
+    grown: dict[Any, int],
+    names: np.ndarray | None = None,
+    group_names: np.ndarray | None = None,
+) -> None:
     """Check that each class to be grown, and each group in it, has two rows or more."""
     alone = np.bincount(kin.cells)[kin.cells] == 1
     for name in grown:
         rows = np.flatnonzero(alone & (kin.classes == name))
         if not rows.size:
             continue
+        shown = repr(name if names is None else np.asarray(names[name]).item())
         if kin.groups is None:
             raise ValueError(
                 f"a class to be grown must have two rows or more, since one could only be "
-                f"repeated, got one of class {name!r}; leave the class out of strategy, or add rows"
+                f"repeated, got one of class {shown}; leave the class out of strategy, or add rows"
             )
+        group = kin.groups[rows[0]].item()
+        if group_names is not None:
+            group = np.asarray(group_names[group]).item()
         raise ValueError(
             f"each group in a class to be grown must have two rows or more, since one could only "
-            f"be repeated, got one of group {kin.groups[rows[0]].item()!r} in class {name!r}; join "
+            f"be repeated, got one of group {group!r} in class {shown}; join "
             f"it to another group, or leave the class out of strategy"
         )
 

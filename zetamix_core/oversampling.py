@@ -163,8 +163,13 @@ def grown(
     neighbors: Any,
     groups: Any,
     rng: Any,
+    names: np.ndarray | None = None,
+    group_names: np.ndarray | None = None,
 ) -> Growth:
-    """Do what `oversample` does, and tell the anchors."""
+    """Do what `oversample` does, and tell the anchors.
+
+    Classes and groups that are numbers of `names` and `group_names` go by these in messages.
+    """
     sparse = is_sparse(x)
     facts = _checked_rows(x)
     classes = _checked_classes(x, y, facts, sparse=sparse)
@@ -173,7 +178,7 @@ def grown(
     _check_donors(donors, neighbors, gamma, num_mix)
     added = new_rows(strategy, classes)
     kin = Kin.of(classes, _host_groups(groups, facts.length), within=donors == "same")
-    check_growable(kin, added)
+    check_growable(kin, added, names, group_names)
     like = None if sparse else x
     stream = stream_for(rng, like)
     options: dict[str, Any] = {"gamma": gamma, "num_mix": num_mix, "rng": stream, "like": like}
