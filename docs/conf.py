@@ -66,6 +66,7 @@ logging.getLogger("sphinx.sphinx.ext.intersphinx").addFilter(
 )
 
 EXECUTED = ["manifolds", "digits", "dimension", "torch_training", "hidden_features", "jax_grain"]
+EXECUTED += ["imbalanced_table"]
 TUTORIALS = [f"plot_{name}.py" for name in EXECUTED] + ["cupy_scripting.py"]
 if finds_cuda_device():
     tags.add("gpu")  # noqa: F821 - given by Sphinx
