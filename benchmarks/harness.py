@@ -50,7 +50,7 @@ Call = Callable[[], Any]
 _PACKAGES = (
     *("zetamix", "array-api-compat", "numpy", "scipy", "torch", "jax", "jaxlib"),
     *("cupy-cuda12x", "cupy-cuda13x", "torchvision", "timm", "kornia", "keras"),
-    *("scikit-learn", "scikit-dimension"),
+    *("scikit-learn", "scikit-dimension", "imbalanced-learn"),
 )
 
 
