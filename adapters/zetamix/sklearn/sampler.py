@@ -183,5 +183,5 @@ class ZetaMixupSampler(BaseOverSampler):  # type: ignore[misc]
             names=names,
             group_names=group_names,
         )
-        rows = features.with_rows(growth.x[y.size :], growth.anchors)
+        rows = features.with_rows(growth.x, growth.anchors)
         return rows, names[growth.y]

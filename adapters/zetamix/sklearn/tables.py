@@ -25,7 +25,7 @@ class Features(Protocol):
     numbers: Any
 
     def with_rows(self, numbers: Any, anchors: np.ndarray) -> Any:
-        """Return all rows in the form that was passed, new ones with these numbers below.
+        """Return all rows in the form that was passed, of all numbers, new ones below.
 
         Categories of a new row are those of its anchor.
         """
@@ -138,7 +138,7 @@ class FrameFeatures:
         backend = nw.get_native_namespace(self.frame)
         columns = {}
         for place, name in enumerate(self.mixed):
-            values = numbers[:, place]
+            values = numbers[len(self.frame) :, place]
             if self.frame.schema[name].is_integer():
                 values = np.rint(values)
             columns[name] = nw.new_series(name, values, backend=backend)
@@ -178,7 +178,10 @@ class ArrayFeatures:
     def with_rows(self, numbers: Any, anchors: np.ndarray) -> Any:
         rows, dtype = self.rows, self.rows.dtype
         if sparse.issparse(rows):
-            return self._sparse_with_rows(numbers, anchors)
+            return self._sparse_with_rows(numbers[rows.shape[0] :], anchors)
+        if numbers.dtype == dtype and not self.categorical.any():  # which need no second copy
+            return numbers.tolist() if isinstance(self.given, list) else numbers
+        numbers = numbers[len(rows) :]
         out = np.empty((len(rows) + anchors.size, rows.shape[1]), dtype=dtype)
         out[: len(rows)] = rows
         new = out[len(rows) :]
