@@ -175,11 +175,12 @@ def speed(seconds: float, columns: Sequence[int], size: int) -> list[dict[str, A
             "SMOTE (k = 5)": partial(SMOTE(k_neighbors=NEIGHBORS, **more).fit_resample, x, y),
             "zetamix.oversample": partial(oversample, x, y, strategy=wanted, rng=0),
             "ZetaMixupSampler": partial(ZetaMixupSampler(**more).fit_resample, x, y),
-            "zetamix.oversample, neighbors=5": partial(
-                oversample, x, y, strategy=wanted, neighbors=NEIGHBORS, rng=0
-            ),
         }
-        times = interleave(calls, seconds=seconds, least=3, most=15)
+        near = partial(oversample, x, y, strategy=wanted, neighbors=NEIGHBORS, rng=0)
+        times = interleave(calls, seconds=seconds, least=5, most=50)
+        # By itself, since it takes the time of many rounds of the others.
+        alone = {"zetamix.oversample, neighbors=5": near}
+        times |= interleave(alone, seconds=seconds / 4, least=3, most=15)
         found.append({"speed": count, "rows": size, "times": times})
     return found
 

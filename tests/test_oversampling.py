@@ -129,8 +129,8 @@ def test_anchors_cycle():
 
 def test_blocks_are_drawn_independently():
     x, y = np.arange(20.0), np.repeat([0, 1], 10)
-    mixed, _ = oversample(x, y, strategy={0: 2 * 65_530 + 10}, num_mix=2, rng=0)
-    first, second = mixed[20 : 20 + 65_530], mixed[20 + 65_536 : 20 + 2 * 65_530]
+    mixed, _ = oversample(x, y, strategy={0: 2 * 32_760 + 10}, num_mix=2, rng=0)
+    first, second = mixed[20 : 20 + 32_760], mixed[20 + 32_768 : 20 + 2 * 32_760]
     assert not (first[: second.size] == second).all()
 
 

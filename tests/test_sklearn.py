@@ -2,9 +2,11 @@
 
 import inspect
 import os
+import re
 import subprocess
 import sys
 import warnings
+from pathlib import Path
 
 import imblearn.utils.estimator_checks
 import numpy as np
@@ -45,6 +47,7 @@ REGRESSORS = [
     ZetaMixupRegressor(random_state=0),
     ZetaMixupRegressor(DecisionTreeRegressor(random_state=0), keep_originals=True, random_state=0),
 ]
+ROOT = Path(__file__).parents[1]
 UNLIKE = "a row of weight two is mixed once, two equal rows are mixed with other rows each"
 
 
@@ -114,6 +117,23 @@ def test_torch_stays_torch():
     done = subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
     assert done.returncode == 0, done.stderr
     assert done.stdout == "done\n"
+
+
+@pytest.mark.needs("torch")
+def test_checks_of_other_libraries():
+    """Those that scikit-learn leaves out above, where SciPy does not dispatch."""
+    environment = os.environ | {"SCIPY_ARRAY_API": "1"}
+    command = [sys.executable, "-m", "pytest", "-q", "-n", "0", "-k", "check_array_api", __file__]
+    # Ridge would rather take another solver in NumPy.
+    command += ["-W", "ignore:Using Array API dispatch:UserWarning", "-p", "no:cacheprovider"]
+    done = subprocess.run(
+        command, capture_output=True, text=True, check=False, env=environment, cwd=ROOT
+    )
+    assert done.returncode == 0, done.stdout
+    assert "SCIPY_ARRAY_API" not in done.stdout
+    reasons = re.findall(r"^SKIPPED \[\d+\] \S+: (.*)$", done.stdout, flags=re.MULTILINE)
+    assert all(re.search("CUDA|cuda|XPU|MPS|cupy|dpnp", reason) for reason in reasons), reasons
+    assert int(re.search(r"(\d+) passed", done.stdout)[1]) >= 20
 
 
 # --- sampler --------------------------------------------------------------------------------------
@@ -256,6 +276,9 @@ def test_sparse_matrices_stay_sparse(kind, dtype, chosen):
     assert type(mixed) is kind
     assert mixed.dtype == dense.dtype == expected.dtype
     np.testing.assert_allclose(mixed.toarray(), expected, rtol=1e-5)
+    if dtype == "int32" and chosen is None:
+        exact, _ = oversample(dense.astype(float), Y, rng=0)
+        np.testing.assert_array_equal(expected, np.rint(exact))
     np.testing.assert_array_equal(classes, same)
 
 

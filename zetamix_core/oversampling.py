@@ -46,7 +46,7 @@ __all__ = ["oversample"]
 
 # New rows are drawn by blocks of so many, which bounds the memory of their plan. To change this
 # changes all draws.
-_BLOCK = 1 << 16
+_BLOCK = 1 << 15
 
 
 def oversample(
@@ -123,7 +123,7 @@ def oversample(
     Notes
     -----
     Classes are read on the host, which on an accelerator is one synchronization. Beside its result
-    it takes memory for 65,536 new rows at a time. Dask arrays stay lazy: their classes are computed
+    it takes memory for 32,768 new rows at a time. Dask arrays stay lazy: their classes are computed
     and plans are drawn, but rows are gathered when blocks are computed, for each block those that
     it is mixed from.
 

@@ -7,6 +7,7 @@ from numbers import Integral, Real
 from typing import Any, ClassVar
 
 import numpy as np
+from sklearn import get_config
 from sklearn.base import (
     BaseEstimator,
     MetaEstimatorMixin,
@@ -20,7 +21,7 @@ from zetamix.sklearn.targets import (
     weight_parameter,
 )
 from zetamix_core import MixPlan, permutation, zeta_plan
-from zetamix_core.adapting import cast, from_host, namespace, to_host
+from zetamix_core.adapting import cast, from_host, is_numpy, library, namespace, to_host
 
 
 def offers(method: str) -> Callable[[Any], bool]:
@@ -97,7 +98,13 @@ class ZetaMixupEstimator(MetaEstimatorMixin, BaseEstimator):  # type: ignore[mis
 
     def _passed_on(self, method: str, x: Any) -> Any:
         check_is_fitted(self)
-        return getattr(self.estimator_, method)(validate_data(self, X=x, reset=False))
+        x = validate_data(self, X=x, reset=False)
+        if get_config()["array_api_dispatch"] and place_of(x) != self._place:
+            raise ValueError(
+                f"rows passed to {type(self).__name__}.{method}() must use the same namespace and "
+                f"device as those of fit, got {place_of(x)} after {self._place}; convert X"
+            )
+        return getattr(self.estimator_, method)(x)
 
     def _unfitted(self) -> Any:
         return self._default() if self.estimator is None else self.estimator
@@ -130,6 +137,7 @@ class ZetaMixupEstimator(MetaEstimatorMixin, BaseEstimator):  # type: ignore[mis
 
     def _fitted(self, x: Any, y: Any, weights: np.ndarray | None) -> Any:
         """Fit a clone of the estimator on what has been mixed."""
+        self._place = place_of(x)
         estimator = clone(self._unfitted())
         params = {}
         if weights is not None:
@@ -160,6 +168,11 @@ class ZetaMixupEstimator(MetaEstimatorMixin, BaseEstimator):  # type: ignore[mis
         tags.input_tags.sparse = False
         tags.input_tags.allow_nan = False
         return tags
+
+
+def place_of(x: Any) -> str:
+    """Return the library of rows, with their device where it is not that of the host."""
+    return library(x) if is_numpy(x) else f"{library(x)} on {x.device}"
 
 
 def own_weights(sample_weight: Any, x: Any) -> np.ndarray | None:
