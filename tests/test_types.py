@@ -22,7 +22,8 @@ import jax
 import numpy as np
 import torch
 import zetamix.jax
-from zetamix import CutMixPlan, MixPlan, batches, cutmix, mix, mixup, zeta_mixup, zeta_plan
+from zetamix import CutMixPlan, MixPlan, batches, cutmix, mix, mixup, oversample
+from zetamix import zeta_mixup, zeta_plan
 from zetamix.rules import CutMix, OneOf, Zeta
 from zetamix.typing import RNG, Donors, Gamma, SupportsSamples
 
@@ -47,6 +48,8 @@ rule = OneOf([Zeta(gamma=(1.8, 4.0)), CutMix(axes=(1,))])
 assert_type(mixup(t, classes, num_classes=4, rng=torch.Generator())[0], torch.Tensor)
 assert_type(mix(t, classes, rule, num_classes=4, rng=(0, 1))[1], torch.Tensor)
 assert_type(cutmix(t, axes=(1,), rng="device"), tuple[torch.Tensor, None])
+assert_type(oversample(t, classes, strategy={0: 5}, rng=0)[0], torch.Tensor)
+total += float(oversample(np.ones((4, 2)), y, neighbors=2, donors="same")[0].sum())
 plan = zeta_plan(4, gamma=t[:, 0], rng=np.int64(3), like=t)
 assert_type(plan @ t, torch.Tensor)
 assert_type(plan.mix_labels(classes, 4), torch.Tensor)
