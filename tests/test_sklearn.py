@@ -381,9 +381,9 @@ def test_a_weighted_copy_for_each_class_of_a_row(own):
     assert len(mixed) == 90
     onehot = np.eye(3)[Y] * (1 if own is None else own[:, None])
     found = np.zeros((90, 3))
-    found[places, np.searchsorted(NAMES, classes)] = weights
+    found[places.ravel(), np.searchsorted(NAMES, classes)] = weights
     np.testing.assert_allclose(found, mixed @ onehot)
-    assert len({*zip(places, classes, strict=True)}) == len(classes)  # one copy a class
+    assert len({*zip(places.ravel(), classes, strict=True)}) == len(classes)  # one copy a class
     if own is None:
         np.testing.assert_allclose(found.sum(axis=1), 1)
     assert sorted(mixed.argmax(axis=1)) == [*range(90)]
