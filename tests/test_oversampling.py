@@ -52,6 +52,21 @@ def test_the_same_seed_gives_the_same_rows_everywhere(backend: Backend, name):
     np.testing.assert_array_equal(backend.to_numpy(x), EYE)
 
 
+@pytest.mark.parametrize(
+    ("options", "seed", "ranks"),
+    [
+        ({"num_mix": 3}, 0, [[5, 6, 7], [6, 5, 7], [7, 6, 5], [5, 6, 7], [6, 5, 7]]),
+        ({"num_mix": 3, "donors": None}, (7, 1), [[5, 4, 1], [6, 1, 0], [7, 3, 4]]),
+        ({"neighbors": 1}, 3, [[6, 5], [5, 6], [7, 6]]),
+    ],
+)
+def test_a_seed_gives_these_rows_for_good(options, seed, ranks):
+    """Golden values: of unit vectors, the positions of the weights from the largest on."""
+    y = np.asarray([0, 0, 0, 0, 0, 1, 1, 1])
+    x, _ = oversample(np.eye(8), y, strategy={1: 3 + len(ranks)}, rng=seed, **options)
+    assert np.argsort(-x[8:], axis=1)[:, : len(ranks[0])].tolist() == ranks
+
+
 def test_originals_come_first_and_classes_are_sorted():
     x = np.random.default_rng(0).normal(size=(N, 2, 3))
     mixed, classes = oversample(x, CLASSES, strategy={9: 5, 2: 20}, rng=0)
