@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import csv
 import io
+import json
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import click
+import torch
 from classification.experiments import load
-from classification.ledger import read_ledgers
+from classification.ledger import published, read_ledgers
 from classification.pictures import save
 from classification.power import power_report
 from classification.report import csv_rows
@@ -71,9 +73,11 @@ def run(
     compiled: bool,
     weights: Path | None,
 ) -> None:
-    """Make the runs of experiments (files in TOML), and skip those that the ledgers have."""
+    """Make the runs of experiments (files in TOML), and skip those already in the ledgers."""
     if dtype == "auto":
         dtype = "bfloat16" if device == "cuda" or has_fast_bfloat16() else "float32"
+    if device == "cuda" and not torch.cuda.is_available():
+        raise click.UsageError("--device cuda needs a GPU and torch's build for CUDA, got neither")
     machine = Machine(device, dtype, compiled, weights)
     bench = Bench(machine, data, output, threads, jobs)
     for path in experiments:
@@ -83,20 +87,55 @@ def run(
 
 @main.command()
 @click.argument("ledgers", nargs=-1, required=True, type=EXISTING)
+@click.option(
+    "--only",
+    multiple=True,
+    metavar="KEY=VALUE",
+    help="Report only runs with this setting or condition, such as dtype=float32.",
+)
 @click.option("--allow-mixed", is_flag=True, help="Put runs of several machines in one table.")
 @click.option("--csv", "csv_path", type=WRITTEN, help="All runs, one row each.")
 @click.option("--picture", type=WRITTEN, help="A forest plot of the differences to ERM, as PNG.")
 def report(
-    ledgers: tuple[Path, ...], allow_mixed: bool, csv_path: Path | None, picture: Path | None
+    ledgers: tuple[Path, ...],
+    only: tuple[str, ...],
+    allow_mixed: bool,
+    csv_path: Path | None,
+    picture: Path | None,
 ) -> None:
     """Print the tables of ledgers in Markdown, with intervals and in plain words."""
-    records = read_ledgers(ledgers)
+    records = [record for record in read_ledgers(ledgers) if _is_asked_for(record, only)]
     click.echo("\n".join(markdown_report(records, allow_mixed=allow_mixed)))
     click.echo("\n".join(power_report(records, allow_mixed=allow_mixed)))
     if csv_path is not None:
         _write_csv(csv_rows(records), csv_path)
     if picture is not None:
         save(records, picture, allow_mixed=allow_mixed)
+
+
+def _is_asked_for(record: Mapping[str, Any], only: Sequence[str]) -> bool:
+    if record["kind"] != "run":
+        return True
+    known = {**record, **record["conditions"], **record["run"]}
+    for pair in only:
+        key, _, value = pair.partition("=")
+        if key not in known:
+            raise click.UsageError(f"--only takes KEY=VALUE with a key of runs, got {pair}")
+        if str(known[key]) != value:
+            return False
+    return True
+
+
+@main.command()
+@click.argument("ledgers", nargs=-1, required=True, type=EXISTING)
+@click.option("-o", "--output", required=True, type=click.Path(file_okay=False, path_type=Path))
+def publish(ledgers: tuple[Path, ...], output: Path) -> None:
+    """Copy ledgers without the labels of the data, but with what each run has wrong."""
+    output.mkdir(parents=True, exist_ok=True)
+    for path in ledgers:
+        lines = (json.dumps(each, ensure_ascii=False) for each in published(read_ledgers([path])))
+        with replacing(output / path.name) as file:
+            file.write("".join(f"{line}\n" for line in lines).encode())
 
 
 def _write_csv(rows: Sequence[Mapping[str, Any]], path: Path) -> None:
@@ -109,7 +148,7 @@ def _write_csv(rows: Sequence[Mapping[str, Any]], path: Path) -> None:
 
 
 def _progress() -> Progress:
-    """Make a bar that tells how long it will take; what is no terminal gets plain lines."""
+    """Make a bar with the time left; elsewhere than on a terminal there are plain lines."""
     return Progress(
         TextColumn("{task.description}"),
         BarColumn(),

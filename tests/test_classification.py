@@ -178,9 +178,9 @@ def test_every_method_sees_the_same_samples_and_starts_from_the_same_weights(
     monkeypatch.setattr(training, "make_method", spy)
     monkeypatch.setattr(training, "make_model", kept)
     for name in ("erm", "zeta", "cutmix"):
-        run = tiny_run(part, method=name, batch_size=32, noise=0.25)
+        run = tiny_run(part, method=name, batch_size=32, noise=0.25, epochs=4)
         training.train(run, tiny, training.Machine())
-    assert len(seen["erm"]) == 2 * (108 // 32)
+    assert len(seen["erm"]) == 4 * (108 // 32)
     for name in ("zeta", "cutmix"):
         for ours, theirs in zip(seen[name], seen["erm"], strict=True):
             assert all(torch.equal(a, b) for a, b in zip(ours, theirs, strict=True))
@@ -191,7 +191,7 @@ def test_every_method_sees_the_same_samples_and_starts_from_the_same_weights(
 
 def test_the_same_run_ends_in_the_same_numbers_and_another_seed_in_others(part, tiny):
     training = part("training")
-    run = tiny_run(part, method="zeta", batch_size=32)
+    run = tiny_run(part, method="zeta", batch_size=32, epochs=4)
     first, again, other = (
         training.train(each, tiny, training.Machine())["logits"]["test"]
         for each in (run, run, replace(run, seed=1))
@@ -213,7 +213,8 @@ def test_noise_gives_a_share_of_the_samples_another_class(part, tiny):
 def test_tuning_never_reads_the_test_part(part, tiny):
     training = part("training")
     data = replace(tiny, tests={})
-    outcome = training.train(tiny_run(part, stage="tuning"), data, training.Machine())
+    run = tiny_run(part, stage="tuning", batch_size=16)
+    outcome = training.train(run, data, training.Machine())
     assert list(outcome["metrics"]) == ["validation"]
 
 
@@ -353,9 +354,31 @@ def test_arrays_are_read_by_both_conventions(part, tmp_path, names):
     assert data.class_names == ("0", "1", "2")
 
 
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"y_train": np.array([0.7, 1, 2])}, "whole numbers from 0 on, got float64"),
+        ({"y_test": np.array([-1, 0, 1])}, "got int64 of shape .* from -1 on for test"),
+        ({"x_test": np.zeros((3, 4, 4), np.uint8)}, "one shape, got .2, 2, 1. and .4, 4, 1."),
+        ({"class_names": np.array(["a"])}, "one for each of 3 classes, got <U1 .1,."),
+        ({"x_val": np.zeros((3, 2, 2), np.uint8)}, "looked for y_val in"),
+        ({"x_train": np.zeros((3, 2, 2))}, "images are uint8"),
+    ],
+)
+def test_arrays_that_are_no_images_with_classes_are_refused(part, tmp_path, change, message):
+    whole = {
+        f"{name}_{part}": value
+        for part in ("train", "test")
+        for name, value in (("x", np.zeros((3, 2, 2), np.uint8)), ("y", np.arange(3)))
+    }
+    np.savez(tmp_path / "some.npz", **(whole | change))
+    with pytest.raises(Exception, match=message):
+        part("readers").read({"reader": "arrays", "path": "some.npz"}, tmp_path)
+
+
 def test_arrays_of_other_names_are_refused(part, tmp_path):
     np.savez(tmp_path / "some.npz", a=np.zeros(3))
-    with pytest.raises(Exception, match=r"x_\{part\}, y_\{part\} or \{part\}_images.*got a; name"):
+    with pytest.raises(Exception, match=r"x_.part., y_.part. or .*got a; rename"):
         part("readers").read({"reader": "arrays", "path": "some.npz"}, tmp_path)
 
 
@@ -383,15 +406,20 @@ def test_tuning_tries_values_with_half_the_epochs_and_takes_the_best(part):
     assert {run.epochs for run in runs} == {20}
     records = [
         {
+            "key": str(number),
             "run": asdict(run),
             "metrics": {"validation": {"error": 0.1, "nll": abs(run.weight_decay - values[1])}},
         }
-        for run in runs
+        for number, run in enumerate(runs)
     ]
-    assert experiments.chosen(records, experiment)["zeta"] == {"weight_decay": values[1]}
+    keys = {record["key"] for record in records}
+    name = "weight_decay"
+    assert experiments.chosen(records, keys, name)["zeta"] == {name: values[1]}
     records[0]["metrics"]["validation"]["error"] = 0.01
-    choices = experiments.chosen(records, experiment)
-    assert choices["erm"] == {"weight_decay": values[0]}
+    choices = experiments.chosen(records, keys, name)
+    assert choices["erm"] == {name: values[0]}
+    # What other settings or machines left in the ledger is not looked at.
+    assert experiments.chosen(records, keys - {"0"}, name)["erm"] == {name: values[1]}
     finals = experiment.final_runs(choices)
     assert {run.weight_decay for run in finals if run.method == "erm"} == {values[0]}
 
@@ -399,17 +427,68 @@ def test_tuning_tries_values_with_half_the_epochs_and_takes_the_best(part):
 @pytest.mark.parametrize(
     ("line", "message"),
     [
-        ('methods = ["erm", "manifold"]', "known are erm, mixup-0.2.*got manifold"),
-        ('methods = ["erm"]\nseed = 3', "seed.*it is TOML with table"),
-        ('methods = ["erm"]\ntuning = {depth = [1]}', "known are weight_decay.*got depth"),
+        ('methods = ["erm", "manifold"]', "unknown methods in t: manifold; choose from erm"),
+        ('methods = ["erm"]\nseed = 3', "seed.*it is TOML with the keys table"),
+        (
+            'methods = ["erm"]\ntuning = {depth = [1]}',
+            "tuning in t: depth; choose from weight",
+        ),
+        ('methods = ["erm"]\ntuning = {gamma = 3}', "a list of values, got gamma = 3; write"),
+        ('methods = ["erm"]\nnoise = 3.0', "noise of t must be a number from 0 to 1, got 3.0"),
+        ('methods = ["erm"]\ncorruption_seeds = 1.5', "corruption_seeds of t must be a whole"),
+        ('methods = ["erm"]\noverrides = {erm = {epochs = 9}}', "overrides in t: epochs; choose"),
     ],
 )
 def test_experiments_with_unknown_words_are_refused(part, tmp_path, line, message):
-    head = 'table = "t"\ndata = {reader = "digits"}\nmodel = "small-cnn"\nepochs = 1\n'
+    head = 'table = "t"\ndata = {reader = "digits"}\nmodel = "small-cnn"\nepochs = 2\n'
     file = tmp_path / "t.toml"
     file.write_text(f"{head}batch_size = 8\nlearning_rate = 0.1\nseeds = 1\n{line}\n")
     with pytest.raises(Exception, match=message):
         part("experiments").load(file)
+
+
+def test_choices_of_methods_that_are_not_tuned_are_refused(part, tmp_path):
+    text = (EXPERIMENTS / "check.toml").read_text(encoding="utf-8")
+    for name, more in (("tuner", ""), ("user", 'tuned_by = "tuner.toml"\n')):
+        (tmp_path / f"{name}.toml").write_text(text + more, encoding="utf-8")
+    experiment = part("experiments").load(tmp_path / "user.toml")
+    with pytest.raises(Exception, match=r"which tunes no erm, zeta; add the methods there"):
+        part("running")._tuner(experiment)
+
+
+def test_published_records_tell_what_is_wrong_and_no_label(part):
+    ledger = part("ledger")
+    labels, predicted = np.arange(11) % 3, np.arange(11) % 2
+    records = [
+        {"kind": "data", "hash": "a", "labels": {"test": ledger.encoded(labels)}},
+        {
+            "kind": "run",
+            "data_hash": "a",
+            "predictions": {"test": ledger.encoded(predicted)},
+        },
+    ]
+    data, run = ledger.published(records)
+    assert data == {"kind": "data", "hash": "a"}
+    assert "predictions" not in run
+    wrong = ledger.unpacked(run["wrong"]["test"], 11)
+    assert wrong.tolist() == (labels != predicted).tolist()
+
+
+def test_a_network_that_diverges_knows_nothing(part, tiny):
+    training = part("training")
+    run = tiny_run(part, learning_rate=1e30, batch_size=32, epochs=4)
+    outcome = training.train(run, tiny, training.Machine())
+    assert outcome["diverged"]
+    assert outcome["metrics"]["test"]["nll"] == pytest.approx(math.log(4))
+    assert not training.train(tiny_run(part, batch_size=32, epochs=4), tiny, training.Machine())[
+        "diverged"
+    ]
+
+
+def test_a_run_of_too_few_steps_says_so(part, tiny):
+    training = part("training")
+    with pytest.raises(ValueError, match=r"more than 10 steps, got 3: 1 epochs of 108 samples in"):
+        training.train(tiny_run(part, batch_size=32, epochs=1), tiny, training.Machine())
 
 
 def test_a_ledger_forgets_a_line_that_was_cut_and_nothing_else(part, tmp_path):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import fcntl
 import hashlib
 import json
 import os
@@ -13,7 +14,16 @@ from typing import Any
 import click
 import numpy as np
 
-__all__ = ["Ledger", "decoded", "encoded", "read_ledgers", "run_key"]
+__all__ = [
+    "Ledger",
+    "decoded",
+    "encoded",
+    "packed",
+    "published",
+    "read_ledgers",
+    "run_key",
+    "unpacked",
+]
 
 Record = dict[str, Any]
 
@@ -43,6 +53,7 @@ class Ledger:
         self.path.parent.mkdir(parents=True, exist_ok=True)
         handle = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o666)
         try:
+            fcntl.flock(handle, fcntl.LOCK_EX)  # until it is closed
             os.ftruncate(handle, self._length_of_whole_lines())
             os.write(handle, line)
             os.fsync(handle)
@@ -62,6 +73,35 @@ def run_key(run: Mapping[str, Any], conditions: Mapping[str, Any], data_hash: st
     """Return what a run is found by: a hash of all that its numbers depend on."""
     content = json.dumps([run, conditions, data_hash], sort_keys=True, ensure_ascii=False)
     return hashlib.sha256(content.encode()).hexdigest()[:16]
+
+
+def published(records: Iterable[Record]) -> Iterator[Record]:
+    """Yield records for others: which test images each run has wrong, but no labels of data."""
+    records = list(records)
+    labels = {each["hash"]: each["labels"] for each in records if each["kind"] == "data"}
+    for record in records:
+        if record["kind"] == "data":
+            yield {key: value for key, value in record.items() if key != "labels"}
+            continue
+        own = {key: value for key, value in record.items() if key != "predictions"}
+        true = labels.get(record["data_hash"], {})
+        yield own | {
+            "wrong": {
+                part: packed(decoded(entry) != decoded(true[part]))
+                for part, entry in record["predictions"].items()
+                if part in true
+            }
+        }
+
+
+def packed(bits: np.ndarray) -> str:
+    return base64.b64encode(np.packbits(bits).tobytes()).decode()
+
+
+def unpacked(text: str, count: int) -> np.ndarray:
+    """Return the bits of `packed`."""
+    bits = np.unpackbits(np.frombuffer(base64.b64decode(text), dtype=np.uint8), count=count)
+    return bits.astype(bool)
 
 
 def encoded(classes: np.ndarray) -> dict[str, str]:

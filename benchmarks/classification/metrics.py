@@ -7,10 +7,10 @@ from scipy.optimize import minimize_scalar
 from scipy.special import log_softmax, softmax
 from sklearn.metrics import f1_score
 
-__all__ = ["calibration_error", "fitted_temperature", "scores"]
+__all__ = ["TEMPERATURES", "calibration_error", "fitted_temperature", "scores"]
 
 _BINS = 15
-_TEMPERATURES = (0.02, 50.0)
+TEMPERATURES = (0.02, 50.0)
 
 
 def scores(logits: np.ndarray, labels: np.ndarray, temperature: float) -> dict[str, float]:
@@ -44,7 +44,7 @@ def calibration_error(probabilities: np.ndarray, labels: np.ndarray) -> float:
 
 def fitted_temperature(logits: np.ndarray, labels: np.ndarray) -> float:
     """Return the temperature at which the probabilities fit these labels best (Guo et al. 2017)."""
-    low, high = np.log(_TEMPERATURES)
+    low, high = np.log(TEMPERATURES)
     found = minimize_scalar(
         lambda log: _loss(logits, labels, float(np.exp(log))), bounds=(low, high), method="bounded"
     )

@@ -89,7 +89,7 @@ def _sentence(table: Table, each: Comparison, reference: str) -> str:
     seeds = "seed" if each.seeds.pairs == 1 else "seeds"
     return (
         f"ζ-mixup at γ = {table.setting('gamma', ZETA):g} against {reference} on "
-        f"{table.title(each.part)}: {each.verdict}, {difference} points "
+        f"{table.title(each.part)}: {each.words}, {difference} points "
         f"{points(each.seeds.low, each.seeds.high)} over {each.seeds.pairs} {seeds}, "
         f"{points(*each.images)} over images, adjusted p {p_value(each.adjusted)}."
     )
@@ -101,7 +101,7 @@ def _source_form(found: Sequence[Table]) -> Iterator[str]:
         (f"{table.title(part)}, {table.setting('model')}", table, part)
         for table in found
         for part in table.parts
-        if not table.setting("noise")
+        if not table.setting("noise") and len({ERM, MIXUP, ZETA} & set(table.runs)) > 1
     ]
     for metric, title in (("error", "Classification error, %"), ("micro_f1", "Micro-averaged F1")):
         rows = [
@@ -140,13 +140,23 @@ def _noise(found: Sequence[Table]) -> Iterator[str]:
         rows = [
             [
                 NAMES.get(name, name),
-                *(mean(each.values(name, each.parts[0]).values()) for each in group),
+                *(
+                    mean([each.values(name, each.parts[0])[seed] for seed in seeds])
+                    for each in group
+                ),
             ]
-            for name in dict.fromkeys(name for table in group for name in table.runs)
+            for name in group[0].runs
+            if (seeds := _shared_seeds(group, name))
         ]
         yield f"## Wrong labels in training: {group[0].data_name}, {group[0].setting('model')}\n"
         yield "Errors in %, against the share of training samples with a wrong label:\n"
         yield markdown(header, rows)
+
+
+def _shared_seeds(group: Sequence[Table], method: str) -> list[int]:
+    """Return the seeds that runs of a method have in all tables."""
+    seeds = [set(table.values(method, table.parts[0])) for table in group]
+    return sorted(set.intersection(*seeds))
 
 
 def _conditions(found: Sequence[Table]) -> Iterator[str]:

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import hashlib
 import multiprocessing
+import os
 import subprocess
+import threading
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from dataclasses import asdict, dataclass
@@ -11,6 +15,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import click
 import torch
 from harness import environment
 
@@ -48,8 +53,12 @@ class Bench:
             "processor": here["processor"],
             "threads": self.threads,
             "compiled": self.machine.compiled,
-            "weights": self.machine.weights.name if self.machine.weights else None,
+            "weights": _digest(self.machine.weights) if self.machine.weights else None,
         }
+
+
+def _digest(path: Path) -> str:
+    return f"{path.name} {hashlib.sha256(path.read_bytes()).hexdigest()[:8]}"
 
 
 def has_fast_bfloat16() -> bool:
@@ -62,18 +71,34 @@ def run_experiment(
     experiment: Experiment, bench: Bench, progress: Callable[[int], Advance]
 ) -> None:
     """Make the runs of an experiment that its ledger lacks, after those that tune it."""
-    tuned_by = experiment.tuned_by
-    tuner = load(experiment.folder / tuned_by) if tuned_by else experiment
-    _make(tuner, tuner.tuning_runs(), bench, progress)
-    choices = chosen(bench.ledger(tuner).records(), tuner) if tuner.tuning else {}
+    tuner = _tuner(experiment)
+    keys = _make(tuner, tuner.tuning_runs(), bench, progress)
+    choices = {}
+    for name in tuner.tuning:
+        choices = chosen(bench.ledger(tuner).records(), keys, name)
     _make(experiment, experiment.final_runs(choices), bench, progress)
+
+
+def _tuner(experiment: Experiment) -> Experiment:
+    """Return the experiment whose choices are taken, itself where it names no other."""
+    if not experiment.tuned_by:
+        return experiment
+    tuner = load(experiment.folder / experiment.tuned_by)
+    unknown = sorted(set(experiment.methods) - set(tuner.methods if tuner.tuning else ()))
+    if unknown:
+        raise click.UsageError(
+            f"{experiment.table} takes over what {experiment.tuned_by} chooses, which tunes no "
+            f"{', '.join(unknown)}; add the methods there, or drop tuned_by"
+        )
+    return tuner
 
 
 def _make(
     experiment: Experiment, runs: Sequence[Run], bench: Bench, progress: Callable[[int], Advance]
-) -> None:
+) -> set[str]:
+    """Make the runs that are missing; return the keys of all."""
     if not runs:
-        return
+        return set()
     ledger, conditions = bench.ledger(experiment), bench.conditions()
     data = _dataset(experiment, bench.data)
     hashed = data.digest()
@@ -86,6 +111,7 @@ def _make(
     for key, run, outcome in _outcomes(missing, experiment, bench):
         ledger.append({**common, "key": key, "run": asdict(run), **outcome})
         advance(f"{run.table}, {run.method}, seed {run.seed}")
+    return set(keys)
 
 
 def _describe(ledger: Ledger, data: Dataset, hashed: str) -> None:
@@ -107,7 +133,7 @@ def _describe(ledger: Ledger, data: Dataset, hashed: str) -> None:
 
 def _origin(bench: Bench) -> dict[str, Any]:
     folder = Path(__file__).parent
-    command = ["git", "-C", str(folder), "rev-parse", "--short", "HEAD"]
+    command = ["git", "-C", str(folder), "describe", "--always", "--dirty"]
     found = subprocess.run(command, capture_output=True, text=True, check=False)
     return {
         "commit": found.stdout.strip() or None,
@@ -124,7 +150,7 @@ def _outcomes(
 ) -> Iterator[tuple[str, Run, dict[str, Any]]]:
     """Yield runs as they end, at most a job's worth ahead of what is written."""
     context = multiprocessing.get_context("spawn")  # a fork of torch's threads hangs
-    with ProcessPoolExecutor(bench.jobs, context, _limit, (bench.threads,)) as pool:
+    with ProcessPoolExecutor(bench.jobs, context, _limit, (bench.threads, os.getpid())) as pool:
         waiting = iter(missing.items())
         running: dict[Future[dict[str, Any]], tuple[str, Run]] = {}
         while True:
@@ -132,14 +158,24 @@ def _outcomes(
                 running[pool.submit(_train, item[1], experiment, bench)] = item
             if not running:
                 return
-            for future in wait(running, return_when=FIRST_COMPLETED).done:
+            done = wait(running, return_when=FIRST_COMPLETED).done
+            # Those that failed come last, so that none that ended well is lost.
+            for future in sorted(done, key=lambda future: future.exception() is not None):
                 key, run = running.pop(future)
                 yield key, run, future.result()
 
 
-def _limit(threads: int) -> None:
+def _limit(threads: int, parent: int) -> None:
     torch.set_num_threads(threads)
     torch.use_deterministic_algorithms(True)
+    threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
+
+
+def _end_with(parent: int) -> None:
+    """End this process when the one that started it is gone: killed, it can't tell."""
+    while os.getppid() == parent:
+        time.sleep(1)
+    os._exit(1)
 
 
 def _train(run: Run, experiment: Experiment, bench: Bench) -> dict[str, Any]:

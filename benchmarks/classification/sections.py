@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from harness import markdown
 
+from classification.metrics import TEMPERATURES
 from classification.statistics import Paired, mean_interval, paired_difference, share_explained
 from classification.tables import (
     CONTROLS,
@@ -137,11 +138,28 @@ def _scores(table: Table, part: str) -> str:
         [
             _name(table, method),
             str(len(seeds)),
-            *(mean(table.values(method, part, metric).values(), metric) for metric in _METRICS),
+            *(_score(table, method, part, metric) for metric in _METRICS),
         ]
         for method, seeds in table.runs.items()
     ]
-    return markdown(["method", "seeds", *_METRICS.values()], rows)
+    note = ""
+    if any(map(_has_no_temperature, table.finals)):
+        note = (
+            "\nScaled metrics are left out where the validation part of a run has no mistakes, so "
+            "that no temperature is too low for it.\n"
+        )
+    return markdown(["method", "seeds", *_METRICS.values()], rows) + note
+
+
+def _score(table: Table, method: str, part: str, metric: str) -> str:
+    runs = table.runs[method].values()
+    if metric.endswith("_scaled") and any(map(_has_no_temperature, runs)):
+        return "–"
+    return mean(table.values(method, part, metric).values(), metric)
+
+
+def _has_no_temperature(record: Record) -> bool:
+    return float(record.get("temperature", 1.0)) < 1.1 * TEMPERATURES[0]
 
 
 def _differences(table: Table, grid: Sequence[Comparison]) -> Iterator[str]:
@@ -155,7 +173,7 @@ def _differences(table: Table, grid: Sequence[Comparison]) -> Iterator[str]:
                 points(*each.images),
                 p_value(each.seeds.p),
                 p_value(each.adjusted),
-                each.verdict,
+                each.words,
             ]
             for each in grid
             if each.reference == reference

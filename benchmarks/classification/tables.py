@@ -11,8 +11,15 @@ from typing import Any, NamedTuple
 import click
 import numpy as np
 
-from classification.ledger import decoded
-from classification.statistics import Paired, holm, image_interval, paired_difference, verdict
+from classification.ledger import decoded, unpacked
+from classification.statistics import (
+    LEVEL,
+    Paired,
+    holm,
+    image_interval,
+    paired_difference,
+    verdict,
+)
 
 __all__ = [
     "CONTROLS",
@@ -103,8 +110,13 @@ class Table:
 
     def wrong(self, method: str, part: str) -> dict[int, np.ndarray]:
         """Return by seed which test images are wrong, as far as predictions are known."""
-        if part not in self.data.get("labels", {}):
-            return {}
+        published = {
+            seed: unpacked(record["wrong"][part], self.data["sizes"][part])
+            for seed, record in self.runs.get(method, {}).items()
+            if part in record.get("wrong", {})
+        }
+        if published or part not in self.data.get("labels", {}):
+            return published
         labels = decoded(self.data["labels"][part])
         known = {
             seed: decoded(record["predictions"][part])
@@ -125,7 +137,10 @@ class Table:
 
 def tables(records: Iterable[Record], *, allow_mixed: bool = False) -> list[Table]:
     """Put the runs of each table together; refuse those that cannot be compared."""
-    distinct = {json.dumps(record, sort_keys=True): record for record in records}.values()
+    # Two programs that were at work on one ledger may have made the same run.
+    distinct = {
+        record.get("key") or json.dumps(record, sort_keys=True): record for record in records
+    }.values()
     data = {record["hash"]: record for record in distinct if record["kind"] == "data"}
     together: dict[str, list[Record]] = {}
     for record in distinct:
@@ -140,10 +155,11 @@ def _table(
     final = [record for record in records if record["run"]["stage"] == "final"]
     tuning = [record for record in records if record["run"]["stage"] == "tuning"]
     if not allow_mixed:
-        remedy = "report their ledgers apart, or pass --allow-mixed"
+        remedy = "choose, as by --only dtype=float32, or pass --allow-mixed"
         _check_alike("runs of one table share their conditions", name, conditions_of(final), remedy)
     hashes = [{"data_hash": record["data_hash"]} for record in final]
-    _check_alike("runs of one table see the same data", name, hashes, "report their ledgers apart")
+    remedy = "choose, as by --only data_hash=VALUE"
+    _check_alike("runs of one table see the same data", name, hashes, remedy)
     runs: dict[str, dict[int, Record]] = {method: {} for method in NAMES}
     for record in final:
         method, seed = record["run"]["method"], record["run"]["seed"]
@@ -156,7 +172,7 @@ def _table(
     for method, seeds in runs.items():
         settings = [settings_of(record) for record in seeds.values()]
         rule = f"runs of one method differ in their seeds alone, here those of {method}"
-        _check_alike(rule, name, settings, "report their ledgers apart")
+        _check_alike(rule, name, settings, "choose, as by --only learning_rate=0.1")
     known = next(
         (data[record["data_hash"]] for record in records if record["data_hash"] in data), {}
     )
@@ -221,6 +237,12 @@ class Comparison(NamedTuple):
     @property
     def verdict(self) -> str:
         return verdict(self.seeds.low, self.seeds.high)
+
+    @property
+    def words(self) -> str:
+        """The verdict, and whether it holds beside all other comparisons."""
+        holds = self.verdict not in ("wins", "loses") or self.adjusted < LEVEL
+        return self.verdict if holds else f"{self.verdict} by itself"
 
 
 def comparisons(found: Sequence[Table]) -> list[Comparison]:

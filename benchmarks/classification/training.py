@@ -26,6 +26,7 @@ __all__ = ["Machine", "Run", "train"]
 
 _MOMENTUM = 0.9
 _WARM_UP = 0.1  # of all steps
+_FEWEST_STEPS = 10
 _SEVERITIES = range(1, 6)
 
 
@@ -103,6 +104,11 @@ def _optimize(
         weight_decay=run.weight_decay,
     )
     steps = run.epochs * (len(samples) // run.batch_size)
+    if steps <= _FEWEST_STEPS:
+        raise ValueError(
+            f"a run must have more than {_FEWEST_STEPS} steps, got {steps}: {run.epochs} epochs of "
+            f"{len(samples)} samples in batches of {run.batch_size}; make batches smaller"
+        )
     schedule = torch.optim.lr_scheduler.OneCycleLR(
         optimizer, run.learning_rate, steps, pct_start=_WARM_UP, cycle_momentum=False
     )
@@ -176,12 +182,15 @@ def _results(model: nn.Module, data: Dataset, run: Run, machine: Machine) -> dic
         raise ValueError(f"runs need a validation part, got none for {data.name}")
     predict = functools.partial(_logits, model, reference=data.train, run=run, machine=machine)
     seen = predict(data.validation)
+    diverged = not any(seen.any(axis=1))
     temperature = fitted_temperature(seen, data.validation.labels)
     if run.stage == "tuning":
         metrics = {"validation": scores(seen, data.validation.labels, temperature)}
-        return {"temperature": temperature, "metrics": metrics, "corruptions": None, "logits": {}}
+        found = {"temperature": temperature, "metrics": metrics, "corruptions": None, "logits": {}}
+        return {"diverged": diverged, **found}
     logits = {name: predict(part) for name, part in data.tests.items()}
     return {
+        "diverged": diverged,
         "temperature": temperature,
         "metrics": {
             name: scores(logits[name], part.labels, temperature)
@@ -200,7 +209,9 @@ def _logits(
     samples = _on_device(part, reference, machine)
     with machine.autocast():
         rows: list[Tensor] = [model(x).float() for x in samples.whole(4 * run.batch_size)]
-    return torch.cat(rows).double().cpu().numpy()
+    logits: np.ndarray = torch.cat(rows).double().cpu().numpy()
+    # A network that diverged knows nothing: all classes are alike.
+    return np.where(np.isfinite(logits).all(axis=1, keepdims=True), logits, 0.0)
 
 
 def _corrupted(predict: Any, data: Dataset) -> Mapping[str, list[float]]:

@@ -48,8 +48,23 @@ def arrays(file: Path) -> Dataset:
     train, test = (_part(content, names, part, file) for part in ("train", "test"))
     has_validation = names[0].format("val") in content
     validation = _part(content, names, "val", file) if has_validation else None
-    largest = max(int(part.labels.max()) for part in (train, test))
-    class_names = content.get("class_names", np.arange(largest + 1))
+    parts = [train, test, *([validation] if validation else [])]
+    if len({part.images.shape[1:] for part in parts}) > 1:
+        raise Refusal(
+            f"images of all parts must have one shape, got "
+            f"{' and '.join(str(part.images.shape[1:]) for part in parts)} in {file}; resize them"
+        )
+    num_classes = 1 + max(int(part.labels.max()) for part in parts)
+    class_names = content.get("class_names", np.arange(num_classes))
+    if (
+        class_names.ndim != 1
+        or class_names.dtype.kind not in "Ui"
+        or len(class_names) < num_classes
+    ):
+        raise Refusal(
+            f"class_names must be text, one for each of {num_classes} classes, got "
+            f"{class_names.dtype} {class_names.shape} in {file}"
+        )
     return Dataset(file.stem, tuple(map(str, class_names)), train, {"test": test}, validation)
 
 
@@ -59,11 +74,14 @@ def _convention(file: Path, content: dict[str, np.ndarray]) -> tuple[str, str]:
             return names
     raise Refusal(
         f"looked in {file} for one of {' or '.join(_NAMES)} of the parts train and test, "
-        f"got {', '.join(sorted(content))}; name the arrays so"
+        f"got {', '.join(sorted(content))}; rename the arrays"
     )
 
 
 def _part(content: dict[str, np.ndarray], names: tuple[str, str], part: str, file: Path) -> Part:
+    missing = [name.format(part) for name in names if name.format(part) not in content]
+    if missing:
+        raise Refusal(f"looked for {' and '.join(missing)} in {file}; add them")
     images, labels = (content[name.format(part)] for name in names)
     if images.ndim == 3:
         images = images[..., None]
@@ -73,6 +91,12 @@ def _part(content: dict[str, np.ndarray], names: tuple[str, str], part: str, fil
         raise Refusal(
             f"images are uint8 (n, H, W) or (n, H, W, C) and labels (n,) or (n, 1), got "
             f"{images.dtype} {images.shape} and {labels.shape} for {part} in {file}"
+        )
+    if not len(labels) or labels.dtype.kind not in "iu" or labels.min() < 0:
+        least = f" from {labels.min()} on" if labels.size and labels.dtype.kind in "iuf" else ""
+        raise Refusal(
+            f"labels are class ids, whole numbers from 0 on, got {labels.dtype} of shape "
+            f"{labels.shape}{least} for {part} in {file}; number the classes"
         )
     groups = next(
         (content[key.format(part)] for key in _GROUPS if key.format(part) in content), None
