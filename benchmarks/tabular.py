@@ -221,7 +221,8 @@ def table_of(scores: Scores, name: str, model: str) -> list[list[str]]:
         found = scores.get((name, model, method))
         if found is None:
             continue
-        cells = [method]
+        share = f" ({len(found)} of {len(base)} folds)" if len(found) < len(base) else ""
+        cells = [method + share]
         for measure in MEASURES:
             mean = np.mean([values[measure] for values in found.values()])
             change, half = difference(found, base, measure)
@@ -233,14 +234,18 @@ def table_of(scores: Scores, name: str, model: str) -> list[list[str]]:
 
 
 def ranks(scores: Scores) -> list[list[str]]:
-    """Return the mean rank of each method, over the sets and models that all take part in."""
+    """Return the mean rank of each method, over the sets and models that all take part in.
+
+    A method may refuse some folds; all are ranked by those that no method refused.
+    """
     groups = sorted({key[:2] for key in scores})
     whole = [group for group in groups if all((*group, method) in scores for method in SAMPLERS)]
     rows = [[method] for method in SAMPLERS]
     for measure, sign in MEASURES.items():
         table = [
-            [sign * np.mean([v[measure] for v in scores[*group, m].values()]) for m in SAMPLERS]
+            [sign * np.mean([scores[*group, m][f][measure] for f in folds]) for m in SAMPLERS]
             for group in whole
+            if (folds := set.intersection(*(set(scores[*group, m]) for m in SAMPLERS)))
         ]
         means = stats.rankdata(-np.asarray(table), axis=1).mean(axis=0) if table else []
         for row, mean in zip(rows, means, strict=False):

@@ -12,6 +12,8 @@ from imblearn.utils import check_sampling_strategy
 from scipy import sparse, spatial, stats
 from zetamix import oversample, theory, zeta_plan
 
+from zetamix_core.kin import Kin, neighbor_table
+
 N = 60
 # Sorted neither by classes nor by groups; class 9 has three rows, class 2 has 17, class 4 has 40.
 CLASSES = np.random.default_rng(1).permutation(np.repeat([2, 4, 9], [17, 40, 3]))
@@ -419,8 +421,14 @@ def test_jax_keys_and_traces():
     for options in OPTIONS.values():
         mixed, classes = oversample(x, y, rng=jax.random.key(0), **options)
         assert (CLASSES[np.asarray(mixed.argmax(axis=1))] == np.asarray(classes)).all()
-    with pytest.raises(TypeError, match=r"got traced arrays; call oversample outside of jax\.jit"):
+    with pytest.raises(TypeError, match=r"got traced classes; call oversample outside of jax\.jit"):
         jax.jit(oversample)(x, y)
+    points = jax.numpy.asarray(EYE[:, :2])
+    slopes = jax.grad(lambda x: oversample(x, y, rng=0)[0].sum())(points)
+    rows = oversample(points, y, rng=0)[0].shape[0]
+    assert float(slopes.sum()) == pytest.approx(2 * rows, rel=1e-5)  # weights of a row sum to 1
+    with pytest.raises(TypeError, match=r"leave neighbors out, or call oversample outside"):
+        jax.grad(lambda x: oversample(x, y, rng=0, neighbors=1)[0].sum())(points)
 
 
 def test_memory_is_that_of_input_and_output():
@@ -443,3 +451,31 @@ def test_rows_are_those_of_one_plan():
     plan = zeta_plan(N, num_mix=8, num_outputs=N, rng=0)
     bound = 2 * error_bound(plan, x, x.dtype).max() + 1e-12
     np.testing.assert_allclose(mixed, weights @ x, atol=bound)
+
+
+def far_and_close(column):
+    x = np.random.default_rng(0).normal(size=(60, 3))
+    x[:, 0] = column
+    return x
+
+
+@pytest.mark.parametrize(
+    "column",
+    [1.7e9 + np.arange(60) % 5, 2e7 + np.random.default_rng(1).random(60), np.arange(60) % 2],
+    ids=["timestamps", "far", "near"],
+)
+def test_sparse_neighbors_are_exact_far_from_the_origin(column):
+    x, y = far_and_close(column), np.repeat([0, 1], 30)
+    squares = ((x[:, None] - x[None]) ** 2).sum(axis=2)
+    squares[y[:, None] != y[None]] = np.inf
+    np.fill_diagonal(squares, np.inf)
+    table = neighbor_table(sparse.csr_array(x), Kin.of(y, None, within=True), {0: 1, 1: 1}, 3)
+    found = np.sort(np.take_along_axis(squares, table, axis=1), axis=1)
+    np.testing.assert_allclose(found, np.sort(squares, axis=1)[:, :3])
+
+
+def test_more_neighbors_than_rows_take_no_memory():
+    x, y = np.random.default_rng(0).normal(size=(1000, 2)), np.repeat([0, 1], [990, 10])
+    first, _ = oversample(x, y, neighbors=10**9, strategy={1: 20}, rng=0)
+    second, _ = oversample(x, y, neighbors=9, strategy={1: 20}, rng=0)
+    assert (first == second).all()

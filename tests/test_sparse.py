@@ -110,3 +110,10 @@ def test_classes_of_a_table_are_numbered():
         remedy = str(refusal.value).rpartition("; for classes pass ")[2]
         names = {"y": x, "numpy": np, "pandas": pd}
         assert eval(remedy, names).tolist() == [0, 1, 0]
+
+
+@pytest.mark.parametrize("kind", [sparse.csr_array, sparse.csc_array, sparse.csr_matrix])
+def test_indices_stay_as_narrow_as_they_were(kind):
+    x = kind(np.eye(8))
+    mixed = zeta_plan(8, num_mix=3, rng=0) @ x
+    assert mixed.indices.dtype == mixed.indptr.dtype == np.int32

@@ -63,6 +63,8 @@ def check_growable(
 def neighbor_table(x: Any, kin: Kin, grown: dict[Any, int], count: int) -> np.ndarray:
     """Return the nearest rows (N, count) of the class and group of each row, padded with -1."""
     wanted = np.isin(kin.classes, [*grown])
+    most = np.bincount(kin.cells[wanted]).max(initial=1)
+    count = min(count, max(int(most) - 1, 1))
     table = np.full((kin.classes.size, count), -1, dtype=np.int64)
     search = _nearest_sparse if is_sparse(x) else neighbor_sets
     points = _sparse_points(x) if is_sparse(x) else _points(x)
@@ -92,11 +94,26 @@ def _sparse_points(x: Any) -> Any:
 
 
 def _nearest_sparse(x: Any, count: int) -> np.ndarray:
-    """Return the nearest others of each sparse row, in any order."""
+    """Return the nearest others of each sparse row, in any order.
+
+    Squares by products lose digits where rows are far from the origin and close together. So rows
+    that rounding may have put in the wrong order are compared again, by their differences.
+    """
     norms = np.asarray(x.multiply(x).sum(axis=1)).ravel()
+    rounding = 2 * np.finfo(np.float64).eps * (np.diff(x.indptr).max(initial=0) + 2)
     found = []
     for block in blocks(x.shape[0], x.shape[0]):
-        squares = norms + norms[block][:, None] - 2 * (x[block] @ x.T).toarray()
+        scales = norms + norms[block][:, None]
+        squares = scales - 2 * (x[block] @ x.T).toarray()
         squares[np.arange(len(squares)), np.arange(block.start, block.stop)] = np.inf
-        found.append(smallest(squares, count))
+        nearest = smallest(squares, count)
+        errors = rounding * scales
+        reach = np.take_along_axis(squares + errors, nearest, axis=1).max(axis=1, keepdims=True)
+        unsure = squares - errors <= reach
+        for row in np.flatnonzero(unsure.sum(axis=1) > count):
+            near = np.flatnonzero(unsure[row])
+            differences = x[near] - x[np.full(near.size, block.start + row)]
+            exact = np.asarray(differences.multiply(differences).sum(axis=1)).ravel()
+            nearest[row] = near[np.argsort(exact, kind="stable")[:count]]
+        found.append(nearest)
     return np.concatenate(found)

@@ -223,10 +223,10 @@ def _as_floats(x: Any) -> str:
 def _checked_classes(x: Any, y: Any, facts: Facts, *, sparse: bool) -> np.ndarray:
     """Return classes on the host."""
     check_is_array("y", y)
-    if is_jax_tracer(x) or is_jax_tracer(y):
+    if is_jax_tracer(y):
         raise TypeError(
             "how many rows there will be depends on the values of y, which jax.jit can't tell, got "
-            "traced arrays; call oversample outside of jax.jit"
+            "traced classes; call oversample outside of jax.jit"
         )
     if sparse:
         if not is_numpy(y):
@@ -276,6 +276,11 @@ def _check_donors(donors: Any, neighbors: Any, gamma: float, num_mix: int) -> No
 def _checked_neighbors(neighbors: Any, x: Any, kin: Kin, added: dict[Any, int]) -> np.ndarray:
     """Return the table of the donors of each row."""
     count = check_count("neighbors", neighbors)
+    if is_jax_tracer(x):
+        raise TypeError(
+            f"neighbors are sought by values, which JAX does not know while it traces, got "
+            f"neighbors={count} and a traced x; leave neighbors out, or call oversample outside"
+        )
     if is_dask(x):
         raise TypeError(
             f"neighbors are sought among rows in memory, got neighbors={count} with a Dask array; "

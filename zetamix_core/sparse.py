@@ -44,9 +44,11 @@ def weighted_sum_of_sparse(indices: Array, weights: Array, x: Any, *, all_positi
     """Return what `weighted_sum` does, of the format of `x`: without weights of zero."""
     rows, num_mix = indices.shape
     weights = np.broadcast_to(weights, indices.shape).ravel()
-    starts = np.arange(rows + 1) * num_mix
+    # Sparse arrays keep the integers they are given; liblinear takes those of 32 bits alone.
+    index = sparse.get_index_dtype((x.indices, x.indptr), maxval=max(rows * num_mix, x.shape[0]))
+    starts = (np.arange(rows + 1) * num_mix).astype(index)
     kind = sparse.csr_matrix if isinstance(x, sparse.spmatrix) else sparse.csr_array
-    matrix = kind((weights, indices.ravel(), starts), shape=(rows, x.shape[0]))
+    matrix = kind((weights, indices.ravel().astype(index), starts), shape=(rows, x.shape[0]))
     if not all_positive:
         matrix = matrix.copy()  # plans are read-only, and zeros are taken out in place
         matrix.eliminate_zeros()
