@@ -135,10 +135,12 @@ class ZetaMixupEstimator(MetaEstimatorMixin, BaseEstimator):  # type: ignore[mis
             rng=(seed, 0),
         )
 
-    def _fitted(self, x: Any, y: Any, weights: np.ndarray | None) -> Any:
-        """Fit a clone of the estimator on what has been mixed."""
+    def _fitted(
+        self, x: Any, y: Any, weights: np.ndarray | None, changed: dict[str, Any] | None = None
+    ) -> Any:
+        """Fit a clone of the estimator, some of its parameters changed, on what has been mixed."""
         self._place = place_of(x)
-        estimator = clone(self._unfitted())
+        estimator = clone(self._unfitted()).set_params(**(changed or {}))
         params = {}
         if weights is not None:
             name = weight_parameter(estimator)
@@ -187,6 +189,14 @@ def check_one_class_a_row(y: Any) -> None:
             f"y must hold one class a row. Multilabel and multioutput targets are not supported, "
             f"got shape {tuple(y.shape)}; fit a classifier for each column, as by "
             f"sklearn.multioutput.MultiOutputClassifier"
+        )
+
+
+def check_numbers(y: Any) -> None:
+    if getattr(y.dtype, "kind", "f") in "USMm":
+        raise TypeError(
+            f"y must hold numbers, got {y.dtype} of shape {y.shape}; convert it, as by "
+            f"numpy.asarray(y, dtype=float), or fit a ZetaMixupClassifier to classes"
         )
 
 

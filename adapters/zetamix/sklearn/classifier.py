@@ -22,6 +22,7 @@ from zetamix.sklearn.seeds import seed_of
 from zetamix.sklearn.targets import (
     Copies,
     anchored_copies,
+    balanced_parameters,
     drawn_copies,
     labels_for,
     weighted_copies,
@@ -85,7 +86,8 @@ class ZetaMixupClassifier(ClassifierMixin, ZetaMixupEstimator):  # type: ignore[
     Warns
     -----
     UserWarning
-        If labels are drawn because the estimator takes no weights.
+        If labels are drawn because the estimator takes no weights, or classes inside of it cannot
+        be balanced.
 
     See Also
     --------
@@ -93,6 +95,14 @@ class ZetaMixupClassifier(ClassifierMixin, ZetaMixupEstimator):  # type: ignore[
 
     Notes
     -----
+    ``class_weight="balanced"`` of an estimator would balance how many weighted copies there are of
+    each class, which are nearly as many of a rare one as of others. With labels "weights",
+    `estimator_` therefore gets the same weights as a dict, by the counts of classes in `y` as
+    without mixing. `LogisticRegression` and `LinearSVC` keep "balanced" where scikit-learn has them
+    sum up weights (1.7 and later). Left alone are "balanced_subsample", which may count copies (use
+    "balanced"), values in the grid of a search inside (search around this estimator instead), and,
+    with a warning, what a meta-estimator may pass other classes on to, as `VotingClassifier` does.
+
     Early stopping inside of the estimator, as of `HistGradientBoostingClassifier` above 10,000
     rows, sets rows aside at random. Copies of one mixed row then stand on both sides, and mixtures
     of the same rows, so that validation is too good and stops too late: turn it off, or choose the
@@ -166,8 +176,15 @@ class ZetaMixupClassifier(ClassifierMixin, ZetaMixupEstimator):  # type: ignore[
         if self.keep_originals:
             codes = np.concatenate([classes, codes])
         weights = self._original_weights(own, copies.weights, X.shape[0])
-        self.estimator_ = self._fitted(x_fit, taken(self.classes_, codes), weights)
+        balanced = self._balanced(classes)
+        self.estimator_ = self._fitted(x_fit, taken(self.classes_, codes), weights, balanced)
         return self
+
+    def _balanced(self, classes: np.ndarray) -> dict[str, Any]:
+        """Return class weights by the rows, in place of those by how many copies there are."""
+        if self.labels_used_ != "weights":
+            return {}
+        return balanced_parameters(self._unfitted(), to_host(self.classes_), classes)
 
     def _copies(
         self, plan: MixPlan, classes: np.ndarray, own: np.ndarray | None, seed: int

@@ -10,7 +10,7 @@ from sklearn.linear_model import Ridge
 from sklearn.utils import get_tags
 from sklearn.utils.validation import validate_data
 
-from zetamix.sklearn.base import ZetaMixupEstimator, own_weights, taken
+from zetamix.sklearn.base import ZetaMixupEstimator, check_numbers, own_weights, taken
 from zetamix.sklearn.seeds import seed_of
 from zetamix.sklearn.targets import row_weights
 from zetamix_core import MixPlan
@@ -108,6 +108,8 @@ class ZetaMixupRegressor(RegressorMixin, ZetaMixupEstimator):  # type: ignore[mi
         ------
         ValueError
             If features or targets are NaN, infinite or sparse, or a parameter is out of range.
+        TypeError
+            If targets are text or dates.
 
         Examples
         --------
@@ -122,6 +124,7 @@ class ZetaMixupRegressor(RegressorMixin, ZetaMixupEstimator):  # type: ignore[mi
         self._validate_params()
         several = get_tags(self._unfitted()).target_tags.multi_output
         X, y = validate_data(self, X=X, y=y, multi_output=several, y_numeric=True)
+        check_numbers(y)
         own = own_weights(sample_weight, X)
         self.labels_used_ = "weights" if self.labels == "auto" else self.labels
         seed = seed_of(self.random_state)

@@ -14,6 +14,7 @@ from zetamix.sklearn.seeds import seed_of
 from zetamix.sklearn.tables import (
     Features,
     Native,
+    checked_groups,
     features_of,
     plain_classes,
     restored_classes,
@@ -148,10 +149,10 @@ class ZetaMixupSampler(BaseOverSampler):  # type: ignore[misc]
         >>> more.dtypes["age"], len(more), classes
         (dtype('int64'), 6, [0, 0, 0, 1, 1, 1])
         """
-        classes, series = plain_classes(y)
+        classes, given = plain_classes(y)
         params = {} if groups is None else {"groups": groups}
         rows, classes = super().fit_resample(Native(X), classes, **params)
-        return rows, classes if series is None else restored_classes(classes, series)
+        return rows, classes if given is None else restored_classes(classes, given)
 
     def _check_X_y(self, X: Any, y: Any) -> tuple[Features, np.ndarray, bool]:  # noqa: N802
         y, binarize = check_target_type(y, indicate_one_vs_all=True)
@@ -163,13 +164,13 @@ class ZetaMixupSampler(BaseOverSampler):  # type: ignore[misc]
     ) -> tuple[Any, np.ndarray]:
         names, classes = np.unique(y, return_inverse=True)
         have = np.bincount(classes)
-        counts = {
-            code: int(have[code]) + self.sampling_strategy_.get(name, 0)
-            for code, name in enumerate(names.tolist())
-        }
+        counts = dict(enumerate(have.tolist()))
+        codes = {name: code for code, name in enumerate(names)}
+        for name, more in self.sampling_strategy_.items():
+            counts[codes[name]] += int(more)
         group_names = None
         if groups is not None:
-            group_names, groups = np.unique(np.asarray(groups), return_inverse=True)
+            group_names, groups = np.unique(checked_groups(groups), return_inverse=True)
         growth = grown(
             features.numbers,
             classes,

@@ -33,19 +33,38 @@ class Features(Protocol):
 
 def features_of(estimator: Any, x: Any, y: np.ndarray, categorical: Any) -> Features:
     """Check features, tell an estimator their names, and return them."""
+    refuse_lazy("X", x)
     frame, names = _frame_of(x)
     if isinstance(frame, nw.DataFrame) and not _is_sparse_frame(frame):
         validate_data(estimator, X=x, y=y, reset=True, skip_check_array=True)
         check_consistent_length(x, y)
         return FrameFeatures(estimator, frame, categorical, names)
+    given = x
     if categorical is None or isinstance(categorical, str):
         options: dict[str, Any] = {}
     else:  # objects and what is missing may be categories; numbers are looked at by themselves
         options = {"dtype": None, "ensure_all_finite": False}
+        x = _with_text_as_objects(x)
     options["accept_sparse"] = ["csr", "csc"]
     rows, _ = validate_data(estimator, X=x, y=y, reset=True, **options)
     names = list(getattr(estimator, "feature_names_in_", range(rows.shape[1])))
-    return ArrayFeatures(estimator, rows, _positions(categorical, names), x)
+    return ArrayFeatures(estimator, rows, _positions(categorical, names), given)
+
+
+def refuse_lazy(name: str, x: Any) -> None:
+    """Refuse a table that is still a query."""
+    if isinstance(nw.from_native(x, pass_through=True), nw.LazyFrame):
+        how = "compute" if hasattr(x, "compute") else "collect"  # as Dask and polars call it
+        raise TypeError(
+            f"{name} must be a table in memory, got a {type(x).__name__}; pass {name}.{how}()"
+        )
+
+
+def _with_text_as_objects(x: Any) -> Any:
+    """Return lists of numbers and text as objects, of which NumPy would make text alone."""
+    if hasattr(x, "shape") or np.asarray(x).dtype.kind not in "SU":
+        return x
+    return np.array(x, dtype=object)
 
 
 def _frame_of(x: Any) -> tuple[Any, Any]:
@@ -62,10 +81,38 @@ def _frame_of(x: Any) -> tuple[Any, Any]:
 
 
 def _is_sparse_frame(frame: Any) -> bool:
-    """Tell whether a table of pandas has sparse columns, which its matrix can be made of."""
+    """Tell whether a table of pandas is sparse, of numbers that one sparse matrix can hold."""
     if not frame.implementation.is_pandas():
         return False
-    return any(type(dtype).__name__ == "SparseDtype" for dtype in frame.to_native().dtypes)
+    dtypes = frame.to_native().dtypes.tolist()
+    if not dtypes or not all(_is_sparse(each) and each.fill_value == 0 for each in dtypes):
+        return False
+    return _have_exact_sum({np.dtype(each.subtype) for each in dtypes})
+
+
+def _is_sparse(dtype: Any) -> bool:
+    return type(dtype).__name__ == "SparseDtype"
+
+
+def _have_exact_sum(dtypes: set[np.dtype[Any]]) -> bool:
+    """Tell whether numbers of several dtypes are the same ones in a dtype for them all."""
+    if len(dtypes) == 1:
+        return True
+    if any(each.kind not in "iuf" for each in dtypes):
+        return False
+    common = np.result_type(*dtypes)
+    return common.kind != "f" or all(
+        each.kind == "f" or each.itemsize < common.itemsize for each in dtypes
+    )
+
+
+def _dense(frame: Any) -> Any:
+    """Return a table without the sparse columns that pandas has."""
+    if not frame.implementation.is_pandas():
+        return frame
+    native = frame.to_native()
+    subtypes = {name: each.subtype for name, each in native.dtypes.items() if _is_sparse(each)}
+    return nw.from_native(native.astype(subtypes), eager_only=True) if subtypes else frame
 
 
 def _positions(categorical: Any, names: Sequence[Any]) -> np.ndarray:
@@ -106,15 +153,28 @@ def _checked_numbers(estimator: Any, numbers: Any) -> Any:
 
 
 def as_dtype(values: Any, dtype: Any) -> Any:
-    """Return numbers in a dtype, those of integers rounded to the nearest."""
-    return (np.rint(values) if np.dtype(dtype).kind in "iu" else values).astype(dtype)
+    """Return numbers in a dtype; those of integers rounded to the nearest that it has."""
+    dtype = np.dtype(dtype)
+    if dtype.kind in "iu":
+        bounds = np.iinfo(dtype)
+        values = _whole(values, int(bounds.min), int(bounds.max))
+    return values.astype(dtype)
+
+
+def _whole(values: Any, least: int, most: int) -> Any:
+    """Round floats to integers, and clip them to those floats that lie between two integers."""
+    highest = values.dtype.type(most)
+    if int(highest) > most:  # as of 2**63 - 1, which no float is
+        highest = np.nextafter(highest, values.dtype.type(0))
+    return np.clip(np.rint(values), values.dtype.type(least), highest)
 
 
 class FrameFeatures:
     """Columns of a table of pandas, polars or another library that narwhals knows."""
 
     def __init__(self, estimator: Any, frame: Any, categorical: Any, labels: Any) -> None:
-        self.frame, self.labels = frame, labels
+        self.given, self.labels = frame, labels
+        self.frame = frame = _dense(frame)
         names, schema = frame.columns, frame.schema
         coded = [name for name in names if not schema[name].is_numeric()]
         if isinstance(categorical, str):  # "auto"
@@ -140,7 +200,7 @@ class FrameFeatures:
         for place, name in enumerate(self.mixed):
             values = numbers[len(self.frame) :, place]
             if self.frame.schema[name].is_integer():
-                values = np.rint(values)
+                values = as_dtype(values, str(self.frame.schema[name]).lower())
             columns[name] = nw.new_series(name, values, backend=backend)
         for name in self.categorical:
             columns[name] = self.frame[name][anchors.tolist()]
@@ -155,8 +215,8 @@ class FrameFeatures:
         native = self.frame.to_native()
         pandas = nw.get_native_namespace(self.frame)
         new = {part.name: part.to_native().array for part in parts}
-        dtypes = native.dtypes.to_dict()
-        below = pandas.DataFrame(new, columns=native.columns).astype(dtypes)
+        below = pandas.DataFrame(new, columns=native.columns).astype(native.dtypes.to_dict())
+        dtypes = self.given.to_native().dtypes.to_dict()
         joined = pandas.concat([native, below], ignore_index=True).astype(dtypes)
         return joined.set_axis(self.labels, axis=1)
 
@@ -172,7 +232,8 @@ class ArrayFeatures:
                 f"{rows.shape}; pass categorical_features=range({rows.shape[1]}), or "
                 f"X.astype(float)"
             )
-        mixed = rows if not categorical.any() or sparse.issparse(rows) else rows[:, ~categorical]
+        mixed = rows[:, np.flatnonzero(~categorical)] if categorical.any() else rows
+        _refuse_text(mixed, np.flatnonzero(~categorical))
         self.numbers = _checked_numbers(estimator, mixed)
 
     def with_rows(self, numbers: Any, anchors: np.ndarray) -> Any:
@@ -194,13 +255,12 @@ class ArrayFeatures:
 
     def _sparse_with_rows(self, numbers: Any, anchors: np.ndarray) -> Any:
         rows = self.rows
-        if self.categorical.any():
-            taken = rows.tocsr()[anchors]
-            of_categories = sparse.diags_array(self.categorical.astype(float))
-            numbers = numbers @ sparse.diags_array((~self.categorical).astype(float))
-            numbers = numbers + taken @ of_categories
-        numbers = numbers.copy()
+        numbers = self._rounded(numbers) if hasattr(self.given, "columns") else numbers.copy()
         numbers.data = as_dtype(numbers.data, rows.dtype)
+        if self.categorical.any():
+            taken = rows.tocsr()[anchors][:, np.flatnonzero(self.categorical)]
+            order = np.argsort(np.argsort(self.categorical, kind="stable"))
+            numbers = sparse.hstack([numbers, taken], format="csc")[:, order]
         both = sparse.vstack([rows, numbers], format=rows.format, dtype=rows.dtype)
         if not hasattr(self.given, "columns"):
             return both
@@ -208,16 +268,83 @@ class ArrayFeatures:
         table = type(self.given).sparse.from_spmatrix(both, columns=names)
         return table.astype(self.given.dtypes)
 
+    def _rounded(self, numbers: Any) -> Any:
+        """Return rows with whole numbers in columns of integers, which may lie among floats."""
+        kinds = np.asarray([np.dtype(each.subtype).kind for each in self.given.dtypes])
+        numbers = numbers.tocsr(copy=True)
+        of_integers = np.isin(kinds[~self.categorical], ["i", "u"])[numbers.indices]
+        numbers.data[of_integers] = np.rint(numbers.data[of_integers])
+        return numbers
+
+
+def _refuse_text(mixed: Any, places: np.ndarray) -> None:
+    """Refuse text in columns that are mixed, even of digits: new rows would not be text."""
+    if sparse.issparse(mixed) or mixed.dtype.kind not in "SUO":
+        return
+    text = [
+        int(place)
+        for place, column in zip(places, mixed.T, strict=True)
+        if any(isinstance(each, (str, bytes)) for each in column)
+    ]
+    if text:
+        raise ValueError(
+            f"columns that are mixed must hold numbers, got text in columns {text} of an array of "
+            f"dtype {mixed.dtype}; pass a table whose columns are numbers or text, or name them "
+            f"in categorical_features"
+        )
+
 
 def plain_classes(y: Any) -> tuple[Any, Any]:
-    """Return classes as imbalanced-learn takes them, and the column of polars that they were."""
-    series = nw.from_native(y, series_only=True, pass_through=True)
-    if not isinstance(series, nw.Series) or series.implementation.is_pandas():
+    """Return classes as imbalanced-learn takes them, and the polars that they were."""
+    refuse_lazy("y", y)
+    given = nw.from_native(y, eager_only=True, allow_series=True, pass_through=True)
+    if not isinstance(given, (nw.Series, nw.DataFrame)) or given.implementation.is_pandas():
         return y, None
-    return series.to_numpy(), series
+    return _column_of(given).to_numpy(), given
 
 
-def restored_classes(classes: Any, series: Any) -> Any:
-    """Return classes as a column like one that there was."""
-    backend = nw.get_native_namespace(series)
-    return nw.new_series(series.name, classes, series.dtype, backend=backend).to_native()
+def _column_of(given: Any) -> Any:
+    """Return classes as a column, which a table of one is too."""
+    if isinstance(given, nw.Series):
+        return given
+    if len(given.columns) != 1:
+        raise ValueError(
+            f"y must be one column of classes, got a table of {given.columns!r}; pass one of them"
+        )
+    return given[given.columns[0]]
+
+
+def restored_classes(classes: Any, given: Any) -> Any:
+    """Return classes as a column, or a table of one, like that which there was."""
+    backend, column = nw.get_native_namespace(given), _column_of(given)
+    series = nw.new_series(column.name, classes, column.dtype, backend=backend)
+    return (series if isinstance(given, nw.Series) else series.to_frame()).to_native()
+
+
+def checked_groups(groups: Any) -> np.ndarray:
+    """Return groups as an array, without any that are missing."""
+    names = np.asarray(groups)
+    values = np.asarray(groups, dtype=object) if names.dtype.kind in "SUT" else names
+    missing = np.atleast_1d(_is_missing(values))
+    if missing.any():
+        row = int(np.argwhere(missing)[0, 0])
+        raise ValueError(
+            f"groups must name one for each row, got {np.atleast_1d(values)[row]} in row {row}; "
+            f"leave such rows out, or give each of them a group"
+        )
+    return names
+
+
+def _is_missing(values: np.ndarray) -> Any:
+    """Tell which entries are NaN, NaT, None or NA."""
+    if values.dtype.kind in "fcmM":
+        return values != values
+    if values.dtype.kind != "O":
+        return np.zeros(values.shape, dtype=bool)
+    flags = [each is None or _is_no_value(each) for each in values.ravel()]
+    return np.asarray(flags, dtype=bool).reshape(values.shape)
+
+
+def _is_no_value(each: Any) -> bool:
+    """Tell whether an object is not equal to itself, or the NA of pandas, which is neither."""
+    return type(each).__name__ == "NAType" or bool(each != each)

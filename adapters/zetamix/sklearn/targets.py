@@ -2,18 +2,42 @@
 
 from __future__ import annotations
 
+import inspect
 import warnings
+from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 import numpy as np
 from scipy import sparse
 from sklearn import get_config
+from sklearn.calibration import CalibratedClassifierCV
+from sklearn.ensemble import AdaBoostClassifier, HistGradientBoostingClassifier
+from sklearn.linear_model import LogisticRegression
+from sklearn.model_selection import FixedThresholdClassifier, TunedThresholdClassifierCV
+from sklearn.model_selection._search import BaseSearchCV
+from sklearn.svm import LinearSVC
+from sklearn.utils.class_weight import compute_class_weight
 from sklearn.utils.metadata_routing import get_routing_for_object
 from sklearn.utils.validation import has_fit_parameter
 
 from zetamix_core import MixPlan
 
 _WEIGHT = "sample_weight"
+_CLASS_WEIGHT = "class_weight"
+# Their `estimator` is fitted on the classes that they get; others number these, or make new ones.
+_PASSING_CLASSES_ON = (
+    AdaBoostClassifier,
+    BaseSearchCV,
+    CalibratedClassifierCV,
+    FixedThresholdClassifier,
+    TunedThresholdClassifierCV,
+)
+# What balances by the weights of rows instead of their counts, which scikit-learn 1.6 does not.
+_BALANCING_BY_WEIGHTS = (
+    (LogisticRegression, LinearSVC)
+    if _WEIGHT in inspect.signature(compute_class_weight).parameters
+    else ()
+)
 
 
 class Copies(NamedTuple):
@@ -29,13 +53,87 @@ def weight_parameter(estimator: Any) -> str | None:
     if has_fit_parameter(estimator, _WEIGHT):
         return _WEIGHT
     if get_config()["enable_metadata_routing"]:
-        routed = get_routing_for_object(estimator).consumes("fit", [_WEIGHT])
-        return _WEIGHT if routed else None
-    if getattr(estimator, "steps", None) and hasattr(estimator, "named_steps"):  # a pipeline
+        return _WEIGHT if _routes_weights(estimator) else None
+    if _is_pipeline(estimator):
         name, last = estimator.steps[-1]
         inner = weight_parameter(last) if hasattr(last, "fit") else None
         return f"{name}__{inner}" if inner else None
     return None
+
+
+def _is_pipeline(estimator: Any) -> bool:
+    return bool(getattr(estimator, "steps", None)) and hasattr(estimator, "named_steps")
+
+
+def _routes_weights(estimator: Any) -> bool:
+    """Return whether weights are requested by what learns the classes, not by a scaler alone."""
+    if not get_routing_for_object(estimator).consumes("fit", [_WEIGHT]):
+        return False
+    if _is_pipeline(estimator) or isinstance(estimator, BaseSearchCV):
+        return _routes_weights(_inner(estimator)[1])
+    return True
+
+
+def _inner(estimator: Any) -> tuple[str, Any]:
+    """Return what learns the same classes inside of an estimator, by the name it has there."""
+    if _is_pipeline(estimator):
+        name, last = estimator.steps[-1]
+        return name, last
+    inner = isinstance(estimator, _PASSING_CLASSES_ON)
+    return "estimator", estimator.estimator if inner else None
+
+
+def balanced_parameters(
+    estimator: Any, classes: np.ndarray, codes: np.ndarray
+) -> dict[str, dict[Any, float]]:
+    """Return the class weights by the rows for each parameter that would have copies balanced."""
+    balanced = {}
+    for name, owner in _to_balance(estimator):
+        if owner is None:
+            warnings.warn(
+                f"{name}='balanced' may balance how many weighted copies of mixed rows there are, "
+                f"as what is around it may pass other classes on than it gets; pass labels='draw', "
+                f"or {name} as a dict",
+                UserWarning,
+                stacklevel=4,
+            )
+        elif not isinstance(owner, _BALANCING_BY_WEIGHTS):
+            counts = np.bincount(codes)
+            keys = [_key(each) for each in classes.tolist()]
+            if isinstance(owner, HistGradientBoostingClassifier):  # numbers classes beforehand
+                keys = list(range(counts.size))
+            weights = codes.size / (counts.size * counts)
+            balanced[name] = dict(zip(keys, weights.tolist(), strict=True))
+    return balanced
+
+
+def _to_balance(estimator: Any, prefix: str = "") -> Iterator[tuple[str, Any]]:
+    """Yield names of parameters with what they are of, None where that may get other classes.
+
+    Steps of a pipeline ahead of its last are left out, as their copies have no weights.
+    """
+    params = estimator.get_params(deep=True)
+    if _asks(params.get(_CLASS_WEIGHT)):
+        yield prefix + _CLASS_WEIGHT, estimator
+    name, inner = _inner(estimator)
+    if hasattr(inner, "get_params"):
+        yield from _to_balance(inner, f"{prefix}{name}__")
+        return
+    for each, value in params.items():
+        if each.endswith(f"__{_CLASS_WEIGHT}") and _asks(value):
+            yield prefix + each, None
+
+
+def _asks(value: Any) -> bool:
+    return isinstance(value, str) and value == "balanced"
+
+
+def _key(name: Any) -> Any:
+    """Return what scikit-learn looks a class up by: a text of digits as a number."""
+    try:
+        return int(name)
+    except ValueError:
+        return name
 
 
 def labels_for(labels: str, estimator: Any) -> str:
