@@ -43,7 +43,7 @@ class Experiment:
     corruption_seeds: int = 0
     tuning: Mapping[str, Sequence[float]] = field(default_factory=dict)
     tuned_by: str | None = None
-    overrides: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
+    overrides: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     folder: Path = Path()
 
     def __post_init__(self) -> None:
@@ -99,12 +99,14 @@ class Experiment:
     def tuning_runs(self) -> list[Run]:
         """Return what is tried on the validation part: one seed, half the epochs."""
         return [
-            replace(self._run(method, 0, "tuning"), epochs=self.epochs // 2, **{name: value})
+            replace(
+                self._run(method, 0, "tuning"), epochs=self.epochs // 2, **_changed(name, value)
+            )
             for name, values in self.tuning.items()
             for method, value in itertools.product(self.methods, values)
         ]
 
-    def final_runs(self, choices: Mapping[str, Mapping[str, float]]) -> list[Run]:
+    def final_runs(self, choices: Mapping[str, Mapping[str, Any]]) -> list[Run]:
         """Return the runs of the table, seed by seed, with the values chosen for each method."""
         return [
             replace(
@@ -152,3 +154,7 @@ def chosen(
             candidate = (metrics["error"], metrics["nll"], run[name])
             best[run["method"]] = min(best.get(run["method"], candidate), candidate)
     return {method: {name: value} for method, (_, _, value) in best.items()}
+
+
+def _changed(name: str, value: float) -> dict[str, Any]:
+    return {name: value}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Callable
 from itertools import pairwise
 from pathlib import Path
@@ -98,7 +99,7 @@ def _torchvision(
         known = ", ".join([*MODELS, *_TORCHVISION])
         raise click.UsageError(f"a model is one of {known}, got {name}")
     try:
-        import torchvision
+        torchvision: Any = importlib.import_module("torchvision")
     except ImportError as error:
         raise click.ClickException(f"{name} is torchvision's; pip install torchvision") from error
     model: Any = getattr(torchvision.models, _TORCHVISION[name])()

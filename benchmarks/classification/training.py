@@ -182,7 +182,7 @@ def _results(model: nn.Module, data: Dataset, run: Run, machine: Machine) -> dic
         raise ValueError(f"runs need a validation part, got none for {data.name}")
     predict = functools.partial(_logits, model, reference=data.train, run=run, machine=machine)
     seen = predict(data.validation)
-    diverged = not any(seen.any(axis=1))
+    diverged = not bool(np.any(seen))
     temperature = fitted_temperature(seen, data.validation.labels)
     if run.stage == "tuning":
         metrics = {"validation": scores(seen, data.validation.labels, temperature)}
