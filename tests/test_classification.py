@@ -472,6 +472,9 @@ def test_published_records_tell_what_is_wrong_and_no_label(part):
     assert "predictions" not in run
     wrong = ledger.unpacked(run["wrong"]["test"], 11)
     assert wrong.tolist() == (labels != predicted).tolist()
+    more = {**records[1], "key": "later"}
+    again = list(ledger.published([data, run, records[0], more]))
+    assert again == [data, run, {**run, "key": "later"}]
 
 
 def test_a_network_that_diverges_knows_nothing(part, tiny):

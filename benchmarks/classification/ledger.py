@@ -78,10 +78,15 @@ def run_key(run: Mapping[str, Any], conditions: Mapping[str, Any], data_hash: st
 def published(records: Iterable[Record]) -> Iterator[Record]:
     """Yield records for others: which test images each run has wrong, but no labels of data."""
     records = list(records)
-    labels = {each["hash"]: each["labels"] for each in records if each["kind"] == "data"}
+    data = {each["hash"]: each for each in records if each["kind"] == "data"}
+    labels = {name: each["labels"] for name, each in data.items() if "labels" in each}
+    for record in data.values():
+        yield {key: value for key, value in record.items() if key != "labels"}
     for record in records:
         if record["kind"] == "data":
-            yield {key: value for key, value in record.items() if key != "labels"}
+            continue
+        if "wrong" in record:  # published before
+            yield record
             continue
         own = {key: value for key, value in record.items() if key != "predictions"}
         true = labels.get(record["data_hash"], {})

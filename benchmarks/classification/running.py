@@ -116,7 +116,7 @@ def _make(
 
 def _describe(ledger: Ledger, data: Dataset, hashed: str) -> None:
     """Write down the data of a ledger, once: the classes that predictions are compared with."""
-    if any(record.get("hash") == hashed for record in ledger.records()):
+    if any(record.get("hash") == hashed and "labels" in record for record in ledger.records()):
         return
     parts = {"train": data.train, "validation": data.validation, **data.tests}
     record: Record = {

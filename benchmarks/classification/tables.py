@@ -115,7 +115,7 @@ class Table:
             for seed, record in self.runs.get(method, {}).items()
             if part in record.get("wrong", {})
         }
-        if published or part not in self.data.get("labels", {}):
+        if part not in self.data.get("labels", {}):
             return published
         labels = decoded(self.data["labels"][part])
         known = {
@@ -132,7 +132,7 @@ class Table:
                     f"their record, got {error:g} for {errors[seed]:g} on {part}; read the ledger "
                     f"with its own line of data"
                 )
-        return {seed: predicted != labels for seed, predicted in known.items()}
+        return published | {seed: predicted != labels for seed, predicted in known.items()}
 
 
 def tables(records: Iterable[Record], *, allow_mixed: bool = False) -> list[Table]:
