@@ -150,7 +150,7 @@ for name, model in models.items():
     ax.plot(said, happened, marker="o", label=f"{name}, Brier {np.mean(briers):.4f}")
     print(f"{name:20} mean {everything[1].mean():.3f}, Brier {np.mean(briers):.4f}")
 print(f"{'truth':20} mean {labels.mean():.3f}")
-ax.set(xlabel="said", ylabel="happened")
+ax.set(xlabel="predicted probability", ylabel="observed frequency")
 ax.legend()
 
 plt.show()
