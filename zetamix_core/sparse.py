@@ -45,7 +45,8 @@ def weighted_sum_of_sparse(indices: Array, weights: Array, x: Any, *, all_positi
     rows, num_mix = indices.shape
     weights = np.broadcast_to(weights, indices.shape).ravel()
     # Sparse arrays keep the integers they are given; liblinear takes those of 32 bits alone.
-    index = sparse.get_index_dtype((x.indices, x.indptr), maxval=max(rows * num_mix, x.shape[0]))
+    narrow = max(rows * num_mix, x.shape[0]) <= np.iinfo(np.int32).max
+    index = np.result_type(x.indices, x.indptr, np.int32 if narrow else np.int64)
     starts = (np.arange(rows + 1) * num_mix).astype(index)
     kind = sparse.csr_matrix if isinstance(x, sparse.spmatrix) else sparse.csr_array
     matrix = kind((weights, indices.ravel().astype(index), starts), shape=(rows, x.shape[0]))
