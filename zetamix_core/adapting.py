@@ -18,19 +18,24 @@ from zetamix_core.arrays import (
 )
 from zetamix_core.blocks import Blocks
 from zetamix_core.checks import (
+    check_count,
     check_gamma,
     check_lengths,
     check_no_ids,
+    check_num_mix_of_batches,
     check_number,
+    check_same_samples,
     check_samples,
     check_unmarked,
+    checked_blocks,
 )
+from zetamix_core.donors import check_groups
 from zetamix_core.dtypes import cast, kind
-from zetamix_core.epochs import Epoch
+from zetamix_core.epochs import Epoch, checked_dtype, in_dtype
 from zetamix_core.files import replacing
 from zetamix_core.inputs import foreign
 from zetamix_core.items import check_options, checked_index, refuse_item, stacked
-from zetamix_core.labels import check_num_classes
+from zetamix_core.labels import check_num_classes, checked_form, label_options
 from zetamix_core.leaves import (
     Batch,
     Leaf,
@@ -92,16 +97,23 @@ __all__ = [
     "averages",
     "cast",
     "check_asked",
+    "check_count",
     "check_gamma",
+    "check_groups",
     "check_leaf",
     "check_lengths",
     "check_no_ids",
     "check_num_classes",
+    "check_num_mix_of_batches",
     "check_number",
     "check_options",
     "check_rule",
+    "check_same_samples",
     "check_samples",
     "check_unmarked",
+    "checked_blocks",
+    "checked_dtype",
+    "checked_form",
     "checked_index",
     "checked_pixels",
     "chosen",
@@ -113,6 +125,7 @@ __all__ = [
     "from_host",
     "grown",
     "guessed_labels",
+    "in_dtype",
     "is_array",
     "is_dask",
     "is_jax",
@@ -122,6 +135,7 @@ __all__ = [
     "is_whole_number",
     "join",
     "kind",
+    "label_options",
     "leave",
     "library",
     "mixed_leaves",

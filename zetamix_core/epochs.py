@@ -190,7 +190,7 @@ class Epoch(Generic[Labels]):
         for name in ("shuffle", "drop_last"):
             check_flag(name, getattr(self, name))
         if self.dtype is not None:
-            self.dtype = _check_dtype(self.dtype, self.x)
+            self.dtype = checked_dtype(self.dtype, self.x)
         if self.seed is None:
             self.seed = secrets.randbits(64)
         # Refuses what is no key, and what the rule can't do, before the first batch is read.
@@ -251,10 +251,14 @@ class Epoch(Generic[Labels]):
     def mix(self, plan: Plan, x: Array, y: Array | None) -> tuple[Any, Any]:
         """Mix a batch that has been gathered."""
         labels = None if y is None else plan.mix_labels(y, self.num_classes)
-        if self.dtype is None:
-            return mixed_samples(plan, x, averages=averages(self.mixer)), labels
-        out = namespace(x).empty(x.shape, dtype=self.dtype, device=device_of(x))
-        return plan.mix(x, out=out), labels
+        return in_dtype(self.dtype, plan, x, averages=averages(self.mixer)), labels
+
+
+def in_dtype(dtype: Any, plan: Plan, x: Array, *, averages: bool) -> Array:
+    """Mix the samples of a batch to a dtype that was asked for, or to that of the rule."""
+    if dtype is None:
+        return mixed_samples(plan, x, averages=averages)
+    return plan.mix(x, out=namespace(x).empty(x.shape, dtype=dtype, device=device_of(x)))
 
 
 def _take(source: np.ndarray, samples: np.ndarray, out: np.ndarray | None) -> np.ndarray:
@@ -277,7 +281,7 @@ def _on_host(name: str, x: Array) -> np.ndarray:
     return np.asarray(x)  # a plain view of a memory map
 
 
-def _check_dtype(wanted: Any, x: np.ndarray) -> np.dtype:
+def checked_dtype(wanted: Any, x: Array) -> np.dtype:
     needed, example = ("complex", "complex64") if kind(x) == "complex" else ("floating", "float32")
     try:
         dtype: np.dtype = np.dtype(wanted)

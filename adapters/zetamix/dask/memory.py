@@ -1,0 +1,66 @@
+"""Whether a shuffle has the room that it needs, seen before it starts."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+from typing import Any
+
+import dask
+from dask.base import get_scheduler, named_schedulers
+
+__all__ = ["check_room"]
+
+_CLUSTER = "distributed.Client(distributed.LocalCluster(n_workers=2, threads_per_worker=1))"
+
+
+def check_room(size: int) -> None:
+    """Check that the scheduler in use can hold so many bytes, in memory or on disk.
+
+    Schedulers of one process keep all of an array that is shuffled; workers of a cluster spill.
+    """
+    get = get_scheduler()
+    client = getattr(get, "__self__", None)
+    if hasattr(client, "scheduler_info"):
+        _check_disk(client, size)
+    elif get is None or get in named_schedulers.values():
+        _check_memory(size)
+
+
+def _check_memory(size: int) -> None:
+    free = _free_memory()
+    if free is not None and size > free / 2:
+        name = dask.config.get("scheduler", None) or "threads"
+        raise MemoryError(
+            f"a shuffle on the scheduler {name!r} keeps the array in memory, which must be at most "
+            f"half of what is free, got {size:,} bytes of {free:,}; start workers that spill to "
+            f"disk before: client = {_CLUSTER}"
+        )
+
+
+def _free_memory() -> int | None:
+    try:
+        import psutil
+        from distributed.system import MEMORY_LIMIT
+    except ImportError:  # both come with the extra
+        return None
+    return min(int(psutil.virtual_memory().available), int(MEMORY_LIMIT))
+
+
+def _check_disk(client: Any, size: int) -> None:
+    """Check the disks of workers on this machine; those of others can't be seen from here."""
+    workers = client.scheduler_info()["workers"].values()
+    here = [each for each in workers if Path(each["local_directory"]).is_dir()]
+    if not here or len(here) < len(workers) or 0 in {each["memory_limit"] for each in here}:
+        return
+    memory = sum(each["memory_limit"] for each in here)
+    folders = {Path(each["local_directory"]) for each in here}
+    disks = {folder.stat().st_dev: shutil.disk_usage(folder).free for folder in folders}
+    free = sum(disks.values())
+    if size > memory / 2 and size > free:
+        folder = min(folders)
+        raise OSError(
+            f"a shuffle of more than half of the memory of all workers spills to disk, which must "
+            f"have about the size of the array free, got {size:,} bytes for {free:,} at {folder}; "
+            f"make room, or pass LocalCluster(local_directory=...) a larger disk"
+        )
