@@ -26,6 +26,7 @@ ADAPTERS = {
     "torch": ["mix", "transforms", "one_of", "collate"],
     "jax": ["functions"],
     "sklearn": ["sampler", "base", "classifier", "regressor"],
+    "dask": ["functions"],
 }
 WITH_EXAMPLES = sorted(
     ".".join(path.relative_to(CORE.parent).with_suffix("").parts).removesuffix(".__init__")
@@ -171,6 +172,7 @@ def test_the_reference_is_complete():
         "jax": "jax/__init__.py",
         "jax.grain": "jax/grain/__init__.py",
         "sklearn": "sklearn/__init__.py",
+        "dask": "dask/__init__.py",
         "cupy": "cupy.py",
     }
     for module, file in files.items():

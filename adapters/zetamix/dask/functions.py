@@ -287,9 +287,10 @@ def shuffled(
     >>> from zetamix.dask import shuffled
     >>> x = da.arange(12, chunks=4)
     >>> mixed, _ = shuffled(x, seed=0)
-    >>> sorted(mixed.compute().tolist()) == list(range(12))
-    True
-    >>> [sorted(block) for block in (mixed // 4).compute().reshape(3, 4).tolist()]
+    >>> mixed.chunks, sorted(mixed.compute().tolist()) == list(range(12))
+    (((3, 3, 3, 3),), True)
+    >>> [sorted(block) for block in (mixed // 4).compute().reshape(4, 3).tolist()]
+    [[0, 1, 2], [0, 1, 2], [0, 1, 2], [0, 1, 2]]
     """
     sources = _checked(x, y)
     x_shuffled, y_shuffled = _shuffled(sources, _checked_key(seed, epoch))

@@ -1,0 +1,236 @@
+"""An array larger than memory, mixed on a cluster: ``python benchmarks/beyond_memory.py``.
+
+It is sorted by class. Told are the time beside that of a copy to the same chunks, the memory of
+the workers, and whether classes were mixed.
+"""
+
+from __future__ import annotations
+
+import shutil
+import statistics
+import tempfile
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Self
+
+import click
+import dask
+import dask.array as da
+import numpy as np
+import psutil
+import zarr
+from distributed import Client, LocalCluster
+from harness import environment, markdown, write_json
+from zetamix.dask import zeta_mixup
+
+SHAPE, CLASSES, BATCH, NUM_MIX = (3, 32, 32), 10, 128, 8
+ROW_BYTES = 4 * 3 * 32 * 32
+
+
+@click.command(context_settings={"help_option_names": ["-h", "--help"], "show_default": True})
+@click.option("--gigabytes", default=6.2, type=click.FloatRange(0.01), help="Size of the array.")
+@click.option("--chunk", default=75.0, type=click.FloatRange(0.1), help="Megabytes of a chunk.")
+@click.option("--workers", default=2, type=click.IntRange(1), help="Processes of one thread.")
+@click.option("--memory", default=1.5, type=click.FloatRange(0.1), help="Gigabytes of a worker.")
+@click.option("--rounds", default=3, type=click.IntRange(1), help="Copies and mixtures in turns.")
+@click.option(
+    "--folder",
+    type=click.Path(exists=True, file_okay=False, writable=True, path_type=Path),
+    help="Where to put arrays and what is spilled, three times the size.  [default: temporary]",
+)
+@click.option(
+    "-o",
+    "--output",
+    default="beyond-memory.json",
+    metavar="FILE",
+    type=click.Path(dir_okay=False, writable=True, path_type=Path),
+    help="All numbers, as JSON.",
+)
+def main(
+    gigabytes: float,
+    chunk: float,
+    workers: int,
+    memory: float,
+    rounds: int,
+    folder: Path | None,
+    output: Path,
+) -> None:
+    """Copy and mix an array on workers that could not hold it, in turns."""
+    rows = int(chunk * 1e6 / ROW_BYTES)
+    length = int(gigabytes * 1e9 / ROW_BYTES)
+    with tempfile.TemporaryDirectory(dir=folder) as name:
+        place = Path(name)
+        found = measure(place, length, rows, rounds, workers=workers, memory=memory)
+    results = {
+        "environment": environment(workers, {})
+        | {"dask": dask.__version__, "zarr": zarr.__version__},
+        "settings": {
+            "bytes": length * ROW_BYTES,
+            "rows": length,
+            "rows of a chunk": rows,
+            "workers": workers,
+            "bytes of a worker": int(memory * 1e9),
+        },
+        **found,
+    }
+    write_json(results, output)
+    click.echo("\n".join(report(results)))
+
+
+def measure(
+    place: Path, length: int, rows: int, rounds: int, *, workers: int, memory: float
+) -> dict[str, Any]:
+    """Return times, peaks of memory and what became of the classes."""
+    with cluster(place, workers, memory):
+        make(place / "source", length, rows)
+    times: dict[str, list[float]] = {"copy": [], "mix": []}
+    peaks: dict[str, list[int]] = {"copy": [], "mix": []}
+    for _ in range(rounds):
+        for name, work in {"copy": copy, "mix": mix}.items():
+            target = place / name
+            shutil.rmtree(target, ignore_errors=True)
+            # Fresh workers each time: what Python has once taken it does not give back.
+            with cluster(place, workers, memory) as client, Gauge(client) as gauge:
+                start = time.perf_counter()
+                work(place / "source", target)
+                times[name].append(time.perf_counter() - start)
+            peaks[name].append(gauge.peak)
+    return {"times": times, "peaks": peaks, "classes": classes(place / "mix")}
+
+
+@contextmanager
+def cluster(place: Path, workers: int, memory: float) -> Iterator[Client]:
+    """Start workers of one thread, which spill to a folder."""
+    options: dict[str, Any] = {"n_workers": workers, "threads_per_worker": 1}
+    options |= {"memory_limit": int(memory * 1e9), "local_directory": str(place / "spilled")}
+    with LocalCluster(dashboard_address=None, **options) as started, Client(started) as client:
+        yield client
+
+
+class Gauge:
+    """Watches the memory of all workers, and keeps the most that one had."""
+
+    def __init__(self, client: Client) -> None:
+        pids = client.run(lambda dask_worker: __import__("os").getpid()).values()
+        self._processes = [psutil.Process(pid) for pid in pids]
+        self._over = threading.Event()
+        self._thread = threading.Thread(target=self._watch, daemon=True)
+        self.peak = 0
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._over.set()
+        self._thread.join()
+
+    def _watch(self) -> None:
+        while not self._over.wait(0.05):
+            self.peak = max(self.peak, *(process.memory_info().rss for process in self._processes))
+
+
+# --- what is done ---------------------------------------------------------------------------------
+
+
+def make(place: Path, length: int, rows: int) -> None:
+    """Write noise around a mean of its class, classes one after the other."""
+    classes = da.arange(length, chunks=rows) * CLASSES // length
+    x = classes.map_blocks(
+        _images,
+        dtype=np.float32,
+        chunks=(classes.chunks[0], *((size,) for size in SHAPE)),
+        new_axis=[1, 2, 3],
+        meta=np.empty((0, *SHAPE), np.float32),
+    )
+    dask.compute(
+        x.to_zarr(place / "x", compute=False, compressors=None),
+        classes.to_zarr(place / "y", compute=False),
+    )
+
+
+def _images(classes: np.ndarray, block_id: tuple[int, ...]) -> np.ndarray:
+    rng = np.random.Generator(np.random.Philox(block_id[0]))
+    noise = rng.random((classes.size, *SHAPE), dtype=np.float32)
+    return noise + classes[:, None, None, None].astype(np.float32)
+
+
+def copy(source: Path, target: Path) -> None:
+    """Copy the array to the chunks that mixed ones have."""
+    rows = mixed(source)[0].chunks[0][0]
+    _write(
+        target,
+        da.from_zarr(source / "x").rechunk({0: rows}),
+        da.from_zarr(source / "y").rechunk({0: rows}),
+    )
+
+
+def mix(source: Path, target: Path) -> None:
+    _write(target, *mixed(source))
+
+
+def mixed(source: Path) -> tuple[da.Array, da.Array]:
+    x, y = da.from_zarr(source / "x"), da.from_zarr(source / "y")
+    options = {"num_mix": NUM_MIX, "batch_size": BATCH, "num_classes": CLASSES, "seed": 0}
+    result: tuple[da.Array, da.Array] = zeta_mixup(x, y, **options)
+    return result
+
+
+def _write(target: Path, x: da.Array, y: da.Array) -> None:
+    dask.compute(
+        x.to_zarr(target / "x", compute=False, compressors=None),
+        y.to_zarr(target / "y", compute=False),
+    )
+
+
+def classes(target: Path) -> dict[str, float]:
+    """Tell how the classes of soft labels are spread over batches."""
+    soft = zarr.open_array(target / "y", mode="r")
+    shares, second = [], []
+    for start in range(0, soft.shape[0] - BATCH, BATCH * 50):
+        batch = np.asarray(soft[start : start + BATCH])
+        shares.append(batch.mean(axis=0))
+        second.append(np.mean((batch > 0).sum(axis=1)))
+    spread = np.asarray(shares)
+    return {
+        "least share of a class in a batch": float(spread.min()),
+        "largest share of a class in a batch": float(spread.max()),
+        "classes in a soft label": float(np.mean(second)),
+    }
+
+
+# --- report ---------------------------------------------------------------------------------------
+
+
+def report(results: dict[str, Any]) -> list[str]:
+    """Return the numbers as Markdown."""
+    settings, times = results["settings"], results["times"]
+    copies = statistics.median(times["copy"])
+    rows = []
+    for name, what in {"copy": "copied to the same chunks", "mix": "shuffled and mixed"}.items():
+        taken = statistics.median(times[name])
+        rows.append(
+            [
+                what,
+                f"{taken:.1f}",
+                f"{min(times[name]):.1f}–{max(times[name]):.1f}",
+                f"× {taken / copies:.2f}",
+                f"{max(results['peaks'][name]) / 1e6:,.0f}",
+            ]
+        )
+    head = ["", "s, median", "range", "beside a copy", "most memory of a worker, MB"]
+    return [
+        f"{settings['bytes'] / 1e9:.1f} GB in chunks of {settings['rows of a chunk']:,} images, "
+        f"{settings['workers']} workers of one thread and "
+        f"{settings['bytes of a worker'] / 1e9:g} GB.",
+        "",
+        markdown(head, rows),
+        *(f"- {name}: {value:.4g}" for name, value in results["classes"].items()),
+    ]
+
+
+if __name__ == "__main__":
+    main()
