@@ -66,6 +66,15 @@ def test_no_row_is_lost_or_repeated_and_labels_go_along(n, chunks):
     assert equal(classes, y[order])
 
 
+def test_many_pieces_are_cut_in_groups(monkeypatch):
+    """Which changes the tasks, and not what comes out."""
+    x = da.from_array(data(1003, (2, 6))[0], chunks=(100, 2, 3))
+    one_by_one = np.asarray(lazily.shuffled(x, seed=3)[0])
+    monkeypatch.setattr(shuffling, "_MOST_TASKS", 40)
+    shuffled, _ = lazily.shuffled(x, seed=3)
+    assert equal(shuffled, one_by_one)
+
+
 @pytest.mark.parametrize(("n", "chunks"), CHUNKS)
 def test_each_block_has_as_many_rows_of_each_source_block(n, chunks):
     x = da.from_array(np.arange(n), chunks=chunks)

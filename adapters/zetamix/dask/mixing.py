@@ -55,7 +55,8 @@ class Mixing:
 
     def _mapped(self, mix: Any, x: da.Array, groups: da.Array | None) -> da.Array:
         # A batch is drawn by its number, which is that of its block times the batches in one.
-        firsts = da.arange(x.numblocks[0], chunks=1) * -(-x.chunks[0][0] // self.batch_size)
+        batches = -(-x.chunks[0][0] // self.batch_size)
+        firsts = da.from_array(np.arange(x.numblocks[0]) * batches, chunks=1)
         # Two samples tell what comes out, and what is refused, before anything is read.
         two = np.zeros_like(x._meta, shape=(2, *x.shape[1:]))
         result = mix(two, np.zeros(1, int), None if groups is None else np.arange(2))

@@ -1,0 +1,117 @@
+"""Schedulers, workers and their death: what `zetamix.dask` makes does not depend on them."""
+
+import hashlib
+import os
+import signal
+import time
+from contextlib import contextmanager
+
+import numpy as np
+import pytest
+
+pytestmark = pytest.mark.pipeline
+da = pytest.importorskip("dask.array")
+dask = pytest.importorskip("dask")
+distributed = pytest.importorskip("distributed")
+zarr = pytest.importorskip("zarr")
+from zetamix.dask import zeta_mixup  # noqa: E402
+
+ROWS, CHUNK, SHAPE = 16_640, 333, (3, 32, 32)  # 204 MB, in chunks of 4 MB
+# A worker takes 215 MB before it has any data.
+MEMORY = 365_000_000
+
+
+@pytest.fixture(scope="module")
+def source(tmp_path_factory):
+    """A store that is sorted by class, with an uneven last chunk."""
+    place = tmp_path_factory.mktemp("stores") / "source"
+    x = zarr.create_array(
+        place / "x", shape=(ROWS, *SHAPE), chunks=(CHUNK, *SHAPE), dtype="float32", compressors=None
+    )
+    rng = np.random.Generator(np.random.SFC64(0))
+    for start in range(0, ROWS, CHUNK):
+        x[start : start + CHUNK] = rng.random((min(CHUNK, ROWS - start), *SHAPE), dtype=np.float32)
+    classes = np.arange(ROWS) * 10 // ROWS
+    zarr.create_array(place / "y", data=classes, chunks=(CHUNK,))
+    return place
+
+
+def mixed(source):
+    x, y = da.from_zarr(source / "x"), da.from_zarr(source / "y")
+    return zeta_mixup(x, y, num_mix=4, num_classes=10, seed=1, epoch=2)
+
+
+def digest(arrays):
+    sums = [hashlib.sha256(np.ascontiguousarray(each)).hexdigest() for each in arrays]
+    return tuple(sums)
+
+
+@pytest.fixture(scope="module")
+def expected(source):
+    with dask.config.set(scheduler="threads"):
+        return digest(dask.compute(*mixed(source)))
+
+
+def written(source, target):
+    """Return the tasks that write a mixed store."""
+    x, y = mixed(source)
+    return [
+        x.to_zarr(target / "x", compute=False, compressors=None),
+        y.to_zarr(target / "y", compute=False),
+    ]
+
+
+def digest_of(target):
+    return digest([zarr.open_array(target / name, mode="r")[:] for name in ("x", "y")])
+
+
+@contextmanager
+def cluster(workers, folder):
+    """Start workers of one thread; those that die are started again."""
+    options = {"n_workers": workers, "threads_per_worker": 1, "memory_limit": MEMORY}
+    options |= {"local_directory": str(folder), "dashboard_address": None, "silence_logs": 50}
+    with distributed.LocalCluster(**options) as started, distributed.Client(started) as client:
+        yield client
+
+
+def test_processes_give_what_threads_give(source, expected):
+    with dask.config.set(scheduler="processes", num_workers=2):
+        assert digest(dask.compute(*mixed(source))) == expected
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_workers_give_what_threads_give(workers, source, expected, tmp_path):
+    with cluster(workers, tmp_path / "spilled"):
+        dask.compute(*written(source, tmp_path))
+        assert digest_of(tmp_path) == expected
+
+
+def pieces_in_memory(dask_scheduler):
+    return sum(
+        task.state == "memory" and str(key).startswith("('rechunk")
+        for key, task in dask_scheduler.tasks.items()
+    )
+
+
+def chunks_written(target):
+    return sum(file.is_file() for file in (target / "x").rglob("c/*/*/*/*"))
+
+
+@pytest.mark.parametrize("moment", ["while it is shuffled", "while it is written"])
+def test_a_worker_that_is_killed_changes_nothing(moment, source, expected, tmp_path):
+    with cluster(2, tmp_path / "spilled") as client:
+        victim = next(iter(client.run(os.getpid).values()))
+        futures = client.compute(written(source, tmp_path))
+        shuffled = moment == "while it is shuffled"
+        while all(future.status == "pending" for future in futures):
+            if shuffled and client.run_on_scheduler(pieces_in_memory) > 20:
+                break
+            if not shuffled and chunks_written(tmp_path) > 5:
+                break
+            time.sleep(0.02)
+        assert chunks_written(tmp_path) < 130  # in the middle of it
+        os.kill(victim, signal.SIGKILL)
+        client.gather(futures)
+        survivors = client.run(os.getpid).values()
+        assert victim not in survivors
+        assert digest_of(tmp_path) == expected
