@@ -75,25 +75,32 @@ def test_many_pieces_are_cut_in_groups(monkeypatch):
     assert equal(shuffled, one_by_one)
 
 
+@pytest.mark.parametrize("batch_size", [1, 16])
 @pytest.mark.parametrize(("n", "chunks"), CHUNKS)
-def test_each_block_has_as_many_rows_of_each_source_block(n, chunks):
+def test_each_block_has_as_many_rows_of_each_source_block(n, chunks, batch_size):
     x = da.from_array(np.arange(n), chunks=chunks)
-    shuffle = shuffling.Shuffle.of(x, (0, 0))
-    source = np.repeat(np.arange(shuffle.blocks), shuffle.sizes)
-    shuffled, _ = lazily.shuffled(x, seed=0)
+    rows = min(n, max(*x.chunks[0], int(np.ceil(np.sqrt(n)))))
+    shuffled, _ = lazily.shuffled(x, batch_size=batch_size, seed=0)
+    sizes = shuffled.chunks[0]
+    assert {*sizes[:-1]} <= {sizes[0]}
+    assert sizes[-1] <= sizes[0] <= max(rows, batch_size)
+    assert sizes[0] % batch_size == 0 or len(sizes) == 1
     counts = [
-        np.bincount(source[block.compute()], minlength=shuffle.blocks) for block in shuffled.blocks
+        np.bincount(block.compute() // rows, minlength=-(-n // rows)) for block in shuffled.blocks
     ]
-    assert np.ptp(counts, axis=0).max() <= 1
-    assert np.ptp(np.sum(counts, axis=1)) <= 1
-    assert max(shuffled.chunks[0]) <= max(max(x.chunks[0]), int(np.ceil(np.sqrt(n))))
+    whole = np.asarray([count for count in counts if count.sum() == sizes[0]])
+    assert np.ptp(whole[:, : n // rows]) <= 1  # the last source block may be shorter
+    assert np.ptp(whole, axis=0).max() <= 1
+    share = np.bincount(np.arange(n) // rows) * sizes[-1] / n
+    assert np.all(abs(counts[-1] - share) < 1)
 
 
-def test_each_row_comes_to_each_place_equally_often():
-    x = da.arange(12, chunks=4)
-    orders = np.asarray([lazily.shuffled(x, seed=seed)[0].compute() for seed in range(600)])
+@pytest.mark.parametrize(("n", "chunks"), [(12, 4), (11, 4)])
+def test_each_row_comes_to_each_place_equally_often(n, chunks):
+    x = da.arange(n, chunks=chunks)
+    orders = np.asarray([lazily.shuffled(x, seed=seed)[0].compute() for seed in range(500)])
     places = np.argsort(orders, axis=1)
-    counts = np.asarray([np.bincount(column, minlength=12) for column in places.T])
+    counts = np.asarray([np.bincount(column, minlength=n) for column in places.T])
     assert stats.chisquare(counts, axis=1).pvalue.min() > 1e-4
     assert stats.chisquare(counts.sum(axis=0)).pvalue > 0.999  # each place is taken once
     # Neighbours of a source block are apart, and in either order.
@@ -137,7 +144,7 @@ def test_batches_of_the_shuffled_are_mixed_as_those_of_arrays(name, features):
     lazy = da.from_array(x, chunks=(50, 3, *features[1:]))
     options = {"num_classes": 4, "seed": 5, "epoch": 2, "rule": rule}
     mixed, soft = lazily.mix(lazy, y, batch_size=16, groups=groups, **options)
-    order = numbers(lazily.shuffled(lazy, seed=5, epoch=2)[0])
+    order = numbers(lazily.shuffled(lazy, batch_size=16, seed=5, epoch=2)[0])
     kin = groups[order] if grouped else None
     expected = batches(x[order], y[order], 16, groups=kin, shuffle=False, **options)
     assert mixed.chunks[0] == soft.chunks[0]
@@ -196,7 +203,7 @@ def test_labels_in_all_forms(form):
     _, soft = lazily.mix(
         da.from_array(x, chunks=20), labels, batch_size=15, num_classes=num_classes, seed=1
     )
-    order = numbers(lazily.shuffled(da.from_array(x, chunks=20), seed=1)[0])
+    order = numbers(lazily.shuffled(da.from_array(x, chunks=20), batch_size=15, seed=1)[0])
     parts = batches(x[order], labels[order], 15, num_classes=num_classes, shuffle=False, seed=1)
     assert soft.shape == np.asarray(soft).shape
     assert equal(soft, np.concatenate([part for _, part in parts]))

@@ -82,7 +82,7 @@ def mix(
     Returns
     -------
     x_mixed : dask.array.Array, shape (N, ...)
-        Mixed samples in the order of `shuffled`, in blocks of whole batches.
+        Mixed samples in the order that `shuffled` gives with this `batch_size`, in such blocks.
     y_mixed : dask.array.Array or None
         Mixed labels, in the same blocks; None if `y` is.
 
@@ -137,7 +137,7 @@ def mix(
         num_classes,
         ignore_index,
     )
-    rows, labels, kin = mixing.in_blocks(_shuffled(sources, key))
+    rows, labels, kin = mixing.in_blocks(_shuffled(sources, mixing.batch_size, key))
     result = mixing.samples(rows, kin), None if labels is None else mixing.labels(labels, kin)
     check_room(_size(sources))
     return result
@@ -189,7 +189,7 @@ def zeta_mixup(
     Returns
     -------
     x_mixed : dask.array.Array, shape (N, ...)
-        Mixed samples in the order of `shuffled`, in blocks of whole batches.
+        Mixed samples in the order that `shuffled` gives with this `batch_size`, in such blocks.
     y_mixed : dask.array.Array or None
         Mixed labels, in the same blocks; None if `y` is.
 
@@ -227,6 +227,7 @@ def shuffled(
     x: da.Array,
     y: da.Array | np.ndarray | None = None,
     *,
+    batch_size: int = 1,
     seed: int | None = None,
     epoch: int = 0,
 ) -> tuple[da.Array, da.Array | None]:
@@ -241,6 +242,8 @@ def shuffled(
         Samples, numbers of any dtype, in chunks of a size that a worker handles well.
     y : dask.array.Array or numpy.ndarray, shape (N, ...), optional
         Labels, or whatever else goes with the samples.
+    batch_size : int, default 1
+        Blocks of the result hold whole batches of so many samples, but for the last one.
     seed : int, optional
         Same seed and epoch, same order; None for fresh entropy.
     epoch : int, default 0
@@ -271,12 +274,13 @@ def shuffled(
 
     Notes
     -----
-    Rows are permuted in each source block, which is cut into pieces; output block j takes piece j
-    of each source block, by ``rechunk`` with the method of tasks, and its rows are permuted again.
-    The permutations are ``permutation(n, (seed, epoch, pass, block))``. Where chunks have fewer
-    rows than the root of N, they are joined to so many first. The order is random, but not uniform
-    among all orders: how many rows two blocks share is fixed. It depends on the seed, the epoch, N
-    and the chunks of `x` along the first axis; a lost task that is run again gives the same.
+    Rows are permuted in each source block, dealt out in turn to the output blocks, and permuted
+    again in each of these. Each row comes to each place with the same probability, but not all
+    orders are equally probable: how many rows two blocks share is fixed to one. The permutations
+    are ``permutation(n, (seed, epoch, pass, block))``. Where chunks have fewer rows than the root
+    of N, they are joined to so many first. The order depends on the seed, the epoch, the size of
+    batches, N and the chunks of `x` along the first axis; a lost task that is run again gives the
+    same.
 
     All of the array is on its way at once. Workers of `distributed` stay below their limit because
     they spill to disk, which needs about the size of the array.
@@ -284,16 +288,18 @@ def shuffled(
     Examples
     --------
     >>> import dask.array as da
+    >>> import numpy as np
     >>> from zetamix.dask import shuffled
-    >>> x = da.arange(12, chunks=4)
+    >>> x = da.arange(30, chunks=10)
     >>> mixed, _ = shuffled(x, seed=0)
-    >>> mixed.chunks, sorted(mixed.compute().tolist()) == list(range(12))
-    (((3, 3, 3, 3),), True)
-    >>> [sorted(block) for block in (mixed // 4).compute().reshape(4, 3).tolist()]
-    [[0, 1, 2], [0, 1, 2], [0, 1, 2], [0, 1, 2]]
+    >>> mixed.chunks, sorted(mixed.compute().tolist()) == list(range(30))
+    (((10, 10, 10),), True)
+    >>> [np.bincount(block // 10).tolist() for block in mixed.compute().reshape(3, 10)]
+    [[4, 3, 3], [3, 4, 3], [3, 3, 4]]
     """
     sources = _checked(x, y)
-    x_shuffled, y_shuffled = _shuffled(sources, _checked_key(seed, epoch))
+    batch_size = check_count("batch_size", batch_size)
+    x_shuffled, y_shuffled = _shuffled(sources, batch_size, _checked_key(seed, epoch))
     check_room(_size(sources))
     return x_shuffled, y_shuffled
 
@@ -331,8 +337,10 @@ def _checked_key(seed: int | None, epoch: int) -> tuple[int, int]:
     return key
 
 
-def _shuffled(arrays: list[da.Array | None], key: tuple[int, int]) -> list[da.Array | None]:
-    shuffle = Shuffle.of(arrays[0], key)
+def _shuffled(
+    arrays: list[da.Array | None], batch_size: int, key: tuple[int, int]
+) -> list[da.Array | None]:
+    shuffle = Shuffle.of(arrays[0], batch_size, key)
     return [None if each is None else shuffle(each) for each in arrays]
 
 

@@ -14,7 +14,7 @@ from dask.base import tokenize
 from dask.highlevelgraph import HighLevelGraph
 
 from zetamix_core import permutation
-from zetamix_core.adapting import from_host, namespace
+from zetamix_core.adapting import from_host, namespace, stream_for
 
 __all__ = ["Shuffle"]
 
@@ -28,79 +28,84 @@ _MOST_TASKS = 1 << 17
 class Shuffle:
     """How the rows of arrays with the same chunks are shuffled; the same for each of them.
 
-    Source blocks of `rows` rows, the last one of what is left, are permuted and cut into `pieces`,
-    as even as possible; output block j is made of the pieces j of all blocks, and permuted.
+    Source blocks of `rows` rows, the last one of what is left, are permuted, and their rows dealt
+    out like cards to blocks of `dealt` rows, which are permuted in turn. A last block of what is
+    left gets its share of each source block before. Both begin at random, `first`, so that each row
+    may come to each place with the same probability.
     """
 
     length: int
     rows: int
+    dealt: int
     key: tuple[int, ...]
+    first: tuple[int, int]
 
     @classmethod
-    def of(cls, x: Array, key: tuple[int, ...]) -> Shuffle:
-        """Return the shuffle for an array, by its chunks along the first axis.
+    def of(cls, x: Array, batch_size: int, key: tuple[int, ...]) -> Shuffle:
+        """Return the shuffle for an array by its chunks along the first axis, to whole batches.
 
         Blocks have at least √N rows, so that there are no more of them than a block has rows.
         """
-        length = x.shape[0]
-        rows = min(length, max(*x.chunks[0], math.isqrt(length - 1) + 1))
+        length, largest = x.shape[0], max(x.chunks[0])
+        rows = min(length, max(largest, math.isqrt(length - 1) + 1))
         row_bytes = x.dtype.itemsize * math.prod(max(sizes) for sizes in x.chunks[1:])
-        if rows > max(x.chunks[0]) and rows * row_bytes > _LARGEST_BLOCK:
+        if rows > largest and rows * row_bytes > _LARGEST_BLOCK:
             raise ValueError(
                 f"a shuffle needs blocks of at least {rows} samples, the root of their number, got "
-                f"chunks of at most {max(x.chunks[0])} samples of {row_bytes:,} bytes; cut samples "
-                f"into chunks, too, or take them one by one, as in x[zetamix.permutation(len(x), "
-                f"seed)]"
+                f"chunks of at most {largest} samples of {row_bytes:,} bytes; cut samples into "
+                f"chunks, too, or take them one by one, as in x[zetamix.permutation(len(x), seed)]"
             )
-        return cls(length, rows, key)
+        dealt = max(1, rows // batch_size) * batch_size
+        stream = stream_for(key, None)
+        first, second = (
+            int(stream.orderings(1, below, 1, anchored=False)[0, 0])
+            for below in (length, max(1, length // dealt))
+        )
+        return cls(length, rows, dealt, key, (first, second))
 
     @property
-    def blocks(self) -> int:
-        """Number of source blocks."""
-        return -(-self.length // self.rows)
+    def sources(self) -> tuple[int, ...]:
+        """Lengths of the source blocks."""
+        return _cut_evenly(self.length, self.rows)
+
+    @property
+    def targets(self) -> tuple[int, ...]:
+        """Lengths of the output blocks."""
+        return _cut_evenly(self.length, self.dealt)
+
+    def pieces(self, block: int) -> np.ndarray:
+        """Return how many rows of a source block each output block gets."""
+        whole, rest = divmod(self.length, self.dealt)
+        ends = np.minimum(np.asarray([block, block + 1]) * self.rows, self.length)
+        to_last = (ends * rest + self.first[0]) // self.length
+        if whole == 0:
+            return np.diff(to_last)
+        # Cards from here to there, of which every `whole`-th goes to the same block.
+        here, there = ends - to_last + self.first[1]
+        before = np.arange(whole) + 1
+        dealt = (there - before) // whole - (here - before) // whole
+        return np.concatenate([dealt, np.diff(to_last)]) if rest else dealt
 
     @property
     def depth(self) -> int:
-        """Most rows of a piece."""
-        return max(1, self.rows // self.blocks)
-
-    @property
-    def pieces(self) -> int:
-        """Number of pieces of a source block, and of output blocks."""
-        return -(-self.rows // self.depth)
-
-    @property
-    def sizes(self) -> tuple[int, ...]:
-        """Lengths of the source blocks."""
-        whole, rest = divmod(self.length, self.rows)
-        return (self.rows,) * whole + ((rest,) if rest else ())
-
-    def lengths(self, blocks: np.ndarray, pieces: np.ndarray) -> np.ndarray:
-        """Return the lengths (len(blocks), len(pieces)) of pieces of source blocks.
-
-        Those that are longer by one go on, from block to block, where those of the last one ended,
-        so that output blocks differ by one row at most.
-        """
-        sizes = np.minimum(self.rows, self.length - blocks * self.rows)
-        short, longer = np.divmod(sizes, self.pieces)
-        first = blocks * (self.rows % self.pieces)
-        turn = (pieces - first[:, None]) % self.pieces
-        lengths: np.ndarray = short[:, None] + (turn < longer[:, None])
-        return lengths
+        """Most rows that a piece may have."""
+        whole, rest = divmod(self.length, self.dealt)
+        to_last = self.rows * rest
+        most = -(-to_last // self.length)
+        return max(most, -(-(self.rows - to_last // self.length) // whole)) if whole else most
 
     def __call__(self, x: Array) -> Array:
         """Return an array, whose chunks along the first axis are those of the first one, shuffled.
 
         Nothing is read before it is computed.
         """
-        turned = self._cut(x.rechunk({0: self.sizes})).rechunk(
-            {0: self.blocks, 1: 1}, method="tasks"
+        turned = self._cut(x.rechunk({0: self.sources})).rechunk(
+            {0: len(self.sources), 1: 1}, method="tasks"
         )
-        lengths = self.lengths(np.arange(self.blocks), np.arange(self.pieces))
         return turned.map_blocks(
             partial(_joined, self),
             drop_axis=[0, 2],
-            chunks=(tuple(lengths.sum(axis=0).tolist()), *x.chunks[1:]),
+            chunks=(self.targets, *x.chunks[1:]),
             dtype=x.dtype,
             meta=x._meta,
         )
@@ -111,40 +116,44 @@ class Shuffle:
         Pieces are tasks, and copies: views of a block would keep all of it in memory. Where there
         are too many, several in a row are one task, and rechunking takes them apart.
         """
-        together = -(-self.blocks * self.pieces // _MOST_TASKS)
-        starts = range(0, self.pieces, together)
-        groups = tuple(min(together, self.pieces - start) for start in starts)
+        sources, targets = len(self.sources), len(self.targets)
+        together = -(-sources * targets // _MOST_TASKS)
+        groups = _cut_evenly(targets, together)
         token = tokenize(x.name, self)
         order, piece = f"zetamix-order-{token}", f"zetamix-piece-{token}"
         graph: dict[Any, Any] = {}
-        for number in range(self.blocks):
+        for number in range(sources):
             graph[order, number] = (partial(_order, self), number)
             for places in product(*map(range, x.numblocks[1:])):
                 block = (x.name, number, *places)
-                for group, start in enumerate(starts):
+                for group, size in enumerate(groups):
                     graph[(piece, number, group, 0, *places)] = (
                         *(partial(_pieces, self), block, (order, number), number),
-                        *(start, start + groups[group]),
+                        *(group * together, group * together + size),
                     )
         return Array(
             HighLevelGraph.from_collections(piece, graph, dependencies=[x]),
             piece,
-            chunks=((1,) * self.blocks, groups, (self.depth,), *x.chunks[1:]),
+            chunks=((1,) * sources, groups, (self.depth,), *x.chunks[1:]),
             meta=x._meta[:, None, None],
         )
 
 
+def _cut_evenly(length: int, size: int) -> tuple[int, ...]:
+    whole, rest = divmod(length, size)
+    return (size,) * whole + ((rest,) if rest else ())
+
+
 def _order(shuffle: Shuffle, number: int) -> np.ndarray:
     """Return the permutation of a source block."""
-    return permutation(shuffle.sizes[number], (*shuffle.key, 0, number))
+    return permutation(shuffle.sources[number], (*shuffle.key, 0, number))
 
 
 def _pieces(
     shuffle: Shuffle, block: Any, order: np.ndarray, number: int, start: int, stop: int
 ) -> Any:
     """Take pieces of a permuted source block, short ones with a row of padding."""
-    lengths = shuffle.lengths(np.asarray([number]), np.arange(shuffle.pieces))[0]
-    ends = np.cumsum(lengths)
+    ends = np.cumsum(shuffle.pieces(number))
     firsts = np.concatenate([[0], ends[:-1]])[start:stop]
     places = np.minimum(firsts[:, None] + np.arange(shuffle.depth), order.size - 1)
     taken = _taken(block, order[places.ravel()])
@@ -154,8 +163,8 @@ def _pieces(
 def _joined(shuffle: Shuffle, block: Any, block_id: tuple[int, ...]) -> Any:
     """Join the pieces of an output block without their padding, and permute it."""
     number = block_id[0]
-    lengths = shuffle.lengths(np.arange(shuffle.blocks), np.asarray([number]))
-    rows = np.flatnonzero(np.arange(shuffle.depth) < lengths)
+    lengths = [[shuffle.pieces(source)[number]] for source in range(block.shape[0])]
+    rows = np.flatnonzero(np.arange(block.shape[2]) < lengths)
     rows = rows[permutation(rows.size, (*shuffle.key, 1, number))]
     return _taken(block.reshape(-1, *block.shape[3:]), rows)
 
