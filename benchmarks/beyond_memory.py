@@ -90,12 +90,12 @@ def measure(
     peaks: dict[str, list[int]] = {"copy": [], "mix": []}
     for _ in range(rounds):
         for name, work in {"copy": copy, "mix": mix}.items():
-            target = place / name
-            shutil.rmtree(target, ignore_errors=True)
+            for target in (place / "copy", place / "mix"):
+                shutil.rmtree(target, ignore_errors=True)
             # Fresh workers each time: what Python has once taken it does not give back.
             with cluster(place, workers, memory) as client, Gauge(client) as gauge:
                 start = time.perf_counter()
-                work(place / "source", target)
+                work(place / "source", place / name)
                 times[name].append(time.perf_counter() - start)
             peaks[name].append(gauge.peak)
     return {"times": times, "peaks": peaks, "classes": classes(place / "mix")}
@@ -106,7 +106,7 @@ def cluster(place: Path, workers: int, memory: float) -> Iterator[Client]:
     """Start workers of one thread, which spill to a folder."""
     options: dict[str, Any] = {"n_workers": workers, "threads_per_worker": 1}
     options |= {"memory_limit": int(memory * 1e9), "local_directory": str(place / "spilled")}
-    with LocalCluster(dashboard_address=None, **options) as started, Client(started) as client:
+    with LocalCluster(dashboard_address=":0", **options) as started, Client(started) as client:
         yield client
 
 

@@ -69,10 +69,11 @@ def test_no_row_is_lost_or_repeated_and_labels_go_along(n, chunks):
 def test_many_pieces_are_cut_in_groups(monkeypatch):
     """Which changes the tasks, and not what comes out."""
     x = da.from_array(data(1003, (2, 6))[0], chunks=(100, 2, 3))
-    one_by_one = np.asarray(lazily.shuffled(x, seed=3)[0])
+    together = np.asarray(lazily.shuffled(x, seed=3)[0])
+    monkeypatch.setattr(shuffling, "_LEAST_BYTES", 1)
+    assert equal(lazily.shuffled(x, seed=3)[0], together)
     monkeypatch.setattr(shuffling, "_MOST_TASKS", 40)
-    shuffled, _ = lazily.shuffled(x, seed=3)
-    assert equal(shuffled, one_by_one)
+    assert equal(lazily.shuffled(x, seed=3)[0], together)
 
 
 @pytest.mark.parametrize("batch_size", [1, 16])

@@ -69,7 +69,7 @@ def digest_of(target):
 def cluster(workers, folder):
     """Start workers of one thread; those that die are started again."""
     options = {"n_workers": workers, "threads_per_worker": 1, "memory_limit": MEMORY}
-    options |= {"local_directory": str(folder), "dashboard_address": None, "silence_logs": 50}
+    options |= {"local_directory": str(folder), "dashboard_address": ":0", "silence_logs": 50}
     with distributed.LocalCluster(**options) as started, distributed.Client(started) as client:
         yield client
 

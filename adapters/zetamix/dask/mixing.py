@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import dask.array as da
 import numpy as np
 
 from zetamix_core import Plan
-from zetamix_core.adapting import averages, drawn, in_dtype, namespace
+from zetamix_core.adapting import averages, drawn, in_dtype
 from zetamix_core.rules import Rule
 
 __all__ = ["Mixing"]
@@ -74,16 +74,28 @@ class Mixing:
         )
 
     def _mixed_samples(self, x: Any, first: np.ndarray, groups: Any = None) -> Any:
-        parts = []
-        for rows, plan in self._plans(len(x), first, groups):
-            parts.append(in_dtype(self.dtype, plan, x[rows], averages=averages(self.rule)))
-        return namespace(x).concat(parts, axis=0)
+        def mixed(rows: slice, plan: Plan) -> Any:
+            return in_dtype(self.dtype, plan, x[rows], averages=averages(self.rule))
+
+        return self._filled(mixed, len(x), first, groups)
 
     def _mixed_labels(self, y: Any, first: np.ndarray, groups: Any = None) -> Any:
-        parts = []
-        for rows, plan in self._plans(len(y), first, groups):
-            parts.append(plan.mix_labels(y[rows], self.num_classes, ignore_index=self.ignore_index))
-        return namespace(y).concat(parts, axis=0)
+        def mixed(rows: slice, plan: Plan) -> Any:
+            return plan.mix_labels(y[rows], self.num_classes, ignore_index=self.ignore_index)
+
+        return self._filled(mixed, len(y), first, groups)
+
+    def _filled(
+        self, mixed: Callable[[slice, Plan], Any], length: int, first: np.ndarray, groups: Any
+    ) -> Any:
+        """Return the mixed batches of a block in one array, to which each is written in turn."""
+        out = None
+        for rows, plan in self._plans(length, first, groups):
+            part = mixed(rows, plan)
+            if out is None:
+                out = np.empty_like(part, shape=(length, *part.shape[1:]))
+            out[rows] = part
+        return out
 
     def _plans(self, length: int, first: np.ndarray, groups: Any) -> Iterator[tuple[slice, Plan]]:
         """Yield the rows of each batch of a block, and its plan."""

@@ -20,8 +20,9 @@ __all__ = ["Shuffle"]
 
 # A block of this many bytes is too large for a worker.
 _LARGEST_BLOCK = 1 << 31
-# A scheduler takes about a millisecond for each task.
+# A scheduler takes up to a millisecond for each task, in which memory moves about a megabyte.
 _MOST_TASKS = 1 << 17
+_LEAST_BYTES = 1 << 18
 
 
 @dataclasses.dataclass(frozen=True)
@@ -48,7 +49,7 @@ class Shuffle:
         """
         length, largest = x.shape[0], max(x.chunks[0])
         rows = min(length, max(largest, math.isqrt(length - 1) + 1))
-        row_bytes = x.dtype.itemsize * math.prod(max(sizes) for sizes in x.chunks[1:])
+        row_bytes = x.dtype.itemsize * math.prod(x.chunksize[1:])
         if rows > largest and rows * row_bytes > _LARGEST_BLOCK:
             raise ValueError(
                 f"a shuffle needs blocks of at least {rows} samples, the root of their number, got "
@@ -113,11 +114,13 @@ class Shuffle:
     def _cut(self, x: Array) -> Array:
         """Return an array (blocks, pieces, depth, ...) of the pieces, with padding for short ones.
 
-        Pieces are tasks, and copies: views of a block would keep all of it in memory. Where there
-        are too many, several in a row are one task, and rechunking takes them apart.
+        Pieces are tasks, and copies: views of a block would keep all of it in memory. Where they
+        are too many or too small, several in a row are one task, and rechunking takes them apart.
         """
         sources, targets = len(self.sources), len(self.targets)
-        together = -(-sources * targets // _MOST_TASKS)
+        row_bytes = x.dtype.itemsize * math.prod(x.chunksize[1:])
+        few = -(-sources * targets // _MOST_TASKS)
+        together = min(targets, max(few, _LEAST_BYTES // (self.depth * row_bytes + 1)))
         groups = _cut_evenly(targets, together)
         token = tokenize(x.name, self)
         order, piece = f"zetamix-order-{token}", f"zetamix-piece-{token}"
