@@ -41,6 +41,7 @@ ROW_BYTES = 4 * 3 * 32 * 32
     type=click.Path(exists=True, file_okay=False, writable=True, path_type=Path),
     help="Where to put arrays and what is spilled, three times the size.  [default: temporary]",
 )
+@click.option("--quick", is_flag=True, help="A tiny array on one worker: does it run at all?")
 @click.option(
     "-o",
     "--output",
@@ -56,9 +57,12 @@ def main(
     memory: float,
     rounds: int,
     folder: Path | None,
+    quick: bool,
     output: Path,
 ) -> None:
     """Copy and mix an array on workers that could not hold it, in turns."""
+    if quick:
+        gigabytes, chunk, workers, rounds = 0.02, 2.0, 1, 1
     rows = int(chunk * 1e6 / ROW_BYTES)
     length = int(gigabytes * 1e9 / ROW_BYTES)
     with tempfile.TemporaryDirectory(dir=folder) as name:
@@ -174,9 +178,8 @@ def mix(source: Path, target: Path) -> None:
 
 def mixed(source: Path) -> tuple[da.Array, da.Array]:
     x, y = da.from_zarr(source / "x"), da.from_zarr(source / "y")
-    options = {"num_mix": NUM_MIX, "batch_size": BATCH, "num_classes": CLASSES, "seed": 0}
-    result: tuple[da.Array, da.Array] = zeta_mixup(x, y, **options)
-    return result
+    mixed, soft = zeta_mixup(x, y, num_mix=NUM_MIX, batch_size=BATCH, num_classes=CLASSES, seed=0)
+    return mixed, soft
 
 
 def _write(target: Path, x: da.Array, y: da.Array) -> None:
@@ -189,25 +192,32 @@ def _write(target: Path, x: da.Array, y: da.Array) -> None:
 def classes(target: Path) -> dict[str, float]:
     """Tell how the classes of soft labels are spread over batches."""
     soft = zarr.open_array(target / "y", mode="r")
-    shares, second = [], []
-    for start in range(0, soft.shape[0] - BATCH, BATCH * 50):
+    shares, named = [], []
+    for start in range(0, soft.shape[0] - BATCH + 1, BATCH * 10):
         batch = np.asarray(soft[start : start + BATCH])
         shares.append(batch.mean(axis=0))
-        second.append(np.mean((batch > 0).sum(axis=1)))
+        named.append(np.mean((batch > 0).sum(axis=1)))
     spread = np.asarray(shares)
     return {
-        "least share of a class in a batch": float(spread.min()),
-        "largest share of a class in a batch": float(spread.max()),
-        "classes in a soft label": float(np.mean(second)),
+        "least share": float(spread.min()),
+        "largest share": float(spread.max()),
+        "classes in a label": float(np.mean(named)),
     }
 
 
 # --- report ---------------------------------------------------------------------------------------
 
 
-def report(results: dict[str, Any]) -> list[str]:
-    """Return the numbers as Markdown."""
-    settings, times = results["settings"], results["times"]
+def report(results: dict[str, Any]) -> Iterator[str]:
+    """Yield the numbers as Markdown."""
+    here, settings, times = results["environment"], results["settings"], results["times"]
+    packages = ", ".join(f"{name} {version}" for name, version in here["packages"].items())
+    yield f"Python {here['python']}, {packages}; {here['processor']}, {here['cores']} cores.\n"
+    yield (
+        f"{settings['bytes'] / 1e9:.1f} GB of float32 images in chunks of "
+        f"{settings['rows of a chunk']:,}, {settings['workers']} workers of one thread and "
+        f"{settings['bytes of a worker'] / 1e9:g} GB; {len(times['mix'])} times each, in turns:\n"
+    )
     copies = statistics.median(times["copy"])
     rows = []
     for name, what in {"copy": "copied to the same chunks", "mix": "shuffled and mixed"}.items():
@@ -221,15 +231,13 @@ def report(results: dict[str, Any]) -> list[str]:
                 f"{max(results['peaks'][name]) / 1e6:,.0f}",
             ]
         )
-    head = ["", "s, median", "range", "beside a copy", "most memory of a worker, MB"]
-    return [
-        f"{settings['bytes'] / 1e9:.1f} GB in chunks of {settings['rows of a chunk']:,} images, "
-        f"{settings['workers']} workers of one thread and "
-        f"{settings['bytes of a worker'] / 1e9:g} GB.",
-        "",
-        markdown(head, rows),
-        *(f"- {name}: {value:.4g}" for name, value in results["classes"].items()),
-    ]
+    yield markdown(["", "s, median", "range", "beside a copy", "peak of a worker, MB"], rows)
+    found = results["classes"]
+    yield (
+        f"The array is sorted by its {CLASSES} classes. In a batch of {BATCH} mixed images each "
+        f"class has {found['least share']:.0%} to {found['largest share']:.0%} of the weight of "
+        f"the labels, and a soft label names {found['classes in a label']:.1f} classes."
+    )
 
 
 if __name__ == "__main__":

@@ -51,6 +51,7 @@ _PACKAGES = (
     *("zetamix", "array-api-compat", "numpy", "scipy", "torch", "jax", "jaxlib"),
     *("cupy-cuda12x", "cupy-cuda13x", "torchvision", "timm", "kornia", "keras"),
     *("scikit-learn", "scikit-dimension", "imbalanced-learn"),
+    *("dask", "distributed", "zarr"),
 )
 
 

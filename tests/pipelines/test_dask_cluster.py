@@ -1,10 +1,14 @@
 """Schedulers, workers and their death: what `zetamix.dask` makes does not depend on them."""
 
 import hashlib
+import json
 import os
 import signal
+import subprocess
+import sys
 import time
 from contextlib import contextmanager
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -36,8 +40,8 @@ def source(tmp_path_factory):
     return place
 
 
-def mixed(source):
-    x, y = da.from_zarr(source / "x"), da.from_zarr(source / "y")
+def mixed(source, rows=ROWS):
+    x, y = (da.from_zarr(source / name)[:rows] for name in ("x", "y"))
     return zeta_mixup(x, y, num_mix=4, num_classes=10, seed=1, epoch=2)
 
 
@@ -74,9 +78,12 @@ def cluster(workers, folder):
         yield client
 
 
-def test_processes_give_what_threads_give(source, expected):
-    with dask.config.set(scheduler="processes", num_workers=2):
-        assert digest(dask.compute(*mixed(source))) == expected
+def test_processes_give_what_threads_give(source):
+    found = [
+        digest(dask.compute(*mixed(source, 2000), scheduler=scheduler, num_workers=2))
+        for scheduler in ("processes", "threads")
+    ]
+    assert found[0] == found[1]
 
 
 @pytest.mark.parametrize("workers", [1, 2])
@@ -115,3 +122,18 @@ def test_a_worker_that_is_killed_changes_nothing(moment, source, expected, tmp_p
         survivors = client.run(os.getpid).values()
         assert victim not in survivors
         assert digest_of(tmp_path) == expected
+
+
+def test_the_benchmark_runs(tmp_path):
+    program = Path(__file__).parents[2] / "benchmarks" / "beyond_memory.py"
+    if not program.is_file():
+        pytest.skip("the benchmarks are in checkouts only")
+    output = tmp_path / "beyond-memory.json"
+    command = [sys.executable, str(program), "--quick", "-o", str(output)]
+    done = subprocess.run(command, capture_output=True, encoding="utf-8")
+    assert done.returncode == 0, done.stderr
+    results = json.loads(output.read_text(encoding="utf-8"))
+    assert 0.02 < results["classes"]["least share"] <= results["classes"]["largest share"] < 0.3
+    assert results["classes"]["classes in a label"] > 4
+    assert min(results["peaks"]["mix"]) > 50_000_000
+    assert "shuffled and mixed" in done.stdout
