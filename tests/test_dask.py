@@ -6,8 +6,10 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 from scipy import stats
-from zetamix import batches, mix
+from zetamix import batches, mix, permutation
 from zetamix.rules import CutMix, Dirichlet, Mixup, OneOf, Zeta
+
+from zetamix_core.adapting import stream_for
 
 pytestmark = pytest.mark.needs("dask")
 da = pytest.importorskip("dask.array")
@@ -96,7 +98,7 @@ def test_each_block_has_as_many_rows_of_each_source_block(n, chunks, batch_size)
     assert np.all(abs(counts[-1] - share) < 1)
 
 
-@pytest.mark.parametrize(("n", "chunks"), [(12, 4), (11, 4)])
+@pytest.mark.parametrize(("n", "chunks"), [(12, 4), (11, 4), (9, 4)])
 def test_each_row_comes_to_each_place_equally_often(n, chunks):
     x = da.arange(n, chunks=chunks)
     orders = np.asarray([lazily.shuffled(x, seed=seed)[0].compute() for seed in range(500)])
@@ -106,6 +108,46 @@ def test_each_row_comes_to_each_place_equally_often(n, chunks):
     assert stats.chisquare(counts.sum(axis=0)).pvalue > 0.999  # each place is taken once
     # Neighbours of a source block are apart, and in either order.
     assert 0.4 < np.mean(places[:, 0] < places[:, 1]) < 0.6
+
+
+def dealt_by_hand(n, rows, size, key):
+    """Shuffle n rows as cards are dealt, one after the other."""
+    whole, rest = divmod(n, size)
+    stream = stream_for(key, None)
+    first, turn = (
+        int(stream.orderings(1, below, 1, anchored=False)[0, 0]) for below in (n, max(1, whole))
+    )
+    hands = [[] for _ in range(whole + (rest > 0))]
+    given = 0
+    for block, start in enumerate(range(0, n, rows)):
+        cards = np.arange(start, min(n, start + rows))
+        cards = cards[permutation(cards.size, (*key, 0, block))]
+        stop = start + cards.size
+        to_last = (stop * rest + first) // n - (start * rest + first) // n
+        # Who gets which number of cards; the cards themselves are taken in order.
+        hand_of = [(turn + given + i) % max(1, whole) for i in range(cards.size - to_last)]
+        given += cards.size - to_last
+        cards = list(cards)
+        for hand in range(whole):
+            count = hand_of.count(hand)
+            hands[hand] += cards[:count]
+            del cards[:count]
+        if rest:
+            hands[-1] += cards
+    return [
+        np.asarray(hand)[permutation(len(hand), (*key, 1, number))]
+        for number, hand in enumerate(hands)
+    ]
+
+
+@pytest.mark.parametrize("batch_size", [1, 7])
+@pytest.mark.parametrize(("n", "rows"), [(100, 20), (103, 20), (23, 25), (50, 8)])
+def test_rows_are_dealt_out_like_cards(n, rows, batch_size):
+    x = da.arange(n, chunks=rows)
+    shuffled, _ = lazily.shuffled(x, batch_size=batch_size, seed=4, epoch=5)
+    rows = min(rows, n)
+    size = rows // batch_size * batch_size
+    assert equal(shuffled, np.concatenate(dealt_by_hand(n, rows, size, (4, 5))))
 
 
 def test_epochs_and_seeds_differ_and_the_same_ones_agree():
