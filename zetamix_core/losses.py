@@ -104,7 +104,8 @@ def mixed_loss(
             f"loss must be a function of predictions and labels, got {loss!r}; pass for instance "
             f"one that returns (pred - y) ** 2"
         )
-    if not isinstance(reduction, str) or reduction not in _REDUCTIONS:
+    # An array can't be sought among words.
+    if not isinstance(reduction, str) or reduction not in _REDUCTIONS:  # type: ignore[redundant-expr]
         raise ValueError(f"reduction must be one of {_REDUCTIONS}, got {reduction!r}; pass 'mean'")
     if ignore_index is not None:
         ignore_index = check_ignore_index(ignore_index)
