@@ -13,6 +13,8 @@ import pytest
 FOLDER = Path(__file__).parents[1] / "benchmarks"
 PARTS = {"draw", "mix x", "mix y"}
 SIZES = ["T=4", "T=8", "T=N"]
+# Beside other tests several threads wait for one another in busy loops.
+ONE_THREAD = ("--threads", "1")
 
 pytestmark = pytest.mark.skipif(not FOLDER.is_dir(), reason="the benchmarks are in checkouts only")
 
@@ -42,13 +44,14 @@ def run(name, output, *args, picture=True):
 @pytest.fixture(scope="module")
 def throughput(tmp_path_factory):
     return run("throughput.py", tmp_path_factory.mktemp("throughput") / "eager.json",
-               "--library", "torch", "--library", "numpy")  # fmt: skip
+               *ONE_THREAD, "--library", "torch", "--library", "numpy")  # fmt: skip
 
 
 @pytest.fixture(scope="module")
 def throughput_of_jax(tmp_path_factory):
     return run("throughput.py", tmp_path_factory.mktemp("throughput") / "jax.json",
-               "--library", "jax", "--shape", "8,3,8,8", "--dtype", "float32")  # fmt: skip
+               *ONE_THREAD, "--library", "jax",
+               "--shape", "8,3,8,8", "--dtype", "float32")  # fmt: skip
 
 
 def check_case(case, ours):
@@ -126,7 +129,7 @@ def test_throughput_tells_its_surroundings_but_not_whose_they_are(throughput):
     here = results["environment"]
     assert here["packages"]["zetamix"]
     assert here["packages"]["torch"]
-    assert 1 <= here["threads"] == here["cores"]
+    assert 1 == here["threads"] <= here["cores"]
     assert here["devices"] == {"torch": "cpu", "numpy": "cpu"}
     about = {"date", "python", "packages", "platform", "processor", "cores", "threads", "devices"}
     assert set(here) == about
@@ -183,7 +186,7 @@ def test_scaling(tmp_path):
 
 @pytest.mark.needs("torch")
 def test_data_sets(tmp_path):
-    results, printed = run("datasets.py", tmp_path / "datasets.json", picture=False)
+    results, printed = run("datasets.py", tmp_path / "datasets.json", *ONE_THREAD, picture=False)
     methods = {"no mixing", "within the batch", "across the set, T = 2", "across the set, T = 4"}
     assert {name: len(each) for name, each in results["accuracies"].items()} == dict.fromkeys(
         methods, 2
@@ -197,7 +200,7 @@ def test_data_sets(tmp_path):
 
 @pytest.mark.needs("torch")
 def test_the_share_of_mixing_in_steps_is_told(tmp_path):
-    results, printed = run("training_step.py", tmp_path / "steps.json", picture=False)
+    results, printed = run("training_step.py", tmp_path / "steps.json", *ONE_THREAD, picture=False)
     for case in results["cases"].values():
         ours = {"no mixing", "zetamix T=8", "zetamix T=N"}
         assert ours <= set(case["seconds"])
