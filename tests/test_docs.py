@@ -41,8 +41,18 @@ MODULES = WITH_EXAMPLES + [
 NAMESPACES = ["metrics", "rules", "theory"]
 ROOT = Path(__file__).parents[1]
 RESULTS = ROOT / "benchmarks" / "results"
-PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/*.md")])
-HEAVY = ["grain", "keras", "kornia", "lightning", "monai", "optax", "timm", "torchvision"]
+PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/*.md"), *ROOT.glob("docs/coming-from/*.md")])
+HEAVY = [
+    "grain",
+    "keras",
+    "kornia",
+    "lightning",
+    "monai",
+    "optax",
+    "timm",
+    "torchvision",
+    "transformers",
+]
 # Sections and formatting; wording is left to people.
 RULES = {
     *("GL01", "GL02", "GL03", "GL06", "GL07", "GL08", "GL09", "GL10"),

@@ -72,7 +72,7 @@ def test_in_the_place_of_mixup(timm, digits, make_model, accuracy):
 
 
 def test_what_else_differs(timm):
-    """As docs/coming-from.md says."""
+    """As docs/coming-from says."""
     x, y = torch.rand(8, 1, 8, 8), torch.arange(8)
     theirs, ours = timm.data.Mixup(num_classes=8), ZetaMixup(num_classes=8)
     before = x.clone()

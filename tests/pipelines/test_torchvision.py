@@ -196,7 +196,7 @@ def test_a_plan_says_what_ours_did(kind):
     assert torch.equal(soft, plan.mix_labels(y, CLASSES))
 
 
-# --- what differs, as docs/coming-from.md says ----------------------------------------------------
+# --- what differs, as docs/coming-from says ----------------------------------------------------
 
 
 @pytest.mark.parametrize("kind", KINDS)
