@@ -2,6 +2,7 @@
 
 import importlib
 import logging
+from pathlib import Path
 
 import zetamix
 from sphinx_gallery.sorting import ExplicitOrder
@@ -91,7 +92,7 @@ sphinx_gallery_conf = {
 html_theme = "furo"
 html_title = f"zetamix {release}"
 html_static_path = ["_static"]
-html_search_scorer = "scorer.js"
+html_search_scorer = str(Path(__file__).parent / "scorer.js")
 html_css_files = ["style.css"]
 html_theme_options = {
     "light_css_variables": {"color-brand-primary": "#1f5f99", "color-brand-content": "#1f5f99"},
