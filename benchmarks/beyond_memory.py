@@ -1,7 +1,7 @@
 """An array larger than memory, mixed on a cluster: ``python benchmarks/beyond_memory.py``.
 
-It is sorted by class. Told are the time beside that of a copy to the same chunks, the memory of
-the workers, and whether classes were mixed.
+It is sorted by class. Reports the time relative to a copy to the same chunks, the memory of the
+workers, and whether classes were mixed.
 """
 
 from __future__ import annotations

@@ -1,12 +1,13 @@
 """The shuffle of Dask arrays and mixing in its batches: `zetamix.dask`."""
 
 import importlib
+import tracemalloc
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
 from scipy import stats
-from zetamix import batches, mix, permutation
+from zetamix import batches, mix, permutation, zeta_plan
 from zetamix.rules import CutMix, Dirichlet, Mixup, OneOf, Zeta
 
 from zetamix_core.adapting import stream_for
@@ -145,8 +146,7 @@ def dealt_by_hand(n, rows, size, key):
 def test_rows_are_dealt_out_like_cards(n, rows, batch_size):
     x = da.arange(n, chunks=rows)
     shuffled, _ = lazily.shuffled(x, batch_size=batch_size, seed=4, epoch=5)
-    rows = min(rows, n)
-    size = rows // batch_size * batch_size
+    rows, size = min(rows, n), shuffled.chunks[0][0]
     assert equal(shuffled, np.concatenate(dealt_by_hand(n, rows, size, (4, 5))))
 
 
@@ -348,7 +348,7 @@ REFUSED = {
         lambda: lazily.zeta_mixup(X, num_mix=9, batch_size=8),
     ),
     "a class": (TypeError, "rule must be an object", lambda: lazily.mix(X, rule=Zeta)),
-    "seed": (ValueError, "a seed must be from 0", lambda: lazily.mix(X, seed=-1)),
+    "seed": (ValueError, "seed must be from 0", lambda: lazily.mix(X, seed=-1)),
     "epoch": (ValueError, r"from 0 to 2\*\*32 - 1", lambda: lazily.shuffled(X, epoch=2**32)),
     "dtype": (TypeError, "dtype must be a floating", lambda: lazily.mix(X, dtype="int8")),
     "no groups": (ValueError, "needs the groups", lambda: lazily.mix(X, rule=Zeta(donors="same"))),
@@ -359,6 +359,33 @@ REFUSED = {
         lambda: lazily.mix(X, rule=Zeta(donors="same"), groups=Y[:9]),
     ),
     "boxes": (ValueError, "axes", lambda: lazily.mix(X, rule=CutMix())),
+    "no rows": (ValueError, "x must hold samples", lambda: lazily.shuffled(X[:0])),
+    "no features": (ValueError, "x must hold samples", lambda: lazily.shuffled(X[:, :0])),
+    "unknown labels": (
+        ValueError,
+        r"samples of y must be known.*compute_chunk_sizes\(\)",
+        lambda: lazily.mix(X, Y[Y > 0], num_classes=4),
+    ),
+    "unknown groups": (
+        ValueError,
+        r"samples of groups must be known",
+        lambda: lazily.mix(X, rule=Zeta(donors="same"), groups=Y[Y > 0]),
+    ),
+    "a float seed": (
+        TypeError,
+        "seed must be a whole number, got 1.0",
+        lambda: lazily.mix(X, seed=1.0),
+    ),
+    "an array gamma": (
+        ValueError,
+        "gamma must be one number for all batches",
+        lambda: lazily.zeta_mixup(X, gamma=np.full(128, 2.8)),
+    ),
+    "a gamma that is too long for the last batch": (
+        ValueError,
+        "one entry for each output, got 64 for 36",
+        lambda: lazily.mix(X, rule=Zeta(gamma=np.full(64, 2.8)), batch_size=64),
+    ),
 }
 
 
@@ -367,6 +394,82 @@ def test_what_is_refused_before_anything_is_computed(name):
     error, text, call = REFUSED[name]
     with pytest.raises(error, match=text):
         call()
+
+
+# --- rules of the user's own, and blocks that are not what they seem ------------------------------
+
+
+class Own:
+    """A rule that can be changed, and keeps the groups that it is shown."""
+
+    def __init__(self, num_mix=2, num_outputs=None):
+        self.num_mix, self.num_outputs, self.seen = num_mix, num_outputs, []
+
+    def plan(self, shape, *, rng=None, like=None, groups=None, step=None):
+        if groups is not None:
+            self.seen.append(np.asarray(groups))
+        return zeta_plan(shape[0], num_mix=self.num_mix, num_outputs=self.num_outputs, rng=rng)
+
+
+@pytest.mark.parametrize("num_outputs", [1, 200])
+def test_a_rule_must_have_an_output_for_each_sample(num_outputs):
+    with pytest.raises(ValueError, match=f"one output for each sample .*got {num_outputs} for 50"):
+        lazily.mix(X, rule=Own(num_outputs=num_outputs), batch_size=50)
+
+
+def test_a_rule_that_is_changed_later_changes_nothing():
+    rule = Own()
+    mixed, _ = lazily.mix(X, rule=rule, batch_size=50, seed=0)
+    before = np.asarray(mixed)
+    rule.num_mix = 5
+    assert equal(mixed, before)
+
+
+def test_a_rule_is_tried_with_whole_batches_and_their_groups():
+    rule = Own(num_mix=20)
+    lazily.mix(X, rule=rule, batch_size=20, groups=np.repeat([5, 6], 50), seed=0)
+    with pytest.raises(ValueError, match="for 10 samples"):  # in the last batch
+        lazily.mix(X[:90], rule=rule, batch_size=20)
+
+
+def test_nothing_large_is_made_to_try_a_rule():
+    x = da.zeros((20, 1, 20_000, 20_000), chunks=(1, 1, 2000, 2000), dtype=np.uint8)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(memory, "_free_memory", lambda: 1 << 60)
+        tracemalloc.start()
+        mixed, _ = lazily.mix(x, batch_size=2, dtype="float32")
+        peak = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+    assert mixed.shape == x.shape
+    assert peak < 100_000_000
+
+
+@pytest.mark.parametrize("wrong", [lambda b: b[:5], lambda b: np.concatenate([b, b])])
+def test_blocks_of_other_sizes_than_declared_are_refused(wrong):
+    x = X.map_blocks(wrong, dtype=X.dtype, meta=X._meta)
+    with pytest.raises(ValueError, match="must have the size that their array declares"):
+        lazily.shuffled(x, seed=0)[0].compute()
+
+
+def test_groups_of_other_libraries_are_asked_for_as_numpy_arrays():
+    torch = pytest.importorskip("torch")
+    for options in ({"groups": torch.arange(100)}, {"y": torch.arange(100), "num_classes": 4}):
+        name = next(iter(options))
+        with pytest.raises(TypeError, match=rf"{name} must be a Dask or NumPy array.*asarray"):
+            lazily.mix(X, rule=Zeta(donors="same"), **options)
+
+
+@pytest.mark.parametrize(("n", "chunk", "batch_size"), [(1_000_000, 1024, 256), (10**6, 1008, 126)])
+def test_pieces_of_hardly_more_than_a_row_are_not_padded_to_two(n, chunk, batch_size):
+    shuffle = shuffling.Shuffle.of(da.zeros(n, chunks=chunk), batch_size, (0, 0))
+    assert 1 <= shuffle.padding < 1.3
+    assert shuffle.dealt % batch_size == 0
+
+
+def test_samples_and_labels_share_the_orders():
+    x, y = lazily.shuffled(X, Y, seed=0)
+    orders = [{key for key in each.dask if "zetamix-order" in str(key)} for each in (x, y)]
+    assert orders[0] == orders[1] != set()
 
 
 # --- room -----------------------------------------------------------------------------------------
@@ -404,7 +507,8 @@ class Client:
         workers = [{"local_directory": str(each), "memory_limit": limit} for each in folders]
         self.workers = dict(enumerate(workers))
 
-    def scheduler_info(self):
+    def scheduler_info(self, n_workers):
+        assert n_workers == -1, "of all workers"
         return {"workers": self.workers}
 
     def get(self):

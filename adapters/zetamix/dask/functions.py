@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import copy
 import secrets
-from typing import Any, Literal, TypedDict, Unpack
+from typing import Any, Literal
 
 import dask.array as da
 import numpy as np
@@ -11,7 +12,6 @@ import numpy as np
 from zetamix.dask.memory import check_room
 from zetamix.dask.mixing import Mixing
 from zetamix.dask.shuffling import Shuffle
-from zetamix_core import permutation
 from zetamix_core.adapting import (
     averages,
     check_count,
@@ -27,6 +27,7 @@ from zetamix_core.adapting import (
     is_array,
     is_dask,
     is_numpy,
+    is_whole_number,
     label_options,
     library,
 )
@@ -92,7 +93,7 @@ def mix(
         If an argument is out of range, lengths differ or are unknown, or `x` holds integers that
         may be ids.
     TypeError
-        If an argument has the wrong type, or `x` is no Dask array.
+        If an argument has the wrong type, or `x` is not a Dask array.
     MemoryError
         If a scheduler of this process would have to hold more than half of the free memory.
     OSError
@@ -122,35 +123,29 @@ def mix(
     (dtype('float32'), (1000, 10), 1000.0)
     """
     check_rule(rule)
+    batch_size = check_count("batch_size", batch_size)
     sources = [*_checked(x, y), _checked_groups(x, groups)]
     if averages(rule):
         check_no_ids("x", x)
     if y is not None:
         checked_form(sources[1], label_options(num_classes, ignore_index))
     key = _checked_key(seed, epoch)
+    shuffle = Shuffle.of(x, batch_size, key)
+    check_room(_size(sources, shuffle))
     mixing = Mixing(
-        rule,
-        check_count("batch_size", batch_size),
+        copy.deepcopy(rule),  # whatever becomes of it until all is computed
+        batch_size,
         key,
         x.shape[1:],
         None if dtype is None else checked_dtype(dtype, x),
         num_classes,
         ignore_index,
+        _groups_of_a_batch(groups, min(batch_size, x.shape[0])),
     )
-    rows, labels, kin = mixing.in_blocks(_shuffled(sources, mixing.batch_size, key))
-    result = mixing.samples(rows, kin), None if labels is None else mixing.labels(labels, kin)
-    check_room(_size(sources))
-    return result
-
-
-class _Options(TypedDict, total=False):
-    batch_size: int
-    num_classes: int | None
-    ignore_index: int | None
-    groups: da.Array | np.ndarray | None
-    dtype: Any
-    seed: int | None
-    epoch: int
+    mixing.check_last(x.shape[0])
+    shuffled = [None if each is None else shuffle(each) for each in sources]
+    rows, labels, kin = mixing.in_blocks(shuffled)
+    return mixing.samples(rows, kin), None if labels is None else mixing.labels(labels, kin)
 
 
 def zeta_mixup(
@@ -161,7 +156,13 @@ def zeta_mixup(
     num_mix: int | None = None,
     anchored: bool = True,
     donors: Literal["same", "other"] | None = None,
-    **options: Unpack[_Options],
+    batch_size: int = 128,
+    num_classes: int | None = None,
+    ignore_index: int | None = None,
+    groups: da.Array | np.ndarray | None = None,
+    dtype: Any = None,
+    seed: int | None = None,
+    epoch: int = 0,
 ) -> tuple[da.Array, da.Array | None]:
     r"""Shuffle an array that may be larger than memory, and mix it in batches by ζ-mixup.
 
@@ -182,9 +183,8 @@ def zeta_mixup(
         Whether each sample of a batch has the largest weight once; else random ones have.
     donors : "same" or "other", optional
         Whom a sample may be mixed with, by `groups`; see `zetamix.zeta_plan`.
-    **options
-        `batch_size`, `num_classes`, `ignore_index`, `groups`, `dtype`, `seed` and `epoch`, as in
-        `mix`.
+    batch_size, num_classes, ignore_index, groups, dtype, seed, epoch
+        As in `mix`.
 
     Returns
     -------
@@ -198,7 +198,7 @@ def zeta_mixup(
     ValueError
         If an argument is out of range, as in `mix`.
     TypeError
-        If an argument has the wrong type, or `x` is no Dask array.
+        If an argument has the wrong type, or `x` is not a Dask array.
 
     See Also
     --------
@@ -219,8 +219,24 @@ def zeta_mixup(
     ((1000, 20), (100, 20))
     """
     rule = Zeta(gamma=gamma, num_mix=num_mix, anchored=anchored, donors=donors)
-    check_num_mix_of_batches(num_mix, check_count("batch_size", options.get("batch_size", 128)))
-    return mix(x, y, rule, **options)
+    if is_array(gamma) and np.ndim(gamma):
+        raise ValueError(
+            f"gamma must be one number for all batches, got an array of shape {np.shape(gamma)}; "
+            f"draw plans yourself for one gamma an output"
+        )
+    check_num_mix_of_batches(num_mix, check_count("batch_size", batch_size))
+    return mix(
+        x,
+        y,
+        rule,
+        batch_size=batch_size,
+        num_classes=num_classes,
+        ignore_index=ignore_index,
+        groups=groups,
+        dtype=dtype,
+        seed=seed,
+        epoch=epoch,
+    )
 
 
 def shuffled(
@@ -233,8 +249,9 @@ def shuffled(
 ) -> tuple[da.Array, da.Array | None]:
     """Shuffle an array that may be larger than memory, and its labels in the same way.
 
-    Each block of the result holds as many rows of each block of `x`, but for one, so that data
-    sorted by class come well mixed. Blocks keep about their size.
+    Every block of the result holds the same number of rows of every source block, give or take
+    one, so data sorted by class come out well mixed. Source blocks are the largest chunk, or √N
+    rows if that is more.
 
     Parameters
     ----------
@@ -243,7 +260,7 @@ def shuffled(
     y : dask.array.Array or numpy.ndarray, shape (N, ...), optional
         Labels, or whatever else goes with the samples.
     batch_size : int, default 1
-        Blocks of the result hold whole batches of so many samples, but for the last one.
+        Blocks of the result hold whole batches of this size, except the last one.
     seed : int, optional
         Same seed and epoch, same order; None for fresh entropy.
     epoch : int, default 0
@@ -262,7 +279,7 @@ def shuffled(
         If `seed` or `epoch` is out of range, lengths differ or are unknown, or blocks would be too
         large for samples of this size.
     TypeError
-        If an argument has the wrong type, or `x` is no Dask array.
+        If an argument has the wrong type, or `x` is not a Dask array.
     MemoryError
         If a scheduler of this process would have to hold more than half of the free memory.
     OSError
@@ -277,13 +294,12 @@ def shuffled(
     Rows are permuted in each source block, dealt out in turn to the output blocks, and permuted
     again in each of these. Each row comes to each place with the same probability, but not all
     orders are equally probable: how many rows two blocks share is fixed to one. The permutations
-    are ``permutation(n, (seed, epoch, pass, block))``. Where chunks have fewer rows than the root
-    of N, they are joined to so many first. The order depends on the seed, the epoch, the size of
-    batches, N and the chunks of `x` along the first axis; a lost task that is run again gives the
-    same.
+    are ``permutation(n, (seed, epoch, pass, block))``. The order depends on the seed, the epoch,
+    the size of batches, N and the chunks of `x` along the first axis; a lost task that is run again
+    gives the same.
 
-    All of the array is on its way at once. Workers of `distributed` stay below their limit because
-    they spill to disk, which needs about the size of the array.
+    Any part of the result needs all of the array. Workers of `distributed` stay below their limit
+    because they spill to disk, which needs about the size of the array.
 
     Examples
     --------
@@ -299,8 +315,9 @@ def shuffled(
     """
     sources = _checked(x, y)
     batch_size = check_count("batch_size", batch_size)
-    x_shuffled, y_shuffled = _shuffled(sources, batch_size, _checked_key(seed, epoch))
-    check_room(_size(sources))
+    shuffle = Shuffle.of(x, batch_size, _checked_key(seed, epoch))
+    check_room(_size(sources, shuffle))
+    x_shuffled, y_shuffled = (None if each is None else shuffle(each) for each in sources)
     return x_shuffled, y_shuffled
 
 
@@ -312,37 +329,61 @@ def _checked(x: Any, y: Any) -> list[Any]:
             f"x must be a Dask array, got one of {got}; wrap it, as in dask.array.from_array(x) or "
             f"dask.array.from_zarr(x), or mix arrays in memory by zetamix.batches"
         )
+    if 0 in x.shape:
+        raise ValueError(f"x must hold samples, got shape {x.shape}; leave empty arrays out")
     check_samples("x", x)
     if y is None:
         return [checked_blocks("x", x), None]
-    y = _lazy(y)
+    y = _lazy("y", y)
+    check_samples("y", y)
     check_same_samples(x, y)
-    y = checked_blocks("y", y).rechunk({0: x.chunks[0]})
+    if 0 in y.shape:
+        raise ValueError(f"y must hold labels, got shape {y.shape}; leave it out")
+    y = checked_blocks("y", y).rechunk({0: x.chunks[0]}, method="tasks")
     return [checked_blocks("x", x), y]
 
 
 def _checked_groups(x: da.Array, groups: Any) -> da.Array | None:
     if groups is None:
         return None
-    return _lazy(check_groups(groups, x.shape[0])).rechunk(x.chunks[:1])
+    groups = _lazy("groups", groups)
+    check_samples("groups", groups)
+    return check_groups(groups, x.shape[0]).rechunk(x.chunks[:1], method="tasks")
 
 
-def _lazy(array: Any) -> Any:
-    return da.from_array(array) if is_numpy(array) else array
+def _groups_of_a_batch(groups: Any, size: int) -> np.ndarray | None:
+    """Return groups to try a rule with: of the first samples, or where these are lazy, one."""
+    if groups is None:
+        return None
+    return np.zeros(size, int) if is_dask(groups) else np.asarray(groups)[:size]
+
+
+def _lazy(name: str, array: Any) -> Any:
+    if is_dask(array):
+        return array
+    if is_array(array) and not is_numpy(array):
+        raise TypeError(
+            f"{name} must be a Dask or NumPy array, got one of {library(array)}; pass "
+            f"numpy.asarray({name})"
+        )
+    check_samples(name, array)
+    return da.from_array(np.asarray(array))
 
 
 def _checked_key(seed: int | None, epoch: int) -> tuple[int, int]:
-    key = secrets.randbits(64) if seed is None else seed, epoch
-    permutation(1, (*key, 0, 0))  # refuses what is no key before anything is computed
-    return key
+    if seed is None:
+        seed = secrets.randbits(64)
+    for name, value, most in (("seed", seed, 2**128), ("epoch", epoch, 2**32)):
+        if not is_whole_number(value):
+            raise TypeError(f"{name} must be a whole number, got {value!r}; pass an int")
+        if not 0 <= value < most:
+            raise ValueError(
+                f"{name} must be from 0 to 2**{most.bit_length() - 1} - 1, got {value}; take it "
+                f"modulo that"
+            )
+    return int(seed), int(epoch)
 
 
-def _shuffled(
-    arrays: list[da.Array | None], batch_size: int, key: tuple[int, int]
-) -> list[da.Array | None]:
-    shuffle = Shuffle.of(arrays[0], batch_size, key)
-    return [None if each is None else shuffle(each) for each in arrays]
-
-
-def _size(arrays: list[da.Array | None]) -> int:
-    return sum(each.nbytes for each in arrays if each is not None)
+def _size(arrays: list[da.Array | None], shuffle: Shuffle) -> int:
+    """Return the bytes of all arrays while they are shuffled."""
+    return int(shuffle.padding * sum(each.nbytes for each in arrays if each is not None))

@@ -15,11 +15,14 @@ _CLUSTER = "distributed.Client(distributed.LocalCluster(n_workers=2, threads_per
 
 
 def check_room(size: int) -> None:
-    """Check that the scheduler in use can hold so many bytes, in memory or on disk.
+    """Check that the scheduler in use can hold an array of `size` bytes, in memory or on disk.
 
     Schedulers of one process keep all of an array that is shuffled; workers of a cluster spill.
     """
-    get = get_scheduler()
+    try:
+        get = get_scheduler()
+    except RuntimeError:  # an asynchronous client, whose workers are not asked here
+        return
     client = getattr(get, "__self__", None)
     if hasattr(client, "scheduler_info"):
         _check_disk(client, size)
@@ -33,8 +36,8 @@ def _check_memory(size: int) -> None:
         name = dask.config.get("scheduler", None) or "threads"
         raise MemoryError(
             f"a shuffle on the scheduler {name!r} keeps the array in memory, which must be at most "
-            f"half of what is free, got {size:,} bytes of {free:,}; start workers that spill to "
-            f"disk before: client = {_CLUSTER}"
+            f"half of what is free, got {size:,} bytes of {free:,}; first start workers that "
+            f"spill to disk, under if __name__ == '__main__': client = {_CLUSTER}"
         )
 
 
@@ -48,8 +51,8 @@ def _free_memory() -> int | None:
 
 
 def _check_disk(client: Any, size: int) -> None:
-    """Check the disks of workers on this machine; those of others can't be seen from here."""
-    workers = client.scheduler_info()["workers"].values()
+    """Check the disks of workers on this machine; disks of other machines can't be checked."""
+    workers = client.scheduler_info(n_workers=-1)["workers"].values()
     here = [each for each in workers if Path(each["local_directory"]).is_dir()]
     if not here or len(here) < len(workers) or 0 in {each["memory_limit"] for each in here}:
         return

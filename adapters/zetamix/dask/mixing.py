@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import math
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from typing import Any
 
 import dask.array as da
@@ -29,6 +30,14 @@ class Mixing:
     dtype: Any
     num_classes: int | None
     ignore_index: int | None
+    # Those of a batch, to try the rule with.
+    groups: np.ndarray | None
+
+    def check_last(self, length: int) -> None:
+        """Raise what the rule refuses in a last batch that is shorter than the others."""
+        rest = length % self.batch_size
+        for _ in self._plans(rest, np.zeros(1, int), self.groups):
+            pass
 
     def in_blocks(self, arrays: Sequence[da.Array | None]) -> list[da.Array | None]:
         """Return arrays with whole batches as blocks, and whole samples.
@@ -41,32 +50,38 @@ class Mixing:
         return [
             None
             if each is None
-            else each.rechunk({0: rows} | dict.fromkeys(range(1, each.ndim), -1))
+            else each.rechunk({0: rows} | dict.fromkeys(range(1, each.ndim), -1), method="tasks")
             for each in arrays
         ]
 
     def samples(self, x: da.Array, groups: da.Array | None) -> da.Array:
         """Return mixed samples."""
-        return self._mapped(self._mixed_samples, x, groups)
+        return self._mapped(Mixing._mixed_samples, x, groups)
 
     def labels(self, y: da.Array, groups: da.Array | None) -> da.Array:
         """Return mixed labels."""
-        return self._mapped(self._mixed_labels, y, groups)
+        return self._mapped(Mixing._mixed_labels, y, groups)
 
     def _mapped(self, mix: Any, x: da.Array, groups: da.Array | None) -> da.Array:
         # A batch is drawn by its number, which is that of its block times the batches in one.
         batches = -(-x.chunks[0][0] // self.batch_size)
         firsts = da.from_array(np.arange(x.numblocks[0]) * batches, chunks=1)
-        # Two samples tell what comes out, and what is refused, before anything is read.
-        two = np.zeros_like(x._meta, shape=(2, *x.shape[1:]))
-        result = mix(two, np.zeros(1, int), None if groups is None else np.arange(2))
+        # A batch of zeros with short axes shows what comes out, and raises what is refused.
+        size = min(self.batch_size, x.shape[0])
+        tried = np.zeros_like(x._meta, shape=(size, *_shortened(x.shape[1:])))
+        short = dataclasses.replace(self, shape=_shortened(self.shape))
+        result = mix(short, tried, np.zeros(1, int), None if groups is None else self.groups)
         return da.blockwise(
-            mix,
+            partial(mix, self),
             range(result.ndim),
             *(x, range(x.ndim), firsts, (0,)),
             *(() if groups is None else (groups, (0,))),
             new_axes={axis: result.shape[axis] for axis in range(x.ndim, result.ndim)},
-            adjust_chunks={axis: (result.shape[axis],) for axis in range(1, x.ndim)},
+            adjust_chunks={
+                axis: (result.shape[axis],)
+                for axis in range(1, x.ndim)
+                if result.shape[axis] != tried.shape[axis]
+            },
             align_arrays=False,
             concatenate=True,
             dtype=result.dtype,
@@ -103,4 +118,15 @@ class Mixing:
             rows = slice(start, min(length, start + self.batch_size))
             shape = (rows.stop - rows.start, *self.shape)
             here = None if groups is None else groups[rows]
-            yield rows, drawn(self.rule, shape, (*self.key, number), None, self.key[1], here)
+            plan = drawn(self.rule, shape, (*self.key, number), None, self.key[1], here)
+            if plan.num_outputs != shape[0]:
+                raise ValueError(
+                    f"a rule must draw a plan with one output for each sample of a batch, got "
+                    f"{plan.num_outputs} for {shape[0]} from {self.rule!r}; leave num_outputs out"
+                )
+            yield rows, plan
+
+
+def _shortened(shape: tuple[int, ...]) -> tuple[int, ...]:
+    """Return the shape of a sample with axes of two at most, which keep a vector or its classes."""
+    return shape if len(shape) < 2 else tuple(min(size, 2) for size in shape)

@@ -56,8 +56,8 @@ class Shuffle:
                 f"chunks of at most {largest} samples of {row_bytes:,} bytes; cut samples into "
                 f"chunks, too, or take them one by one, as in x[zetamix.permutation(len(x), seed)]"
             )
-        dealt = max(1, rows // batch_size) * batch_size
         stream = stream_for(key, None)
+        dealt = _dealt(length, rows, batch_size)
         first, second = (
             int(stream.orderings(1, below, 1, anchored=False)[0, 0])
             for below in (length, max(1, length // dealt))
@@ -74,35 +74,38 @@ class Shuffle:
         """Lengths of the output blocks."""
         return _cut_evenly(self.length, self.dealt)
 
-    def pieces(self, block: int) -> np.ndarray:
-        """Return how many rows of a source block each output block gets."""
-        whole, rest = divmod(self.length, self.dealt)
-        ends = np.minimum(np.asarray([block, block + 1]) * self.rows, self.length)
-        to_last = (ends * rest + self.first[0]) // self.length
-        if whole == 0:
-            return np.diff(to_last)
-        # Cards from here to there, of which every `whole`-th goes to the same block.
-        here, there = ends - to_last + self.first[1]
-        before = np.arange(whole) + 1
-        dealt = (there - before) // whole - (here - before) // whole
-        return np.concatenate([dealt, np.diff(to_last)]) if rest else dealt
-
     @property
     def depth(self) -> int:
         """Most rows that a piece may have."""
+        return _depth(self.length, self.rows, self.dealt)
+
+    @property
+    def padding(self) -> float:
+        """How much larger the array is while short pieces are padded."""
+        return len(self.targets) * self.depth / self.rows
+
+    def counts(self, sources: np.ndarray, targets: np.ndarray) -> np.ndarray:
+        """Return how many rows output blocks get from source blocks, by broadcasting numbers."""
         whole, rest = divmod(self.length, self.dealt)
-        to_last = self.rows * rest
-        most = -(-to_last // self.length)
-        return max(most, -(-(self.rows - to_last // self.length) // whole)) if whole else most
+        begin, end = (
+            np.minimum(blocks * self.rows, self.length) for blocks in (sources, sources + 1)
+        )
+        before, after = ((rows * rest + self.first[0]) // self.length for rows in (begin, end))
+        if whole == 0:
+            return np.broadcast_to(after - before, np.broadcast(before, targets).shape)
+        # Cards from here to there, of which every `whole`-th goes to the same block.
+        here, there = begin - before + self.first[1], end - after + self.first[1]
+        dealt = (there - targets - 1) // whole - (here - targets - 1) // whole
+        counts: np.ndarray = np.where(targets < whole, dealt, after - before)
+        return counts
 
     def __call__(self, x: Array) -> Array:
         """Return an array, whose chunks along the first axis are those of the first one, shuffled.
 
         Nothing is read before it is computed.
         """
-        turned = self._cut(x.rechunk({0: self.sources})).rechunk(
-            {0: len(self.sources), 1: 1}, method="tasks"
-        )
+        cut = self._cut(x.rechunk({0: self.sources}, method="tasks"))
+        turned = cut.rechunk({0: len(self.sources), 1: 1}, method="tasks")
         return turned.map_blocks(
             partial(_joined, self),
             drop_axis=[0, 2],
@@ -122,8 +125,8 @@ class Shuffle:
         few = -(-sources * targets // _MOST_TASKS)
         together = min(targets, max(few, _LEAST_BYTES // (self.depth * row_bytes + 1)))
         groups = _cut_evenly(targets, together)
-        token = tokenize(x.name, self)
-        order, piece = f"zetamix-order-{token}", f"zetamix-piece-{token}"
+        # Orders are those of all arrays that are shuffled alike.
+        order, piece = f"zetamix-order-{tokenize(self)}", f"zetamix-piece-{tokenize(x.name, self)}"
         graph: dict[Any, Any] = {}
         for number in range(sources):
             graph[order, number] = (partial(_order, self), number)
@@ -142,6 +145,24 @@ class Shuffle:
         )
 
 
+def _depth(length: int, rows: int, dealt: int) -> int:
+    whole, rest = divmod(length, dealt)
+    to_last = rows * rest
+    most = -(-to_last // length)
+    return max(most, -(-(rows - to_last // length) // whole)) if whole else most
+
+
+def _dealt(length: int, rows: int, batch_size: int) -> int:
+    """Return the size of output blocks: whole batches, at most the size of a source block.
+
+    It is the one with the least padding that is not less than half of the largest, since pieces
+    of hardly more than a row would be padded to two.
+    """
+    most = max(1, rows // batch_size)
+    sizes = [count * batch_size for count in range(most, most // 2, -1)]
+    return min(sizes, key=lambda size: -(-length // size) * _depth(length, rows, size))
+
+
 def _cut_evenly(length: int, size: int) -> tuple[int, ...]:
     whole, rest = divmod(length, size)
     return (size,) * whole + ((rest,) if rest else ())
@@ -156,7 +177,12 @@ def _pieces(
     shuffle: Shuffle, block: Any, order: np.ndarray, number: int, start: int, stop: int
 ) -> Any:
     """Take pieces of a permuted source block, short ones with a row of padding."""
-    ends = np.cumsum(shuffle.pieces(number))
+    if block.shape[0] != order.size:
+        raise ValueError(
+            f"blocks must have the size that their array declares, got {block.shape[0]} rows in a "
+            f"block of {order.size}; correct the chunks, or call compute_chunk_sizes() first"
+        )
+    ends = np.cumsum(shuffle.counts(np.asarray(number), np.arange(len(shuffle.targets))))
     firsts = np.concatenate([[0], ends[:-1]])[start:stop]
     places = np.minimum(firsts[:, None] + np.arange(shuffle.depth), order.size - 1)
     taken = _taken(block, order[places.ravel()])
@@ -166,8 +192,8 @@ def _pieces(
 def _joined(shuffle: Shuffle, block: Any, block_id: tuple[int, ...]) -> Any:
     """Join the pieces of an output block without their padding, and permute it."""
     number = block_id[0]
-    lengths = [[shuffle.pieces(source)[number]] for source in range(block.shape[0])]
-    rows = np.flatnonzero(np.arange(block.shape[2]) < lengths)
+    lengths = shuffle.counts(np.arange(block.shape[0]), np.asarray(number))
+    rows = np.flatnonzero(np.arange(block.shape[2]) < lengths[:, None])
     rows = rows[permutation(rows.size, (*shuffle.key, 1, number))]
     return _taken(block.reshape(-1, *block.shape[3:]), rows)
 
