@@ -43,7 +43,7 @@ MODULES += ["weights"]
 NAMESPACES = {
     "theory": ["theory"],
     "metrics": [f"metrics.{name}" for name in ("dimension", "experiment", "label_quality")]
-    + ["metrics.neighbors", "metrics.realism", "metrics.report"],
+    + ["metrics.neighbors", "metrics.realism", "metrics.report", "metrics.suggestion"],
     "rules": ["rules"],
 }
 

@@ -22,9 +22,11 @@ from zetamix_core.metrics.realism import (
     realism_diversity,
 )
 from zetamix_core.metrics.report import GammaReport, gamma_report
+from zetamix_core.metrics.suggestion import GammaSuggestion, suggest_gamma
 
 __all__ = [
     "GammaReport",
+    "GammaSuggestion",
     "LabelCorrectness",
     "LabelRichness",
     "MixMeasures",
@@ -39,4 +41,5 @@ __all__ = [
     "nearest_neighbors",
     "neighbor_vote",
     "realism_diversity",
+    "suggest_gamma",
 ]
