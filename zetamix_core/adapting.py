@@ -35,6 +35,7 @@ from zetamix_core.epochs import Epoch, checked_dtype, in_dtype
 from zetamix_core.files import replacing
 from zetamix_core.inputs import foreign
 from zetamix_core.items import check_options, checked_index, refuse_item, stacked
+from zetamix_core.keywords import random_by
 from zetamix_core.labels import check_num_classes, checked_form, label_options
 from zetamix_core.leaves import (
     Batch,
@@ -145,6 +146,7 @@ __all__ = [
     "of_most_axes",
     "paths_of_images",
     "quick_facts",
+    "random_by",
     "refuse_item",
     "replacing",
     "shares",

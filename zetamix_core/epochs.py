@@ -22,6 +22,7 @@ from zetamix_core.checks import (
 )
 from zetamix_core.donors import check_groups
 from zetamix_core.dtypes import kind
+from zetamix_core.keywords import random_by
 from zetamix_core.labels import checked_form, label_options
 from zetamix_core.plans import Plan
 from zetamix_core.random import permutation
@@ -41,6 +42,7 @@ def batches(
 def batches(
     x: AnyNumpy, y: AnyNumpy, batch_size: int, **options: Unpack[EpochOptions]
 ) -> Epoch[AnyNumpy]: ...
+@random_by("seed")
 def batches(
     x: np.ndarray,
     y: np.ndarray | None,

@@ -28,6 +28,7 @@ from zetamix_core.checks import (
     check_unmarked,
     examined,
 )
+from zetamix_core.keywords import random_by
 from zetamix_core.labels import label_options
 from zetamix_core.linear_map import output_dtype
 from zetamix_core.rules import CutMix, Mixup, Rule, Zeta
@@ -52,6 +53,7 @@ def mix(
 def mix(
     x: Samples, y: SupportsSamples, rule: Rule = ..., **options: Unpack[MixOptions]
 ) -> tuple[Samples, Samples]: ...
+@random_by("rng")
 def mix(
     x: Array,
     y: Array | None = None,
@@ -147,6 +149,7 @@ def zeta_mixup(
 def zeta_mixup(
     x: Samples, y: SupportsSamples, **options: Unpack[ZetaOptions]
 ) -> tuple[Samples, Samples]: ...
+@random_by("rng")
 def zeta_mixup(
     x: Array,
     y: Array | None = None,
@@ -248,6 +251,7 @@ def mixup(x: Samples, y: None = None, **options: Unpack[MixupOptions]) -> tuple[
 def mixup(
     x: Samples, y: SupportsSamples, **options: Unpack[MixupOptions]
 ) -> tuple[Samples, Samples]: ...
+@random_by("rng")
 def mixup(
     x: Array,
     y: Array | None = None,
@@ -343,6 +347,7 @@ def cutmix(
 def cutmix(
     x: Samples, y: SupportsSamples, **options: Unpack[CutMixOptions]
 ) -> tuple[Samples, Samples]: ...
+@random_by("rng")
 def cutmix(
     x: Array,
     y: Array | None = None,

@@ -34,6 +34,7 @@ from zetamix_core.checks import (
 )
 from zetamix_core.donors import Groups, check_groups
 from zetamix_core.inputs import foreign, shown
+from zetamix_core.keywords import random_by
 from zetamix_core.kin import Kin, check_growable, neighbor_table
 from zetamix_core.plans import MixPlan, zeta_plan
 from zetamix_core.random import Stream, stream_for
@@ -49,6 +50,7 @@ __all__ = ["oversample"]
 _BLOCK = 1 << 15
 
 
+@random_by("rng")
 def oversample(
     x: Samples,
     y: SupportsSamples,

@@ -11,11 +11,12 @@ import cupyx
 import numpy as np
 
 from zetamix_core import Plan
-from zetamix_core.adapting import Array, Epoch
+from zetamix_core.adapting import Array, Epoch, random_by
 
 __all__ = ["batches"]
 
 
+@random_by("seed")
 def batches(x: np.ndarray, y: np.ndarray | None, batch_size: int, **options: Any) -> Epoch[Any]:
     r"""Iterate over an epoch of samples in host memory, shuffled and mixed on the current device.
 

@@ -10,6 +10,7 @@ from typing import Any
 
 from zetamix_core.arrays import Array, is_array
 from zetamix_core.checks import check_gamma, check_num_mix_of_batches, check_number
+from zetamix_core.keywords import random_by
 from zetamix_core.metrics.experiment import Experiment, MixMeasures
 from zetamix_core.metrics.methods import MIXUP, ORIGINALS, Method, zeta_method
 from zetamix_core.numbers import is_whole_number
@@ -91,6 +92,7 @@ class GammaReport:
         return self.originals.overlap is not None
 
 
+@random_by("seed")
 def gamma_report(
     x: Array,
     y: Array | None = None,

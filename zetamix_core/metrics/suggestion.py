@@ -13,6 +13,7 @@ from zetamix_core.annotations import RNG
 from zetamix_core.arrays import Array, from_host, namespace, to_host
 from zetamix_core.checks import check_count, check_same_samples
 from zetamix_core.dtypes import kind
+from zetamix_core.keywords import random_by
 from zetamix_core.metrics.neighbors import nearest_others
 from zetamix_core.metrics.samples import as_rows, evaluated, normalized, widened
 from zetamix_core.random import permutation
@@ -48,6 +49,7 @@ class GammaSuggestion(NamedTuple):
     per_class: Mapping[int, float] | None
 
 
+@random_by("rng")
 def suggest_gamma(
     x: Array,
     y: Array | None = None,

@@ -10,6 +10,7 @@ from zetamix_core.arrays import Array, from_host, is_numpy, namespace
 from zetamix_core.checks import check_alpha, check_flag, check_like, check_shape
 from zetamix_core.donors import checked_pool, spoiled
 from zetamix_core.inputs import shown
+from zetamix_core.keywords import random_by
 from zetamix_core.plans.cutmix import CutMixPlan, from_front
 from zetamix_core.plans.drawing import drawn_indices
 from zetamix_core.plans.mix import MixPlan
@@ -21,6 +22,7 @@ __all__ = ["cutmix_plan"]
 _CHANNELS = 4  # as many as images have, at most
 
 
+@random_by("rng")
 def cutmix_plan(
     shape: Sequence[int],
     *,

@@ -16,6 +16,7 @@ from zetamix_core.checks import (
     check_size,
 )
 from zetamix_core.donors import Pool, checked_pool, spoiled
+from zetamix_core.keywords import random_by
 from zetamix_core.plans.mix import MixPlan
 from zetamix_core.random import Stream, stream_for
 from zetamix_core.weights import checked_gamma, series_beside
@@ -23,6 +24,7 @@ from zetamix_core.weights import checked_gamma, series_beside
 __all__ = ["dirichlet_plan", "mixup_plan", "zeta_plan"]
 
 
+@random_by("rng")
 def zeta_plan(
     n: int,
     *,
@@ -155,6 +157,7 @@ def drawn_indices(
     return indices, None if pool.donors == "all" else lengths
 
 
+@random_by("rng")
 def mixup_plan(
     n: int,
     *,
@@ -232,6 +235,7 @@ def mixup_plan(
     )
 
 
+@random_by("rng")
 def dirichlet_plan(
     n: int,
     *,

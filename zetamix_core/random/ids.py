@@ -11,6 +11,7 @@ import numpy as np
 
 from zetamix_core.arrays import is_array, is_jax_tracer, to_host
 from zetamix_core.inputs import shown
+from zetamix_core.keywords import random_by
 from zetamix_core.numbers import is_whole_number
 from zetamix_core.random.seeds import seed_sequence
 
@@ -20,6 +21,7 @@ _WORDS = 4
 _LIMIT = 1 << 256
 
 
+@random_by("seed")
 def key_of(ids: Iterable[Any], *, seed: int = 0) -> tuple[int, ...]:
     """Return a key made of the ids of the samples of a batch, for `rng`.
 

@@ -7,11 +7,13 @@ import numpy as np
 from zetamix_core.annotations import RNG
 from zetamix_core.arrays import to_host
 from zetamix_core.checks import check_num_samples
+from zetamix_core.keywords import random_by
 from zetamix_core.random.resolve import stream_for
 
 __all__ = ["permutation"]
 
 
+@random_by("rng")
 def permutation(n: int, rng: RNG = None) -> np.ndarray:
     """Return a uniform permutation of n samples, the same from a seed on every release.
 

@@ -30,12 +30,14 @@ from zetamix_core.adapting import (
     is_whole_number,
     label_options,
     library,
+    random_by,
 )
 from zetamix_core.rules import Rule, Zeta
 
 __all__ = ["mix", "shuffled", "zeta_mixup"]
 
 
+@random_by("seed")
 def mix(
     x: da.Array,
     y: da.Array | np.ndarray | None = None,
@@ -148,6 +150,7 @@ def mix(
     return mixing.samples(rows, kin), None if labels is None else mixing.labels(labels, kin)
 
 
+@random_by("seed")
 def zeta_mixup(
     x: da.Array,
     y: da.Array | np.ndarray | None = None,
@@ -239,6 +242,7 @@ def zeta_mixup(
     )
 
 
+@random_by("seed")
 def shuffled(
     x: da.Array,
     y: da.Array | np.ndarray | None = None,

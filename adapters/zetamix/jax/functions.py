@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any, Literal, TypedDict, TypeVar, Unpack, overload
 
 from zetamix.jax.pytrees import checked_batch, mixed_by
-from zetamix_core.adapting import Gamma, averages, check_gamma, check_rule
+from zetamix_core.adapting import Gamma, averages, check_gamma, check_rule, random_by
 from zetamix_core.rules import CutMix, Mixup, Rule, Zeta
 
 __all__ = ["cutmix", "mix", "mixup", "zeta_mixup"]
@@ -52,6 +52,7 @@ def mix(
 def mix(
     key: Any, x: Tree, y: Labels, rule: Rule = ..., **options: Unpack[_MixOptions]
 ) -> tuple[Tree, Labels]: ...
+@random_by("key")
 def mix(
     key: Any,
     x: Any,
@@ -133,6 +134,7 @@ def zeta_mixup(
 def zeta_mixup(
     key: Any, x: Tree, y: Labels, **options: Unpack[_ZetaOptions]
 ) -> tuple[Tree, Labels]: ...
+@random_by("key")
 def zeta_mixup(
     key: Any,
     x: Any,
@@ -234,6 +236,7 @@ def mixup(
 def mixup(
     key: Any, x: Tree, y: Labels, **options: Unpack[_MixupOptions]
 ) -> tuple[Tree, Labels]: ...
+@random_by("key")
 def mixup(
     key: Any,
     x: Any,
@@ -321,6 +324,7 @@ def cutmix(
 def cutmix(
     key: Any, x: Tree, y: Labels, **options: Unpack[_CutMixOptions]
 ) -> tuple[Tree, Labels]: ...
+@random_by("key")
 def cutmix(
     key: Any,
     x: Any,

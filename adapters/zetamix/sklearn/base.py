@@ -21,7 +21,7 @@ from zetamix.sklearn.targets import (
     weight_parameter,
 )
 from zetamix_core import MixPlan, permutation, zeta_plan
-from zetamix_core.adapting import cast, from_host, is_numpy, library, namespace, to_host
+from zetamix_core.adapting import cast, from_host, is_numpy, library, namespace, random_by, to_host
 
 
 def offers(method: str) -> Callable[[Any], bool]:
@@ -47,6 +47,7 @@ class ZetaMixupEstimator(MetaEstimatorMixin, BaseEstimator):  # type: ignore[mis
     }
     _default: ClassVar[Any]
 
+    @random_by("random_state")
     def __init__(
         self,
         estimator: Any = None,

@@ -19,7 +19,7 @@ from zetamix.sklearn.tables import (
     plain_classes,
     restored_classes,
 )
-from zetamix_core.adapting import grown
+from zetamix_core.adapting import grown, random_by
 
 __all__ = ["ZetaMixupSampler"]
 
@@ -94,6 +94,7 @@ class ZetaMixupSampler(BaseOverSampler):  # type: ignore[misc]
         "categorical_features": [StrOptions({"auto"}), "array-like", None],
     }
 
+    @random_by("random_state")
     def __init__(
         self,
         *,

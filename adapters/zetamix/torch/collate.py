@@ -21,7 +21,7 @@ from zetamix.torch.leaves import marked_as
 from zetamix.torch.mix import BatchMix, CollateOptions, Mix
 from zetamix.torch.sharing import SharesNumbers, check_word
 from zetamix.torch.transforms import Donors, Gamma, ZetaMixup
-from zetamix_core.adapting import check_rule
+from zetamix_core.adapting import check_rule, random_by
 from zetamix_core.rules import Rule
 
 # Places in shared memory: what the loader's process tells its workers; then how often processes
@@ -103,6 +103,7 @@ class Collate(SharesNumbers):
     [(32, 10), (32, 10), (32, 10), (4, 10)]
     """
 
+    @random_by("seed")
     def __init__(
         self,
         mix: Rule | nn.Module,
@@ -390,6 +391,7 @@ class ZetaMixupCollate(Collate):
     [(32, 10), (32, 10), (32, 10), (4, 10)]
     """
 
+    @random_by("seed")
     def __init__(
         self,
         collate_fn: Callable[[list[Any]], Any] | None = None,

@@ -18,6 +18,7 @@ from zetamix_core.adapting import (
     Blocks,
     check_options,
     checked_index,
+    random_by,
     refuse_item,
     stacked,
 )
@@ -105,6 +106,7 @@ class MixedDataset(SharesNumbers, Dataset[Any]):
     {((2, 3, 8, 8), (2, 10))}
     """
 
+    @random_by("seed")
     def __init__(
         self,
         dataset: Any,

@@ -40,6 +40,7 @@ from zetamix_core.adapting import (
     mixed_leaves,
     of_most_axes,
     paths_of_images,
+    random_by,
     stream_for,
     takes_groups,
     unmixed_leaves,
@@ -356,6 +357,7 @@ class Mix(BatchMix):
     (torch.Size([16, 3, 8, 8]), torch.Size([16, 10]))
     """
 
+    @random_by("seed")
     def __init__(self, rule: rules.Rule, **options: Unpack[ModuleOptions]) -> None:
         super().__init__(**options)
         self._rule = check_rule(rule)

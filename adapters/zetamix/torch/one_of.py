@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from zetamix.torch.keys import Key, KeyedModule, longer, on_host
 from zetamix.torch.leaves import as_batch
 from zetamix.torch.mix import BatchMix
-from zetamix_core.adapting import averages, chosen, shares, stream_for
+from zetamix_core.adapting import averages, chosen, random_by, shares, stream_for
 
 
 class OneOf(KeyedModule):
@@ -59,6 +59,7 @@ class OneOf(KeyedModule):
     (torch.Size([16, 3, 8, 8]), torch.Size([16, 10]))
     """
 
+    @random_by("seed")
     def __init__(
         self,
         transforms: Sequence[nn.Module],

@@ -11,7 +11,7 @@ from torch import Tensor
 from zetamix.torch.leaves import LabelsGetter
 from zetamix.torch.mix import BatchMix, Groups, ModuleOptions
 from zetamix_core import rules
-from zetamix_core.adapting import check_asked
+from zetamix_core.adapting import check_asked, random_by
 
 Donors = Literal["same", "other"] | None
 Gamma = float | Tensor | tuple[float, float] | Callable[[Tensor], Any]
@@ -134,6 +134,7 @@ class ZetaMixup(BatchMix):
     True
     """
 
+    @random_by("seed")
     def __init__(
         self,
         *,
@@ -240,6 +241,7 @@ class Mixup(BatchMix):
     True
     """
 
+    @random_by("seed")
     def __init__(
         self,
         *,
@@ -309,6 +311,7 @@ class CutMix(BatchMix):
     True
     """
 
+    @random_by("seed")
     def __init__(
         self,
         *,

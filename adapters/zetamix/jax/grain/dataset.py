@@ -18,6 +18,7 @@ from zetamix_core.adapting import (
     check_options,
     checked_index,
     mixed_leaves,
+    random_by,
     refuse_item,
     stacked,
 )
@@ -111,6 +112,7 @@ class MixedDataset(grain.MapDataset):  # type: ignore[misc]  # Grain has no type
     (4, (4, 2, 2), (4, 3))
     """
 
+    @random_by("seed")
     def __init__(
         self,
         dataset: grain.MapDataset,
