@@ -307,6 +307,8 @@ def rows(original, mixup, *mixed):
         ((14, 11), 2),  # the border is within
         (((10, 0.8, 1), (10, 0.91, 1), 10), 2),
         (((10, 1, 0.1), (10, 1, 0.89), (10, 1, 0.9)), 3),
+        (((10, 1.2, 1.5), 10), 1),  # better than the originals
+        (((9, 1.2, 1.5), (8, 1.2, 1.5)), None),
         ((14, 11.1), None),
         ((10, 12), None),
         ((10, (10, 0.5, 1)), None),
@@ -320,7 +322,7 @@ def test_suggestion(mixed, suggested):
         assert reason.startswith(f"No γ is suggested: even at the largest, {len(mixed)}, ")
         assert reason.endswith("Try a larger γ.")
     else:
-        assert f"γ = {suggested}, the smallest of those tried" in reason
+        assert f"Try γ = {suggested}: the smallest value tried" in reason
         assert ("the smallest of all" in reason) == (suggested == 1)
         chosen = mixed[suggested - 1]
         dimension = chosen if not isinstance(chosen, tuple) else chosen[0]
@@ -335,11 +337,27 @@ def test_reasons_name_what_failed():
     assert "even at the largest, 1, recall 0.25 is not within 10 % of the originals'." in reason
 
 
+def test_better_than_the_originals_is_not_punished():
+    """Binary rows that repeat: the originals' own precision and recall are well below 1."""
+    rng = np.random.default_rng(0)
+    y = rng.integers(0, 3, 200)
+    x = (rng.normal(size=(200, 10)) + y[:, None] > 0).astype(float)
+    report = gamma_report(x, gammas=(2.8, 6.0, 100.0), n_neighbors=128)
+    assert report.originals.precision == report.originals.recall == pytest.approx(0.59)
+    assert report.rows[2].precision == 1
+    assert report.suggested_gamma == 2.8
+    assert "Some rows repeat; where a row has more than five copies" in report.reason
+    assert "Some rows repeat" not in gamma_report(X, gammas=(2.8,), n_neighbors=K).reason
+    everywhere = gamma_report(np.ones((30, 4)), gammas=(2.8,), n_neighbors=9)
+    assert "nothing can be compared" in everywhere.reason
+    assert "Some rows repeat" in everywhere.reason
+
+
 # --- refusals -------------------------------------------------------------------------------------
 
 
 REFUSALS = [
-    ({"gammas": ()}, ValueError, "gammas must name one γ at least, got none"),
+    ({"gammas": ()}, ValueError, "gammas must not be empty; omit it"),
     ({"gammas": (2.8, -1)}, ValueError, "gamma must be a number >= 0, got -1"),
     ({"gammas": (math.nan,)}, ValueError, "gamma must be a number >= 0, got nan"),
     ({"gammas": ("x",)}, TypeError, "gamma must be a number"),

@@ -8,11 +8,14 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from zetamix_core.arrays import Array, is_array
+import numpy as np
+
+from zetamix_core.arrays import Array, is_array, to_host
 from zetamix_core.checks import check_gamma, check_num_mix_of_batches, check_number
 from zetamix_core.keywords import random_by
 from zetamix_core.metrics.experiment import Experiment, MixMeasures
 from zetamix_core.metrics.methods import MIXUP, ORIGINALS, Method, zeta_method
+from zetamix_core.metrics.samples import distinct_rows
 from zetamix_core.numbers import is_whole_number
 
 __all__ = ["GammaReport", "gamma_report"]
@@ -22,6 +25,10 @@ Progress = Callable[[Sequence[Any]], Iterable[Any]]
 _GAMMAS = (1.0, 1.4, 1.8, 2.0, 2.4, 2.8, 3.2, 4.0, 5.0, 6.0)
 _ROUNDING = 1e-12
 _COMPARED = ("dimension", "precision", "recall")
+_REPEATED = (
+    "Some rows repeat; where a row has more than five copies, the originals' own precision and "
+    "recall are below 1."
+)
 
 
 @dataclass(frozen=True)
@@ -33,8 +40,8 @@ class GammaReport:
     rows : tuple of MixMeasures
         The originals, mixup, and ζ-mixup at each γ in rising order.
     suggested_gamma : float or None
-        The smallest γ from which on dimension, precision and recall stay within the tolerance of
-        the originals', or None if they do at none.
+        The smallest γ from which on the dimension stays within the tolerance of the originals', and
+        precision and recall are not below theirs by more; None if there is none.
     reason : str
         Why.
     num_samples, batch_size, num_mix, n_neighbors : int
@@ -110,13 +117,14 @@ def gamma_report(
 ) -> GammaReport:
     r"""Measure what ζ-mixup makes of the data at each γ, beside mixup, and suggest a γ.
 
-    Each way of mixing goes through one epoch of the same shuffled batches. Suggested is the
+    Each way of mixing goes through one epoch of the same shuffled batches. The suggestion is the
     smallest γ of the grid from which on
 
-    .. math:: |m(\gamma) - m_\mathrm{originals}| \le \mathrm{tolerance} \cdot m_\mathrm{originals}
+    .. math:: |d(\gamma) - d_\mathrm{originals}| \le \mathrm{tolerance} \cdot d_\mathrm{originals},
+        \quad m(\gamma) \ge (1 - \mathrm{tolerance}) \, m_\mathrm{originals}
 
-    for the mean local intrinsic dimension, precision and recall: the richest labels and the most
-    new samples that leave the shape of the data as it is.
+    for the mean local intrinsic dimension d, and for precision and recall m: the richest labels and
+    the most new samples that leave the shape of the data as it is.
 
     Parameters
     ----------
@@ -169,7 +177,10 @@ def gamma_report(
     -----
     Precision and recall look at 5 neighbours. mixup draws λ uniformly, one for each sample. Time
     grows with the square of the number of samples, and that of the dimension with their features; a
-    few thousand samples, drawn at random, tell enough.
+    few thousand samples, drawn at random, are enough.
+
+    Of a row with more than five copies the neighbourhood is empty, so that the originals' own
+    precision and recall are below 1; `reason` says so where rows repeat.
 
     References
     ----------
@@ -201,7 +212,9 @@ def gamma_report(
     ways = _ways_to_mix(_GAMMAS if gammas is None else gammas, num_mix, batch_size)
     _check_tolerance(tolerance)
     measures = tuple(map(experiment.measure, (progress or iter)(ways)))
-    suggested, reason = _suggest(measures, tolerance)
+    rows, n = to_host(experiment.given), experiment.num_samples
+    repeated = len(distinct_rows(rows, np.arange(n), n)[0]) < n
+    suggested, reason = _suggest(measures, tolerance, repeated=repeated)
     return GammaReport(
         measures,
         suggested,
@@ -217,22 +230,25 @@ def gamma_report(
 # --- the suggestion -------------------------------------------------------------------------------
 
 
-def _suggest(rows: Sequence[MixMeasures], tolerance: float) -> tuple[float | None, str]:
+def _suggest(
+    rows: Sequence[MixMeasures], tolerance: float, *, repeated: bool = False
+) -> tuple[float | None, str]:
     """Return the smallest γ from which on the mixed samples are like the originals, and why."""
     original, mixup, *mixed = rows
     blind = [name for name in _COMPARED if not 0 < getattr(original, name) < math.inf]
+    note = f" {_REPEATED}" if repeated else ""
     if blind:
         said = " and ".join(f"{name} {getattr(original, name):g}" for name in blind)
         return None, (
             f"No γ is suggested: the originals have {said}, to which nothing can be compared. They "
-            f"may be copies of each other, or all equally far apart."
+            f"may be copies of each other, or all equally far apart.{note}"
         )
     failed = [_failed(row, original, tolerance) for row in mixed]
     near = f"within {100 * tolerance:g} %"
     if failed[-1]:
         return None, (
             f"No γ is suggested: even at the largest, {mixed[-1].gamma:.12g}, {failed[-1]} not "
-            f"{near} of the originals'. Try a larger γ."
+            f"{near} of the originals'. Try a larger γ.{note}"
         )
     first = len(failed)
     while first and not failed[first - 1]:
@@ -241,10 +257,10 @@ def _suggest(rows: Sequence[MixMeasures], tolerance: float) -> tuple[float | Non
     below = f"; at {mixed[first - 1].gamma:.12g}, {failed[first - 1]} not" if first else ""
     why = below or ", and the smallest of all"
     return row.gamma, (
-        f"Suggested is γ = {row.gamma:.12g}, the smallest of those tried from which on intrinsic "
-        f"dimension, precision and recall stay {near} of the originals'{why}. The dimension is "
+        f"Try γ = {row.gamma:.12g}: the smallest value tried from which on intrinsic dimension, "
+        f"precision and recall stay {near} of the originals' or are better{why}. The dimension is "
         f"{row.dimension:.3g} there, that of the originals {original.dimension:.3g}, and with "
-        f"mixup it is {mixup.dimension:.3g}."
+        f"mixup it is {mixup.dimension:.3g}.{note}"
     )
 
 
@@ -253,9 +269,14 @@ def _failed(row: MixMeasures, original: MixMeasures, tolerance: float) -> str:
     off = [
         f"{name} {getattr(row, name):.3g}"
         for name in _COMPARED
-        if abs(getattr(row, name) / getattr(original, name) - 1) > tolerance + _ROUNDING
+        if _is_off(name, getattr(row, name) / getattr(original, name) - 1, tolerance + _ROUNDING)
     ]
     return " and ".join(off) + (" are" if len(off) > 1 else " is") if off else ""
+
+
+def _is_off(name: str, change: float, tolerance: float) -> bool:
+    """Tell whether a measure has changed for the worse; dimension does so both ways."""
+    return (abs(change) if name == "dimension" else -change) > tolerance
 
 
 # --- checks ---------------------------------------------------------------------------------------
@@ -270,7 +291,7 @@ def _ways_to_mix(gammas: Sequence[float], num_mix: int | None, batch_size: int) 
         raise TypeError(f"gammas must be numbers, got {gammas!r}; convert them by float()")
     grid = sorted(set(numbers))
     if not grid:
-        raise ValueError("gammas must name one γ at least, got none; leave them out for the usual")
+        raise ValueError("gammas must not be empty; omit it for the default grid")
     return [ORIGINALS, MIXUP, *(zeta_method(gamma, num_mix) for gamma in grid)]
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from hashlib import blake2b
 from typing import Any
 
 import numpy as np
@@ -95,6 +96,23 @@ def evaluated(x: Array) -> Array:
     if is_dask(x):
         return to_host(x)
     return x.detach() if is_torch(x) else x
+
+
+def distinct_rows(rows: np.ndarray, order: np.ndarray, most: int) -> tuple[np.ndarray, int]:
+    """Return the first places, in an order, of so many distinct rows, and how many were seen."""
+    seen: set[bytes] = set()
+    kept: list[int] = []
+    num_seen = 0
+    for place in order:
+        if len(kept) == most:
+            break
+        num_seen += 1
+        # Zeros of both signs are the same number, but not the same bytes.
+        row = blake2b((rows[place] + 0.0).tobytes(), digest_size=16).digest()
+        if row not in seen:
+            seen.add(row)
+            kept.append(int(place))
+    return np.asarray(kept, dtype=np.int64), num_seen
 
 
 def _check_finite(name: str, rows: Array) -> None:

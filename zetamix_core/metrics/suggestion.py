@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from hashlib import blake2b
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -15,7 +14,7 @@ from zetamix_core.checks import check_count, check_same_samples
 from zetamix_core.dtypes import kind
 from zetamix_core.keywords import random_by
 from zetamix_core.metrics.neighbors import nearest_others
-from zetamix_core.metrics.samples import as_rows, evaluated, normalized, widened
+from zetamix_core.metrics.samples import as_rows, distinct_rows, evaluated, normalized, widened
 from zetamix_core.random import permutation
 from zetamix_core.theory import displacement, gamma_for_displacement
 
@@ -127,7 +126,7 @@ def suggest_gamma(
     most = _check_most(max_samples, k)
     given = as_rows("x", x)
     classes = None if y is None else _as_classes(x, y)
-    kept, repeated = _distinct(to_host(given), most, rng)
+    kept, repeated = _draw_distinct(to_host(given), most, rng)
     if len(kept) < k + 2:
         raise ValueError(
             f"x must have at least n_neighbors + 2 = {k + 2} distinct samples, got {len(kept)} of "
@@ -143,20 +142,12 @@ def suggest_gamma(
     return GammaSuggestion(gamma, _reason(gamma, middle, k, num_mix, repeated), per_class)
 
 
-def _distinct(rows: np.ndarray, most: int, rng: RNG) -> tuple[np.ndarray, bool]:
+def _draw_distinct(rows: np.ndarray, most: int, rng: RNG) -> tuple[np.ndarray, bool]:
     """Return the places of at most so many distinct rows, in order, and whether some repeat."""
     n = len(rows)
-    seen, kept, repeated = set(), [], False
-    for place in np.arange(n) if n <= most else permutation(n, rng):
-        # Zeros of both signs are the same number, but not the same bytes.
-        row = blake2b((rows[place] + 0.0).tobytes(), digest_size=16).digest()
-        repeated |= row in seen
-        if row not in seen:
-            seen.add(row)
-            kept.append(place)
-        if len(kept) == most:
-            break
-    return np.sort(np.asarray(kept, dtype=np.int64)), repeated
+    order = np.arange(n) if n <= most else permutation(n, rng)
+    kept, num_seen = distinct_rows(rows, order, most)
+    return np.sort(kept), len(kept) < num_seen
 
 
 def _gamma(ratio: float, num_mix: int) -> float:
