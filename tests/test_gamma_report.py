@@ -110,10 +110,27 @@ def test_every_number_is_what_its_function_gives():
             *realism_diversity(X, points),
             *(each.mean() for each in label_richness(labels)),
             *(each.mean() for each in label_correctness(labels, oracle)),
+            displacement(X, points) if row.name != "mixup" else row.heaviest_displacement,
         )
         assert row[2:] == pytest.approx(expected, rel=1e-6, abs=1e-12)
     assert report.originals is report.rows[0]
     assert 0.5 < report.originals.overlap < 1
+
+
+def test_mixup_is_measured_from_both_ends():
+    """The partner weighs more half of the time; λ is uniform."""
+    points, _ = by_hand(DRAWS["mixup"])
+    order = permutation(N, (0,))
+    steps = np.empty(N)
+    for step, start in enumerate(range(0, N, 32)):
+        batch = order[start : start + 32]
+        plan = mixup_plan(len(batch), rng=(0, step))
+        ends = batch[np.take_along_axis(plan.indices, plan.weights.argmax(1)[:, None], 1)[:, 0]]
+        steps[batch] = np.sum((points[batch] - X[ends]) ** 2, axis=1)
+    expected = math.sqrt(steps.mean() / X.var(axis=0, ddof=1).sum())
+    row = gamma_report(X, gammas=(2.8,), n_neighbors=K).rows[1]
+    assert row.heaviest_displacement == pytest.approx(expected)
+    assert row.heaviest_displacement < 0.6 * row.displacement
 
 
 def test_reports_of_all_libraries_agree(backend):
@@ -136,7 +153,7 @@ def test_forms_of_labels(y):
         assert report == expected
         return
     for row, other in zip(report.rows, expected.rows, strict=True):
-        assert row == (*other[:9], None, None, None, None, None)
+        assert row == (*other[:9], None, None, None, None, None, other[14])
     assert report.suggested_gamma == expected.suggested_gamma
 
 
@@ -266,8 +283,9 @@ def test_as_a_table():
     lines = str(report).splitlines()
     assert lines[0].split() == [
         "dimension",
-        "moved",
-        "by",
+        "from",
+        "own",
+        "heaviest",
         "precision",
         "recall",
         "density",

@@ -65,6 +65,9 @@ class MixMeasures(NamedTuple):
         Weight that a label and the oracle give to the same classes.
     same_class : float or None
         Share of labels whose largest class is that of the oracle.
+    heaviest_displacement : float
+        Root mean square distance to the sample that weighs most, in the units of `displacement`.
+        In mixup that is the partner half of the time, in ζ-mixup always the own one.
 
     Examples
     --------
@@ -89,6 +92,7 @@ class MixMeasures(NamedTuple):
     classes_above: float | None = None
     overlap: float | None = None
     same_class: float | None = None
+    heaviest_displacement: float = 0.0
 
 
 class Experiment:
@@ -159,6 +163,7 @@ class Experiment:
             mixed.nearest_distance(),
             *mixed.realism_diversity(),
             *((*mixed.richness(), *mixed.correctness()) if has_labels else ()),
+            heaviest_displacement=mixed.distance(),
         )
 
 

@@ -79,10 +79,11 @@ class GammaReport:
         return self.rows[0]
 
     def __str__(self) -> str:
-        heads = ("", "dimension", "moved by", "precision", "recall", "density", "coverage")
+        heads = ("", "dimension", "from own", "heaviest", "precision", "recall", "density", "coverage")
         lines = [[*heads, *(("classes", "overlap") if self._has_labels else ())]]
         for row in self.rows:
-            values = (row.displacement, row.precision, row.recall, row.density, row.coverage)
+            moved = (row.displacement, row.heaviest_displacement)
+            values = (*moved, row.precision, row.recall, row.density, row.coverage)
             cells = [row.name, f"{row.dimension:.2f}", *(f"{value:.3f}" for value in values)]
             if row.effective_classes is not None and row.overlap is not None:
                 cells += [f"{row.effective_classes:.2f}", f"{row.overlap:.3f}"]
