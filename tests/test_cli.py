@@ -1,5 +1,6 @@
 """The command: what it draws, what it prints, and how it refuses."""
 
+import io
 import itertools
 import math
 import os
@@ -12,8 +13,12 @@ import time
 import numpy as np
 import pytest
 from matplotlib.image import imread
+from rich.console import Console
+from scipy.stats import beta
 from zetamix import __version__, theory
 from zetamix.cli import main
+from zetamix.cli.tables import WideTable, comparison_report
+from zetamix.figures.comparison import Compared
 from zetamix.figures.datasets import digits, half_moons, helix, two_spirals
 from zetamix.figures.digits import digits_mixtures
 from zetamix.figures.gallery import PICTURES
@@ -153,10 +158,10 @@ def visible_texts(figure):
 
 
 def rows_of(output):
-    """The comparison: name -> displacement, theory, top weight, theory, richness."""
+    """The comparison: name -> from own, from heaviest, top weight, each with theory; richness."""
     rows = {}
     for line in output.splitlines():
-        found = re.fullmatch(r"\s*(\S.*?)\s+((?:\d+\.\d+\s+){4}\d+\.\d+)\s*", line)
+        found = re.fullmatch(r"\s*(\S.*?)\s+((?:\d+\.\d+\s+){6}\d+\.\d+)\s*", line)
         if found:
             rows[found[1]] = [float(number) for number in found[2].split()]
     return rows
@@ -176,19 +181,29 @@ def expected_richness(gamma):
     return np.exp(-(labels * logarithms).sum(axis=1)).mean()
 
 
+def expected_of_mixup(alpha):
+    """By integrals over λ: distance from own, from the heaviest, and dominant weight."""
+    lam = beta(alpha, alpha)
+    own = lam.expect(lambda x: (1 - x) ** 2)
+    heaviest = 2 * lam.expect(lambda x: x**2, lb=0, ub=0.5)
+    top = 2 * lam.expect(lambda x: x, lb=0.5, ub=1)
+    return math.sqrt(2 * own), math.sqrt(2 * heaviest), top
+
+
 def test_comparison_agrees_with_theory(demo):
     rows = rows_of(demo[1])
     gammas = {f"ζ-mixup, γ = {gamma:g}": gamma for gamma in DOMINANT}
-    assert list(rows) == ["originals", "mixup", *gammas]
-    assert rows["originals"] == [0, 0, 1, 1, 1]
-    moved, moved_theory, top, top_theory, richness = rows["mixup"]
-    assert moved_theory == 0.816
-    assert moved == pytest.approx(0.816, rel=0.02)
-    assert top_theory == 0.75
-    assert top == pytest.approx(0.75, rel=0.01)
-    assert 1.5 < richness < 2
+    assert list(rows) == ["originals", "mixup, α = 1", "mixup, α = 0.2", *gammas]
+    assert rows["originals"] == [0, 0, 0, 0, 1, 1, 1]
+    for alpha, least in ((1, 1.5), (0.2, 1.1)):
+        *values, richness = rows[f"mixup, α = {alpha}"]
+        assert values[1::2] == [round(value, 3) for value in expected_of_mixup(alpha)]
+        assert values[::2] == pytest.approx(values[1::2], rel=0.02)
+        assert least < richness < 2
+    assert rows["mixup, α = 1"][1:6:2] == [0.816, 0.408, 0.75]
     for name, gamma in gammas.items():
-        moved, moved_theory, top, top_theory, richness = rows[name]
+        moved, moved_theory, heaviest, heaviest_theory, top, top_theory, richness = rows[name]
+        assert (heaviest, heaviest_theory) == (moved, moved_theory)
         assert moved_theory == round(theory.displacement(gamma, 32), 3)
         assert moved == pytest.approx(moved_theory, rel=0.02, abs=0.001)
         assert top == top_theory == round(DOMINANT[gamma], 3)
@@ -500,7 +515,9 @@ def test_refusals(capsys, tmp_path, args, message):
 def test_a_directory_without_permission(capsys, tmp_path, monkeypatch):
     monkeypatch.setattr(os, "access", lambda path, mode, **_: mode != os.W_OK)
     assert main(["demo", "-o", str(tmp_path)]) == 2
-    assert capsys.readouterr().err.endswith(f"Directory '{tmp_path}' is not writable.\n")
+    assert capsys.readouterr().err.endswith(
+        f"Directory '{tmp_path}' is not writable. Try 'zetamix demo --help'.\n"
+    )
 
 
 def test_refusals_as_a_process():
@@ -526,7 +543,7 @@ def test_without_the_extra(name):
         "from zetamix.cli import main; sys.exit(main(['theory']))"
     )
     result = python("-c", code)
-    assert (result.returncode, result.stdout) == (2, "")
+    assert (result.returncode, result.stdout) == (1, "")
     assert result.stderr == (
         'Error: the zetamix command needs its extra: pip install "zetamix[cli]" '
         f"(missing: {name})\n"
@@ -547,7 +564,7 @@ from zetamix.cli import main
 sys.exit(main([]))
 """
     result = python("-c", code)
-    assert result.returncode == 2
+    assert result.returncode == 1
     assert result.stderr.endswith('"zetamix[cli]" (missing: click, rich)\n')
 
 
@@ -591,8 +608,30 @@ def test_interrupt(tmp_path):
         output, errors = process.communicate(timeout=60)
     assert process.returncode == 130
     assert output == b""
-    assert errors.strip() == b""
+    assert errors == b"Interrupted.\n"
     assert len(list(tmp_path.iterdir())) < len(PICTURES)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no SIGINT for one process")
+@pytest.mark.parametrize("when", ["numpy", "click", "matplotlib", "zetamix.figures.report"])
+def test_interrupt_within_imports(when):
+    """Wherever the key is pressed, one line: here, as a module is about to be imported."""
+    code = f"""
+import importlib.abc, os, signal, sys
+signal.signal(signal.SIGINT, signal.default_int_handler)
+
+class Press(importlib.abc.MetaPathFinder):
+    def find_spec(self, name, path, target=None):
+        if name == {when!r}:
+            os.kill(os.getpid(), signal.SIGINT)
+
+sys.meta_path.insert(0, Press())
+sys.argv = ["zetamix", "report"]
+from zetamix_command import main
+sys.exit(main())
+"""
+    result = python("-c", code)
+    assert (result.returncode, result.stdout, result.stderr) == (130, "", "Interrupted.\n")
 
 
 @pytest.mark.parametrize("args", [["theory"], ["--help"]])
@@ -602,6 +641,21 @@ def test_broken_pipe(args):
         errors = process.stderr.read()
         process.wait(timeout=60)
     assert errors == b""
+    assert process.returncode == 141  # as if by the signal
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="there is no shell of that kind")
+def test_a_pipe_that_is_read_in_part():
+    line = (
+        f'"{sys.executable}" -m zetamix_command theory -n 64 | head -n 1; echo "${{PIPESTATUS[0]}}"'
+    )
+    result = subprocess.run(
+        ["bash", "-c", line], capture_output=True, env=os.environ | PLAIN, timeout=60
+    )
+    first, code = result.stdout.decode().splitlines()
+    assert first == "ζ-mixup of all 64 samples at γ = 2.8"
+    assert code in ("0", "141")  # all may be in the pipe before it closes
+    assert result.stderr == b""
 
 
 @pytest.mark.skipif(not os.path.exists("/dev/full"), reason="there is no full device")  # noqa: PTH110
@@ -609,8 +663,45 @@ def test_full_disk():
     with open("/dev/full", "w") as full:
         command = [sys.executable, "-m", "zetamix.cli", "theory"]
         result = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, timeout=60)
-    assert result.returncode == 2
+    assert result.returncode == 1
     assert result.stderr == b"Error: No space left on device\n"
+
+
+WIDTHS = [40, 60, 80, 120, 200]
+
+
+@pytest.mark.parametrize("width", WIDTHS)
+def test_theory_at_all_widths(capsys, monkeypatch, width):
+    monkeypatch.setenv("COLUMNS", str(width))
+    shown = lines(capsys, "theory")
+    assert max(map(len, shown)) <= width
+    assert "…" not in "".join(shown)
+    assert any("0.802583" in line for line in shown)
+
+
+@pytest.mark.parametrize("width", WIDTHS)
+def test_wide_tables_at_all_widths(width):
+    """In parts, with the names of the rows whole in each."""
+    names = ["from own", "theory", "from heaviest", "theory", "top weight", "richness"]
+    rows = [(f"ζ-mixup, γ = {gamma}", *[f"{gamma / 7:.3f}"] * 6) for gamma in (1.8, 2.8)]
+    console = Console(width=width, file=io.StringIO())
+    console.print(WideTable(names, rows))
+    shown = console.file.getvalue().splitlines()
+    assert max(map(len, shown)) <= width
+    assert "…" not in "".join(shown)
+    parts = sum("ζ-mixup, γ = 1.8" in line for line in shown)
+    assert parts == (4 if width == 40 else 2 if width == 60 else 1 if width > 80 else parts)
+    assert sum(line.count("0.257") for line in shown) == 6
+    assert all(any(name in line for line in shown) for name in names)
+
+
+@pytest.mark.parametrize("terminal", [True, False])
+def test_no_color(terminal):
+    console = Console(width=80, file=io.StringIO(), force_terminal=terminal)
+    console.print(comparison_report([Compared("mixup", *[0.5] * 7)]))
+    shown = console.file.getvalue()
+    assert not re.search("\x1b\\[[0-9;]*[34][0-9]m", shown)
+    assert ("\x1b[" in shown) == terminal  # bold and dim are no colours
 
 
 def test_a_terminal_that_knows_no_greek(monkeypatch):

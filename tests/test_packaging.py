@@ -179,3 +179,9 @@ def test_the_wheel_holds_the_two_packages_and_nothing_else():
 def test_typed():
     for package in (zetamix, zetamix_core):
         assert Path(package.__file__).with_name("py.typed").is_file()
+
+
+def test_the_start_of_the_command_imports_nothing():
+    """So that an interrupt within imports is caught."""
+    code = "import sys, zetamix_command; print({'zetamix', 'numpy', 'click'} & {*sys.modules})"
+    assert run(code).strip() == "set()"

@@ -155,7 +155,7 @@ class Experiment:
         """Mix the samples, and measure all that a report tells."""
         mixed = self.mix(method)
         has_labels = self.labels is not None
-        return MixMeasures(
+        found = MixMeasures(
             method.name,
             method.gamma,
             mixed.dimension(),
@@ -163,8 +163,8 @@ class Experiment:
             mixed.nearest_distance(),
             *mixed.realism_diversity(),
             *((*mixed.richness(), *mixed.correctness()) if has_labels else ()),
-            heaviest_displacement=mixed.distance(),
         )
+        return found._replace(heaviest_displacement=mixed.distance())
 
 
 class Mixed:

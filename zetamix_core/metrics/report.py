@@ -79,7 +79,16 @@ class GammaReport:
         return self.rows[0]
 
     def __str__(self) -> str:
-        heads = ("", "dimension", "from own", "heaviest", "precision", "recall", "density", "coverage")
+        heads = (
+            "",
+            "dimension",
+            "from own",
+            "heaviest",
+            "precision",
+            "recall",
+            "density",
+            "coverage",
+        )
         lines = [[*heads, *(("classes", "overlap") if self._has_labels else ())]]
         for row in self.rows:
             moved = (row.displacement, row.heaviest_displacement)

@@ -7,14 +7,24 @@ from __future__ import annotations
 
 import importlib.util
 import io
+import os
 import re
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 
 __all__ = ["main"]
 
 _EXTRA = ("PIL", "click", "jinja2", "matplotlib", "rich", "sklearn")
-_BAD_INPUT, _INTERRUPTED = 2, 130
+# As shells have it: 128 more than the number of the signal for what a signal ended.
+_FAULT, _BAD_INPUT, _INTERRUPTED, _PIPE_CLOSED = 1, 2, 130, 141
+_BAD_PATHS = (
+    FileNotFoundError,
+    NotADirectoryError,
+    IsADirectoryError,
+    FileExistsError,
+    PermissionError,
+)
 
 
 def main(args: Sequence[str] | None = None) -> int:
@@ -28,7 +38,9 @@ def main(args: Sequence[str] | None = None) -> int:
     Returns
     -------
     int
-        The exit code: 2 after one line on standard error about what is wrong, 130 if interrupted.
+        The exit code: 0 if all is well; 2 after one line on standard error about what is wrong
+        with the arguments or the data; 1 after one about a fault of the machine, such as a full
+        disk; 130 if interrupted; 141 if whoever read the output has closed it.
 
     Examples
     --------
@@ -42,11 +54,19 @@ def main(args: Sequence[str] | None = None) -> int:
     missing = [name for name in _EXTRA if not _is_installed(name)]
     if missing:
         remedy = 'the zetamix command needs its extra: pip install "zetamix[cli]"'
-        return _refuse(f"{remedy} (missing: {', '.join(missing)})")
+        return _refuse(f"{remedy} (missing: {', '.join(missing)})", _FAULT)
     try:
-        return _run(args)
+        code = _run(args)
+        sys.stdout.flush()
     except KeyboardInterrupt:
-        return _INTERRUPTED
+        code = _INTERRUPTED
+    except BrokenPipeError:
+        code = _PIPE_CLOSED
+    if code == _INTERRUPTED:
+        print("Interrupted.", file=sys.stderr)
+    if code == _PIPE_CLOSED:
+        _forget_output()
+    return code
 
 
 def _run(args: Sequence[str] | None) -> int:
@@ -58,12 +78,27 @@ def _run(args: Sequence[str] | None) -> int:
         # The commands return nothing; an early exit, as from --help, returns its code.
         words = list(sys.argv[1:] if args is None else args)
         return int(app.main(words, prog_name="zetamix", standalone_mode=False, obj=words) or 0)
+    except SystemExit:  # how click and rich end where the output has been closed
+        return _PIPE_CLOSED
     except click.Abort:  # what click makes of Ctrl-C
         return _INTERRUPTED
+    except click.UsageError as error:
+        hint = "" if error.ctx is None else f" Try '{error.ctx.command_path} --help'."
+        return _refuse(error.format_message() + hint)
     except click.ClickException as error:
-        return _refuse(error.format_message())
+        return _refuse(error.format_message(), error.exit_code)
+    except BrokenPipeError:
+        return _PIPE_CLOSED
     except OSError as error:
-        return _refuse(_reason(error))
+        return _refuse(_reason(error), _BAD_INPUT if isinstance(error, _BAD_PATHS) else _FAULT)
+    except MemoryError:
+        return _refuse("there is not enough memory; take fewer samples (--max-samples)", _FAULT)
+
+
+def _forget_output() -> None:
+    """Let the interpreter flush at its end what nobody reads, without a complaint."""
+    with suppress(OSError, ValueError, AttributeError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _reason(error: OSError) -> str:
@@ -71,9 +106,9 @@ def _reason(error: OSError) -> str:
     return reason if error.filename is None else f"{error.filename}: {reason}"
 
 
-def _refuse(message: str) -> int:
+def _refuse(message: str, code: int = _BAD_INPUT) -> int:
     print("Error:", re.sub(r"\s*\n\s*", " ", message), file=sys.stderr)
-    return _BAD_INPUT
+    return code
 
 
 def _is_installed(name: str) -> bool:

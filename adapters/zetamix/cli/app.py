@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import importlib.util
 import math
 import shlex
 from collections.abc import Iterator
@@ -20,17 +21,35 @@ from zetamix.cli import outputs
 __all__ = ["app", "demo", "report", "theory"]
 
 # Options of a report that tell how a file is read; the others are those of `gamma_report`.
-_READING = ("x_name", "y_name", "labelled", "image_shape", "max_samples")
+_READING = (
+    *("x_name", "y_name", "labelled", "image_shape", "max_samples"),
+    *("features", "standardize"),
+)
+_PAGE_EXTRA = ("altair", "vl_convert")
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"]}, invoke_without_command=True)
+class _Commands(click.Group):
+    """Commands that Ctrl-C ends without the empty line that click would print."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except KeyboardInterrupt:
+            raise click.exceptions.Exit(130) from None
+
+
+@click.group(
+    cls=_Commands,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    invoke_without_command=True,
+)
 @click.version_option(__version__, message="%(prog)s %(version)s")
 @click.pass_context
 def app(context: click.Context) -> None:
     """ζ-mixup in pictures and in numbers.
 
     ζ-mixup mixes the samples of a batch, in random order, with the weights of a p-series, rank^-γ.
-    Each output stays close to one sample, and its soft label tells of many.
+    Each output stays close to one sample, and its soft label names many classes.
 
     \b
     Examples:
@@ -51,7 +70,7 @@ def app(context: click.Context) -> None:
     default="zetamix-demo",
     show_default=True,
     type=click.Path(file_okay=False, writable=True, path_type=Path),
-    help="Directory for the pictures, made if it is not there.",
+    help="Directory for the pictures, created if it does not exist.",
 )
 @click.option(
     "--seed",
@@ -113,16 +132,16 @@ class _Numbers(click.ParamType):
         except ValueError:
             numbers = ()
         if len(numbers) not in self.counts:
-            few = f"{self.counts[0]} to {self.counts[-1]} "
-            what = "whole numbers" if self.kind is int else "numbers"
-            self.fail(f"{value!r} is not {few}{what} with commas between them.", param, ctx)
+            few = f"{self.counts[0]} to {self.counts[-1]} comma-separated "
+            what = "integers" if self.kind is int else "numbers"
+            self.fail(f"{value!r} must be {few}{what}.", param, ctx)
         return numbers
 
 
 @app.command()
 @click.argument(
     "file",
-    metavar="[DATA.npz]",
+    metavar="[DATA]",
     required=False,
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
 )
@@ -133,11 +152,20 @@ class _Numbers(click.ParamType):
     default="zetamix-report.html",
     show_default=True,
     type=click.Path(dir_okay=False, writable=True, path_type=Path),
-    help="The page to write.",
+    help="Page to write.",
 )
-@click.option("--x", "x_name", metavar="NAME", help="Array of samples.  [default: x, x_train, …]")
-@click.option("--y", "y_name", metavar="NAME", help="Array of labels.  [default: y, y_train, …]")
-@click.option("--no-labels", "labelled", flag_value=False, default=True, help="Leave labels out.")
+@click.option("--x", "x_name", metavar="NAME", help="Array of samples.  [default: x, images, …]")
+@click.option(
+    "--y", "y_name", metavar="NAME", help="Array or column of labels.  [default: y, labels, …]"
+)
+@click.option("--no-labels", "labelled", flag_value=False, default=True, help="Ignore labels.")
+@click.option("--standardize", is_flag=True, help="Scale each column to mean 0, variance 1.")
+@click.option(
+    "--features",
+    metavar="FILE",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="Features (N, D) to measure instead of the samples, such as those of a trained model.",
+)
 @click.option(
     "--image-shape",
     metavar="H,W[,C]",
@@ -150,15 +178,17 @@ class _Numbers(click.ParamType):
     default=2000,
     show_default=True,
     type=click.IntRange(min=2),
-    help="Draw so many samples if there are more.",
+    help="Use at most N samples, drawn at random.",
 )
 @click.option(
     "--gammas",
     metavar="γ,γ,…",
     type=_Numbers(float, range(1, 17)),
-    help="Places of the slider.  [default: 1 to 6]",
+    help="Values of γ to try.  [default: 1 to 6]",
 )
-@click.option("--num-mix", metavar="T", type=int, help="Samples in a mixture.  [default: all]")
+@click.option(
+    "--num-mix", metavar="T", type=int, help="Samples in a mixture.  [default: all of a batch]"
+)
 @click.option(
     "--batch-size",
     metavar="N",
@@ -171,10 +201,8 @@ class _Numbers(click.ParamType):
     "--neighbors",
     "n_neighbors",
     metavar="K",
-    default=128,
-    show_default=True,
     type=int,
-    help="Neighbours that tell the dimension.",
+    help="Neighbours used to estimate the dimension.  [default: 128, or half of few samples]",
 )
 @click.option(
     "--tolerance",
@@ -182,7 +210,7 @@ class _Numbers(click.ParamType):
     default=0.1,
     show_default=True,
     type=float,
-    help="How far dimension, precision and recall may be off at the suggested γ.",
+    help="How far the dimension may be off, and precision and recall fall, at the suggested γ.",
 )
 @click.option(
     "--seed",
@@ -196,32 +224,58 @@ class _Numbers(click.ParamType):
 def report(words: list[str], /, file: Path | None, output: Path, seed: int, **options: Any) -> None:
     """Show what ζ-mixup makes of your data, and suggest a γ.
 
-    DATA.npz has arrays of samples and, optionally, of labels; without a file, the digits of
-    scikit-learn are taken. Written is one page for any browser, with a slider for γ.
+    DATA is an .npz file with arrays of samples and, optionally, of labels, an .npy file of samples
+    or a .csv table; without it, the digits of scikit-learn are used. Writes one self-contained HTML
+    page with a slider for γ, and prints the table. The page needs the extra `report`.
 
     \b
     Examples:
       zetamix report
       zetamix report data.npz -o report.html --num-mix 8
+      zetamix report table.csv --y species --standardize
     """  # noqa: D301
     if not output.parent.is_dir():
-        raise click.UsageError(f"{output.parent} is no directory to write {output.name} to.")
+        raise click.UsageError(
+            f"Directory {output.parent} does not exist; create it or choose another -o."
+        )
+    read = [path for path in (file, options["features"]) if path is not None]
     with _as_bad_input():
-        outputs.check_inputs(output, () if file is None else (file,))
+        outputs.check_inputs(output, read)
         outputs.check_replaced(output, outputs.PAGES)
 
-    from zetamix.figures.report import embedded_digits, read_samples, report_page
+    from zetamix.cli.tables import measures_report
+    from zetamix.figures.report import embedded_digits, measure, read_samples, report_page
 
-    command = shlex.join(["zetamix", *words])
     reading = {name: options.pop(name) for name in _READING}
     with _progress() as progress, _as_bad_input():
         options["progress"] = functools.partial(progress.track, description="measuring")
         data = read_samples(file, key=(seed, 0, 0), **reading) if file else embedded_digits()
-        page, found = report_page(data, command, seed=seed, **options)
-        outputs.save_page(page, output)
+        found = measure(data, seed=seed, **options)
     console = _console()
-    console.print(str(found), soft_wrap=True)
+    console.print(measures_report(found.rows, (*data.notes, found.advice.sentence)))
+    missing = [name for name in _PAGE_EXTRA if importlib.util.find_spec(name) is None]
+    if missing:
+        raise click.ClickException(
+            f'the page needs its extra: pip install "zetamix[report]" (missing: '
+            f"{', '.join(missing)})"
+        )
+    command = shlex.join(["zetamix", *_without_folders(words, [*read, output])])
+    outputs.save_page(report_page(data, found, command, seed=seed), output)
     console.print(f"\nWritten: {output}", soft_wrap=True)
+
+
+def _without_folders(words: list[str], paths: list[Path]) -> list[str]:
+    """Return the words with the names of these files alone: folders are nobody's business."""
+    shown = []
+    for word in words:
+        head, mark, tail = word.rpartition("=")
+        if word.startswith("-o") and not mark:
+            head, tail = "-o", word[2:]
+        for start, value in (("", word), (head + mark, tail)):
+            if value and Path(value) in paths:
+                word = start + Path(value).name
+        shown.append(word)
+    return shown
 
 
 class _Count(click.ParamType):
@@ -272,9 +326,9 @@ class _Count(click.ParamType):
     help="Draw the weights, dominance and tail to a .png, .pdf or .svg file, PNG by default.",
 )
 def theory(gamma: float, n: float, num_mix: float | None, file: Path | None) -> None:
-    """Tell what a choice of γ, N and T means.
+    """Explain what a choice of γ, N and T means.
 
-    Shown are the weights, whether one sample outweighs all others, how many samples take part in
+    Prints the weights, whether one sample outweighs all others, how many samples take part in
     effect, how far outputs move, and what mixtures of fewer samples would leave out.
 
     \b

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rich import box
 from rich.bar import Bar
-from rich.console import Group, RenderableType
+from rich.console import Console, ConsoleOptions, Group, RenderableType, RenderResult
 from rich.table import Table
 from rich.text import Text
 
@@ -17,8 +17,9 @@ from zetamix.figures.summary import Summary
 
 if TYPE_CHECKING:  # numbers of theory need no data set, which is slow to load
     from zetamix.figures.comparison import Compared
+    from zetamix.metrics import MixMeasures
 
-__all__ = ["comparison_report", "file_report", "theory_report"]
+__all__ = ["WideTable", "comparison_report", "file_report", "measures_report", "theory_report"]
 
 
 # zetamix demo ---------------------------------------------------------------------------------
@@ -26,24 +27,40 @@ __all__ = ["comparison_report", "file_report", "theory_report"]
 
 def comparison_report(rows: Iterable[Compared]) -> Group:
     """Lay out measured values beside those of theory."""
-    table = _table("", "moved by", "theory", "top weight", "theory", "richness")
-    for row in rows:
-        table.add_row(
-            row.name,
-            f"{row.displacement:.3f}",
-            f"{row.expected_displacement:.3f}",
-            f"{row.dominant_weight:.3f}",
-            f"{row.expected_dominant_weight:.3f}",
-            f"{row.effective_classes:.2f}",
-        )
-    table.columns[0].justify = "left"
+    names = ("from own", "theory", "from heaviest", "theory", "top weight", "theory", "richness")
+    cells = [
+        (row.name, *(f"{value:.3f}" for value in row[1:-1]), f"{row.effective_classes:.2f}")
+        for row in rows
+    ]
     return Group(
         _heading("Handwritten digits, mixed in batches of 32"),
-        table,
-        _note("moved by: root mean square distance from a sample to its output, in"),
-        _note("          units of the data's root total variance"),
-        _note("richness: effective number of classes in a soft label, in the mean"),
+        WideTable(names, cells),
+        _note(
+            "from own, from heaviest: root mean square distance of a mixed sample from its own "
+            "sample and from the one that weighs most, in units of the data's root total "
+            "variance. In mixup the partner weighs more half of the time."
+        ),
+        _note("richness: mean effective number of classes in a soft label"),
     )
+
+
+# zetamix report -------------------------------------------------------------------------------
+
+
+def measures_report(rows: Iterable[MixMeasures], sentences: Iterable[str]) -> Group:
+    """Lay out what was measured, and what follows from it in words."""
+    heads = ["dimension", "from own", "from heaviest", "precision", "recall", "density", "coverage"]
+    cells = []
+    for row in rows:
+        values = (row.displacement, row.heaviest_displacement, row.precision, row.recall)
+        line = [row.name, f"{row.dimension:.2f}"]
+        line += [f"{value:.3f}" for value in (*values, row.density, row.coverage)]
+        if row.effective_classes is not None and row.overlap is not None:
+            line += [f"{row.effective_classes:.2f}", f"{row.overlap:.3f}"]
+        cells.append(line)
+    if len(cells[0]) > len(heads) + 1:
+        heads += ["classes", "overlap"]
+    return Group(WideTable(heads, cells), *(Text(sentence) for sentence in sentences))
 
 
 def file_report(files: Mapping[Path, str]) -> Group:
@@ -120,13 +137,41 @@ def _share(value: float) -> str:
     return f"{value:.6f}" if value == 0 or value >= 1e-4 else f"{value:.2e}"
 
 
+class WideTable:
+    """A table that a narrow terminal shows in parts, each with the names of the rows."""
+
+    def __init__(self, names: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+        self.names, self.rows = names, rows
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        lengths = [
+            max(len(name), *(len(row[place]) for row in self.rows))
+            for place, name in enumerate(("", *self.names))
+        ]
+        parts: list[list[int]] = [[]]
+        room = left = options.max_width - lengths[0] - 2
+        for place, length in enumerate(lengths[1:], start=1):
+            if parts[-1] and length + 2 > left:
+                parts.append([])
+                left = room
+            parts[-1].append(place)
+            left -= length + 2
+        for part in parts:
+            table = _table("", *(self.names[place - 1] for place in part), wrap=False)
+            table.columns[0].justify = "left"
+            for row in self.rows:
+                table.add_row(row[0], *(row[place] for place in part))
+            yield table
+
+
 # One look -------------------------------------------------------------------------------------
 
 
-def _table(*names: str) -> Table:
+def _table(*names: str, wrap: bool = True) -> Table:
     table = Table(box=box.SIMPLE_HEAD, pad_edge=True)
     for name in names:
-        table.add_column(name, justify="right", style="dim" if name == "theory" else "")
+        style = "dim" if name == "theory" else ""
+        table.add_column(name, justify="right", style=style, no_wrap=not wrap)
     return table
 
 

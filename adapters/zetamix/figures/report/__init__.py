@@ -1,19 +1,18 @@
-"""A page about one's own data, with a choice of γ."""
+"""A page about one's own data, with a choice of γ.
+
+What draws is imported when a page is written: the numbers need neither altair nor vl-convert.
+"""
 
 from __future__ import annotations
 
-from typing import Any
-
-from zetamix import metrics
 from zetamix.figures.report.data import Samples, embedded_digits, read_samples
-from zetamix.figures.report.page import render
+from zetamix.figures.report.measuring import Findings, measure
 
-__all__ = ["embedded_digits", "read_samples", "report_page"]
+__all__ = ["Findings", "Samples", "embedded_digits", "measure", "read_samples", "report_page"]
 
 
-def report_page(
-    data: Samples, command: str, *, seed: int, **options: Any
-) -> tuple[str, metrics.GammaReport]:
-    """Measure as `gamma_report` does with these options; return the page, and what is on it."""
-    report = metrics.gamma_report(data.x, data.labels, seed=seed, **options)
-    return render(data, report, (seed,), command), report
+def report_page(data: Samples, found: Findings, command: str, *, seed: int) -> str:
+    """Return the page with what was measured of the data with this seed."""
+    from zetamix.figures.report.page import render
+
+    return render(data, found, (seed,), command)

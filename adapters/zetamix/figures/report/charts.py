@@ -1,235 +1,378 @@
-"""Charts of a report, as SVG that takes its colours from the page."""
+"""Charts of a report: each a specification of Vega-Lite that the slider of the page drives.
+
+Colours are variables of the page, so that they follow its light, dark and printed dress.
+"""
 
 from __future__ import annotations
 
-import io
-import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
-import matplotlib.style
-from matplotlib.figure import Figure
+import altair as alt
 
 from zetamix import metrics, theory
-from zetamix.figures.style import BLUE, GREY, INK, ORANGE, PLAIN
 
-__all__ = ["Chart", "draw_charts"]
+__all__ = ["BLUE", "CLASSES", "GREY", "ORANGE", "Chart", "Measured", "draw_charts", "finished"]
 
-_LINEAR = 3  # up to which densities share an axis with shares
-# What a chart is drawn in, and what the page calls it in light and in dark.
-_VARIABLES = {BLUE: "blue", ORANGE: "orange", GREY: "grey", INK: "ink"}
-_RC = PLAIN | {"font.family": "sans-serif", "font.size": 11, "svg.fonttype": "none"}
+BLUE, ORANGE, GREEN, GREY, INK, LINE = (
+    f"var(--{name})" for name in ("blue", "orange", "green", "grey", "ink", "line")
+)
+CLASSES = tuple(f"var(--class-{number})" for number in range(10))
+_LINEAR = 3  # up to which densities share a linear axis
+_BLIND = 0.5  # share of originals that an oracle must be right on to judge others
+_MOST_BARS = 40
 
-_Draw: TypeAlias = Callable[[Any, metrics.GammaReport], None]
+Row: TypeAlias = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Measured:
+    """What is drawn: the report, mixup with α = 0.2, the γ to try, and samples of each class."""
+
+    report: metrics.GammaReport
+    mild: metrics.MixMeasures
+    chosen: float
+    start: int
+    classes: tuple[tuple[str, int], ...]
+
+    @property
+    def zetas(self) -> tuple[metrics.MixMeasures, ...]:
+        """Measures of ζ-mixup at each γ."""
+        return self.report.rows[2:]
+
+    @property
+    def references(self) -> dict[str, metrics.MixMeasures]:
+        """What ζ-mixup is compared with, by the name in legends."""
+        return {
+            "originals": self.report.originals,
+            "mixup, α = 1": self.report.rows[1],
+            "mixup, α = 0.2": self.mild,
+        }
 
 
 @dataclass(frozen=True)
 class Chart:
-    """A picture with its title, and what one has to know to read it."""
+    """A picture with its title, and what one has to know to read it.
+
+    Without a specification the note says why there is no picture.
+    """
 
     title: str
-    svg: str
     note: str
+    spec: dict[str, Any] | None
 
 
-def draw_charts(report: metrics.GammaReport, start: int) -> list[Chart]:
-    """Draw all charts that the report has numbers for, with the slider at its start."""
-    with matplotlib.style.context(["default", _RC]):
-        return [
-            Chart(title, _as_svg(draw, report, title, start), note)
-            for title, note, draw in _CHARTS
-            if draw is not _labels or report.originals.overlap is not None
-        ]
+def draw_charts(measured: Measured) -> list[Chart]:
+    """Draw all charts that there are numbers for."""
+    return [chart for draw in _CHARTS if (chart := draw(measured)) is not None]
 
 
-def _as_svg(draw: _Draw, report: metrics.GammaReport, title: str, start: int) -> str:
-    figure = Figure(figsize=(4.6, 3.2))
-    draw(figure.add_axes((0.16, 0.16, 0.81, 0.8)), report)
-    buffer = io.StringIO()
-    # A salt of its own, because all charts share the names of one page.
-    with matplotlib.style.context({"svg.hashsalt": title}):
-        figure.savefig(buffer, format="svg", transparent=True, metadata={"Date": None})
-    svg = buffer.getvalue()
-    svg = svg[svg.index("<svg") :]
-    for colour, name in _VARIABLES.items():
-        svg = re.sub(re.escape(colour), f"var(--{name})", svg, flags=re.IGNORECASE)
-    svg = svg.replace("<svg", f'<svg role="img" aria-label="{title}"', 1)
-
-    def mark(found: re.Match[str]) -> str:
-        return f'data-frame="{found[1]}"' + ("" if int(found[1]) == start else ' hidden=""')
-
-    return re.sub(r'id="frame-\d+-(\d+)"', mark, svg)
+def finished(chart: Any, start: int, *, height: int = 230) -> dict[str, Any]:
+    """Return the specification, with the signal of the slider and the look of the page."""
+    text = {"labelColor": INK, "titleColor": INK, "labelFontSize": 12, "titleFontSize": 12}
+    look = chart.properties(width="container", height=height, background="transparent")
+    spec: dict[str, Any] = (
+        look.add_params(alt.param(name="place", value=start))
+        .configure(font="system-ui, sans-serif", view=alt.ViewConfig(stroke=None))
+        .configure_axis(
+            **text, titleFontWeight="normal", gridColor=LINE, domainColor=GREY, tickColor=GREY
+        )
+        .configure_legend(**text, title=None, orient="top", columns=2, labelLimit=130)
+        .to_dict()
+    )
+    return spec
 
 
 # --- charts ---------------------------------------------------------------------------------------
 
-
-def _dimension(axes: Any, report: metrics.GammaReport) -> None:
-    original = report.originals.dimension
-    low, high = (original * (1 + sign * report.tolerance) for sign in (-1, 1))
-    axes.axhspan(low, high, color=GREY, alpha=0.18, linewidth=0)
-    axes.axhline(original, color=GREY, linewidth=1.5)
-    _mixup_line(axes, report.rows[1].dimension, "mixup")
-    _over_gamma(axes, report, "dimension", BLUE)
-    _note(axes, _gammas(report)[-1], low, f"originals ± {100 * report.tolerance:g} %", GREY)
-    axes.set_ylim(0, 1.1 * max(axes.get_ylim()[1], high))
-    axes.set_ylabel("intrinsic dimension")
+_REFERENCES = ("originals", "mixup, α = 1", "mixup, α = 0.2")
 
 
-def _realism(axes: Any, report: metrics.GammaReport) -> None:
-    _two(axes, report, ("precision", "density"))
-
-
-def _diversity(axes: Any, report: metrics.GammaReport) -> None:
-    _two(axes, report, ("recall", "coverage"))
-
-
-def _labels(axes: Any, report: metrics.GammaReport) -> None:
-    """Draw richness against correctness, one point for each γ."""
-    richness, overlap = _values(report, "effective_classes"), _values(report, "overlap")
-    own = _number(report.originals.overlap)
-    axes.axhline(own, color=GREY, linewidth=1.5)
-    axes.plot(richness, overlap, "o-", color=BLUE, markersize=4)
-    look: dict[str, Any] = {"textcoords": "offset points"}
-    for place, point in enumerate(zip(richness, overlap, strict=True)):
-        _mark(axes, place, *point)
-    for place in _apart(richness, 0.1 * (max(richness) - min(richness))):
-        name = f"γ = {_gammas(report)[place]:g}"
-        axes.annotate(name, (richness[place], overlap[place]), (5, 5), color=BLUE, **look)
-    axes.set_xlim(right=max(richness) + 0.18 * (max(richness) - 1))
-    mixup = report.rows[1]
-    point = _number(mixup.effective_classes), _number(mixup.overlap)
-    axes.plot(*point, "s", color=ORANGE, markersize=7)
-    axes.annotate("mixup", point, (-6, -5), color=ORANGE, ha="right", va="top", **look)
-    _note(axes, axes.get_xlim()[1], own, "originals", GREY)
-    axes.set_ylim(0, 1.05)
-    axes.set_xlabel("effective classes in a label")
-    axes.set_ylabel("overlap with the oracle")
-
-
-def _tail(axes: Any, report: metrics.GammaReport) -> None:
-    """Draw what smaller mixtures leave out of the weight of a batch."""
-    size = report.batch_size
-    numbers = [number for number in range(1, size + 1) if number < size]
-    for place, gamma in enumerate(_gammas(report)):
-        tails = [100 * theory.tail_weight(gamma, number, size) for number in numbers]
-        axes.plot(numbers, tails, color=GREY, alpha=0.45, linewidth=1)
-        axes.plot(numbers, tails, color=BLUE, linewidth=2.5, gid=f"frame-0-{place}")
-    axes.axhline(1, color=ORANGE, linestyle="--", linewidth=1.2)
-    _note(axes, 1, 1, "1 %", ORANGE, side="left")
-    axes.set_xscale("log", base=2)
-    axes.set_yscale("log")
-    axes.set_ylim(bottom=max(1e-3, axes.get_ylim()[0]))
-    for axis in (axes.xaxis, axes.yaxis):
-        axis.set_major_formatter("{x:g}")
-        axis.set_minor_formatter("")
-    axes.set_xlabel("num_mix, samples in a mixture")
-    axes.set_ylabel(f"weight left out of {size}, %")
-
-
-_CHARTS: list[tuple[str, str, _Draw]] = [
-    (
+def _dimension(measured: Measured) -> Chart:
+    original = measured.report.originals.dimension
+    share = measured.report.tolerance
+    band = [{"low": original * (1 - share), "high": original * (1 + share)}]
+    within = (
+        alt.Chart(alt.InlineData(band))
+        .mark_rect(color=GREY, opacity=0.18)
+        .encode(y=alt.Y("low:Q"), y2="high:Q")
+    )
+    return Chart(
         "Intrinsic dimension",
-        "Directions in which the data extend around a sample, in the mean. Mixing should add none.",
-        _dimension,
-    ),
-    (
-        "Realism",
-        "Precision: share of mixed samples within the reach of an original. Density: how many "
-        "reach it. Dotted: mixup.",
-        _realism,
-    ),
-    (
-        "Diversity",
-        "Recall: share of originals within the reach of a mixed sample. Coverage: share that a "
-        "mixed sample is near to. Dotted: mixup.",
-        _diversity,
-    ),
-    (
-        "Labels: richness and correctness",
-        "What a label says beyond one class, against how far the oracle agrees. Grey: the oracle "
-        "on the originals, which is not free of errors itself.",
-        _labels,
-    ),
-    (
+        "Directions in which the data extend around a sample, on average. Mixing should add none. "
+        f"Grey band: originals ± {100 * share:g} %.",
+        _over_gamma(measured, "dimension", "intrinsic dimension", below=[within]),
+    )
+
+
+def _distance(measured: Measured) -> Chart:
+    curves = {"ζ-mixup": "displacement"}
+    rules = {"mixup, from own": "displacement", "mixup, heaviest": "heaviest_displacement"}
+    return Chart(
+        "Distance moved",
+        "Root mean square distance of a mixed sample, in units of the data's root total variance. "
+        "In mixup the partner weighs more half of the time, so it is shown from the own sample "
+        "and from the heaviest; in ζ-mixup these are the same. Dashed: α = 1, dotted: α = 0.2.",
+        _several(measured, curves, rules, "distance moved"),
+    )
+
+
+def _shares(measured: Measured) -> Chart:
+    names = {name: name for name in ("precision", "recall", "coverage")}  # shown as they are
+    return Chart(
+        "Realism and diversity",
+        "Precision: share of mixed samples within the reach of an original. Recall: share of "
+        "originals within the reach of a mixed sample. Coverage: share that a mixed sample is near "
+        "to. Dashed: mixup with α = 1, dotted: α = 0.2.",
+        _several(measured, names, names, "share", top=1.0),
+    )
+
+
+def _density(measured: Measured) -> Chart:
+    values = [row.density for row in (*measured.zetas, *measured.references.values())]
+    steep = max(values) > _LINEAR
+    axis = " The axis is logarithmic." if steep else ""
+    return Chart(
+        "Density",
+        "How many originals a mixed sample is within the reach of, over the number of neighbours; "
+        f"1 for the originals themselves.{axis}",
+        _over_gamma(measured, "density", "density" + " (logarithmic)" * steep, steep=steep),
+    )
+
+
+def _labels(measured: Measured) -> Chart | None:
+    """Draw richness against correctness, one point for each γ."""
+    right = measured.report.originals.same_class
+    if right is None:
+        return None
+    title = "Labels: richness and correctness"
+    if right < _BLIND:
+        return Chart(
+            title,
+            f"Not drawn: the vote of the nearest originals is right on only {100 * right:.0f} % of "
+            f"the originals themselves, so it can't judge mixed labels. Measure features of a "
+            f"trained model instead: --features f.npy.",
+            None,
+        )
+    rows = [
+        {"series": "ζ-mixup", "name": row.name, "i": i, "gamma": row.gamma, **_label_values(row)}
+        for i, row in enumerate(measured.zetas)
+    ]
+    rows += [
+        {"series": name, "name": name, "i": -1, **_label_values(row)}
+        for name, row in measured.references.items()
+    ]
+    base = alt.Chart(alt.InlineData(rows)).encode(
+        x=alt.X("classes:Q", title="effective classes in a label", scale=alt.Scale(zero=False)),
+        y=alt.Y("overlap:Q", title="overlap with the oracle", scale=alt.Scale(zero=False)),
+        color=_colours(("ζ-mixup", *_REFERENCES), (BLUE, GREY, ORANGE, GREEN)),
+        tooltip=_tips("name", "classes", "overlap"),
+    )
+    line = base.mark_line().encode(order="i:Q").transform_filter("datum.i >= 0")
+    chart = alt.layer(line, base.mark_circle(size=50, opacity=1), _large(base))
+    note = (
+        "What a label says beyond one class, against how far the oracle agrees: the vote of the "
+        f"nearest originals, which is right on {100 * right:.0f} % of the originals."
+    )
+    return Chart(title, note, finished(chart, measured.start))
+
+
+def _tail(measured: Measured) -> Chart | None:
+    """Draw what smaller mixtures leave out of the weight of a batch."""
+    size = measured.report.batch_size
+    rows = [
+        {"i": i, "gamma": row.gamma, "T": number, "left out": tail}
+        for i, row in enumerate(measured.zetas)
+        for number in range(1, size)
+        if (tail := float(f"{100 * theory.tail_weight(row.gamma or 0, number, size):.4g}")) > 1e-3
+    ]
+    if not rows:
+        return None
+    base = alt.Chart(alt.InlineData(rows)).encode(
+        x=alt.X("T:Q", title="num_mix, samples in a mixture", scale=alt.Scale(type="log", base=2)),
+        y=alt.Y("left out:Q", title=f"weight left out of {size}, % (logarithmic)").scale(
+            type="log"
+        ),
+        tooltip=_tips("gamma", "T", "left out"),
+    )
+    all_of_them = base.mark_line(color=GREY, opacity=0.4, strokeWidth=1).encode(detail="i:N")
+    here = base.transform_filter("datum.i == place").mark_line(color=BLUE, point={"color": BLUE})
+    percent = alt.Chart(alt.InlineData([{"y": 1}])).mark_rule(color=ORANGE, strokeDash=[4, 4])
+    chart = alt.layer(all_of_them, percent.encode(y="y:Q"), here)
+    return Chart(
         "How many samples to mix",
-        "Weight that mixtures of fewer samples leave out of a whole batch, at each γ.",
-        _tail,
-    ),
-]
+        "Weight that mixtures of fewer samples leave out of a whole batch: blue at the γ of the "
+        "slider, grey at the others, dashed at 1 %.",
+        finished(chart, measured.start),
+    )
+
+
+def _balance(measured: Measured) -> Chart | None:
+    if not 2 <= len(measured.classes) <= _MOST_BARS:
+        return None
+    rows = [{"class": name, "samples": count} for name, count in measured.classes]
+    names = [name for name, _ in measured.classes]
+    chart = (
+        alt.Chart(alt.InlineData(rows))
+        .mark_bar(color=BLUE)
+        .encode(
+            x=alt.X("class:N", sort=names, title=None).axis(labelLimit=90),
+            y=alt.Y("samples:Q", title="samples"),
+            tooltip=_tips("class", "samples"),
+        )
+    )
+    if len(names) <= len(CLASSES):
+        chart = chart.encode(color=_colours(names, CLASSES, field="class").legend(None))
+    most, least = (pick(count for _, count in measured.classes) for pick in (max, min))
+    note = f"The largest class has {most:,} samples, the smallest {least:,}."
+    if most > 3 * least:
+        note += " Mixing draws partners as often as they occur; oversample rare classes first."
+    return Chart("Class balance", note, finished(chart, measured.start))
+
+
+_CHARTS: tuple[Callable[[Measured], Chart | None], ...] = (
+    _dimension,
+    _distance,
+    _shares,
+    _density,
+    _labels,
+    _tail,
+    _balance,
+)
 
 
 # --- parts of charts ------------------------------------------------------------------------------
 
 
-def _gammas(report: metrics.GammaReport) -> list[float]:
-    return [_number(row.gamma) for row in report.rows[2:]]
+def _label_values(row: metrics.MixMeasures) -> Row:
+    return {"classes": _short(row.effective_classes), "overlap": _short(row.overlap)}
 
 
-def _values(report: metrics.GammaReport, name: str) -> list[float]:
-    return [getattr(row, name) for row in report.rows[2:]]
+def _short(value: float | None) -> float:
+    return float(f"{float('nan') if value is None else value:.5g}")
 
 
-def _apart(values: Sequence[float], least: float) -> list[int]:
-    """Return the places of values, in falling order, that are so far from the one before."""
-    chosen: list[int] = []
-    for place, value in enumerate(values):
-        if not chosen or values[chosen[-1]] - value > least:
-            chosen.append(place)
-    return chosen
+_WORDS = ("series", "of", "name", "class")
+_TITLES = {"gamma": "γ", "left out": "left out, %", "series": "what", "of": "of"}
 
 
-def _number(value: float | None) -> float:
-    return float("nan") if value is None else value
+def _tips(*names: str) -> list[Any]:
+    return [
+        alt.Tooltip(name, type="nominal", title=_TITLES.get(name, name))
+        if name in _WORDS
+        else alt.Tooltip(name, type="quantitative", title=_TITLES.get(name, name), format=".4~g")
+        for name in names
+    ]
 
 
-def _over_gamma(axes: Any, report: metrics.GammaReport, name: str, colour: str) -> None:
-    gammas, values = _gammas(report), _values(report, name)
-    axes.plot(gammas, values, "o-", color=colour, markersize=4)
-    for place, point in enumerate(zip(gammas, values, strict=True)):
-        _mark(axes, place, *point, colour=colour)
-    axes.set_xlabel("γ")
+def _colours(names: Iterable[str], colours: Sequence[str], field: str = "series") -> Any:
+    names = list(names)
+    scale = alt.Scale(domain=names, range=list(colours[: len(names)]))
+    return alt.Color(f"{field}:N", scale=scale, title=None)
 
 
-def _mark(axes: Any, place: int, x: float, y: float, *, colour: str = BLUE) -> None:
+def _large(base: Any) -> Any:
     """Draw what the slider shows when it is at this place."""
-    axes.plot([x], [y], "o", color=colour, markersize=11, gid=f"frame-{id(axes)}-{place}")
+    return base.transform_filter("datum.i == place").mark_circle(size=170, opacity=1)
 
 
-def _two(axes: Any, report: metrics.GammaReport, names: Sequence[str]) -> None:
-    """Draw two measures over γ, and mixup's."""
-    ends = []
-    for name, colour in zip(names, (BLUE, ORANGE), strict=True):
-        _over_gamma(axes, report, name, colour)
-        axes.axhline(getattr(report.rows[1], name), color=colour, linestyle=":", linewidth=1.5)
-        ends.append((_values(report, name)[-1], name, colour))
-    for (value, name, colour), shift in zip(sorted(ends), (-15, 8), strict=True):
-        look = {"color": colour, "textcoords": "offset points", "ha": "right"}
-        axes.annotate(name, (_gammas(report)[-1], value), (0, shift), **look)
-    largest = max(1, *(max(_values(report, name)) for name in names))
-    if largest > _LINEAR:  # or shares would lie flat
-        axes.set_yscale("symlog", linthresh=1, linscale=1)
-        axes.yaxis.set_major_formatter("{x:g}")
-        axes.set_ylim(0, 2 * largest)
-    else:
-        axes.set_ylim(0, 1.15 * largest)
+def _gammas(measured: Measured) -> Any:
+    gammas = [row.gamma or 0 for row in measured.zetas] + [measured.chosen]
+    low, high = min(gammas), max(gammas)
+    return alt.X("gamma:Q", title="γ").scale(zero=False, nice=False, domain=[low, high], padding=6)
 
 
-def _mixup_line(axes: Any, value: float, name: str) -> None:
-    axes.axhline(value, color=ORANGE, linestyle="--", linewidth=1.5)
-    axes.annotate(
-        name,
-        (1, value),
-        (0, 4),
-        xycoords=axes.get_yaxis_transform(),
-        textcoords="offset points",
-        ha="right",
-        color=ORANGE,
+def _chosen(measured: Measured) -> Any:
+    """Mark the γ to try, wherever the slider is."""
+    rows = [{"gamma": measured.chosen, "text": f"try γ = {measured.chosen:.3g}"}]
+    base = alt.Chart(alt.InlineData(rows)).encode(x="gamma:Q", tooltip=alt.Tooltip("text:N"))
+    gammas = [row.gamma or 0 for row in measured.zetas]
+    right = measured.chosen > (min(gammas) + max(gammas)) / 2
+    text = base.mark_text(
+        align="right" if right else "left", dx=-5 if right else 5, dy=8, color=INK, fontSize=12
+    )
+    return alt.layer(
+        base.mark_rule(color=INK, strokeDash=[2, 3]), text.encode(text="text:N", y=alt.value(0))
     )
 
 
-def _note(axes: Any, x: float, y: float, text: str, colour: str, *, side: str = "right") -> None:
-    axes.annotate(
-        text, (x, y), (0, -4), textcoords="offset points", ha=side, va="top", color=colour
+def _over_gamma(
+    measured: Measured, name: str, title: str, *, below: Sequence[Any] = (), steep: bool = False
+) -> dict[str, Any]:
+    """Draw one measure over γ, beside the originals and mixup."""
+    rows = [
+        {"series": "ζ-mixup", "i": i, "gamma": row.gamma, "value": _short(getattr(row, name))}
+        for i, row in enumerate(measured.zetas)
+    ]
+    lines = [
+        {"series": series, "value": _short(getattr(row, name))}
+        for series, row in measured.references.items()
+    ]
+    scale = alt.Scale(type="symlog") if steep else alt.Scale(zero=name != "dimension")
+    y = alt.Y("value:Q", title=title, scale=scale)
+    colour = _colours(("ζ-mixup", *_REFERENCES), (BLUE, GREY, ORANGE, GREEN))
+    base = alt.Chart(alt.InlineData(rows)).encode(
+        x=_gammas(measured), y=y, color=colour, tooltip=_tips("series", "gamma", "value")
     )
+    flat = (
+        alt.Chart(alt.InlineData(lines))
+        .mark_rule(strokeWidth=2)
+        .encode(y=y, color=colour, tooltip=_tips("series", "value"))
+    )
+    chart = alt.layer(
+        *below,
+        flat,
+        base.mark_line(),
+        base.mark_circle(size=45, opacity=1),
+        _large(base),
+        _chosen(measured),
+    )
+    return finished(chart, measured.start)
+
+
+def _several(
+    measured: Measured,
+    curves: Mapping[str, str],
+    rules: Mapping[str, str],
+    title: str,
+    *,
+    top: float | None = None,
+) -> dict[str, Any]:
+    """Draw several measures over γ, and those of mixup dashed and dotted."""
+    rows = [
+        {"series": shown, "i": i, "gamma": row.gamma, "value": _short(getattr(row, name))}
+        for shown, name in curves.items()
+        for i, row in enumerate(measured.zetas)
+    ]
+    lines = [
+        {"series": shown, "of": of, "value": _short(getattr(row, name))}
+        for shown, name in rules.items()
+        for of, row in measured.references.items()
+        if of != "originals"
+    ]
+    y = alt.Y(
+        "value:Q",
+        title=title,
+        scale=alt.Scale(domainMin=0) if top is None else alt.Scale(domain=[0, top]),
+    )
+    colour = _colours({**curves, **rules}, (BLUE, ORANGE, GREEN))
+    base = alt.Chart(alt.InlineData(rows)).encode(
+        x=_gammas(measured), y=y, color=colour, tooltip=_tips("series", "gamma", "value")
+    )
+    dashes = alt.StrokeDash("of:N", legend=None).scale(
+        domain=list(_REFERENCES[1:]), range=[[7, 4], [2, 3]]
+    )
+    flat = (
+        alt.Chart(alt.InlineData(lines))
+        .mark_rule(strokeWidth=1.6)
+        .encode(y=y, color=colour, strokeDash=dashes, tooltip=_tips("of", "series", "value"))
+    )
+    chart = alt.layer(
+        flat,
+        base.mark_line(),
+        base.mark_circle(size=45, opacity=1),
+        _large(base),
+        _chosen(measured),
+    )
+    return finished(chart, measured.start)

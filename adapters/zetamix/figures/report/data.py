@@ -3,30 +3,24 @@
 from __future__ import annotations
 
 import math
-import zipfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from zetamix.figures.datasets import digits
+from zetamix.figures.report.files import read_arrays, read_features
 from zetamix_core import permutation
 from zetamix_core.adapting import Key
 
 __all__ = ["Samples", "embedded_digits", "read_samples"]
 
-_X_NAMES = ("x", "x_train", "X", "X_train", "images", "data", "features")
-_Y_NAMES = ("y", "y_train", "Y", "Y_train", "labels", "target", "targets")
 _CHANNELS = (1, 3, 4)
 _SMALLEST_SIDE = 4  # of what is taken for an image unasked
 _DARK = 127  # bytes that go no further have a range of their own
-_HEADERS = {
-    (1, 0): np.lib.format.read_array_header_1_0,
-    (2, 0): np.lib.format.read_array_header_2_0,
-}
 _MOST_CLASSES = 1000  # more distinct labels are taken for numbers to predict
+_DOMINATES = 0.9  # share of the variance that one column may have without a warning
 
 
 @dataclass(frozen=True)
@@ -47,6 +41,12 @@ class Samples:
         The values shown as black and as white.
     total : int
         Number of samples in the file, of which these were drawn.
+    features : numpy.ndarray of shape (N, D), or None
+        What is measured in place of the samples.
+    standardized : bool
+        Whether each column was moved and scaled to mean 0 and variance 1.
+    notes : tuple of str
+        What a reader must know about the data.
     """
 
     name: str
@@ -55,6 +55,14 @@ class Samples:
     classes: tuple[str, ...]
     span: tuple[float, float]
     total: int
+    features: np.ndarray | None = None
+    standardized: bool = False
+    notes: tuple[str, ...] = ()
+
+    @property
+    def measured(self) -> np.ndarray:
+        """The features if there are some, else the samples."""
+        return self.x if self.features is None else self.features
 
     @property
     def are_images(self) -> bool:
@@ -79,25 +87,84 @@ def embedded_digits() -> Samples:
 def read_samples(
     file: Path,
     *,
-    x_name: str | None,
-    y_name: str | None,
-    labelled: bool,
-    image_shape: Sequence[int] | None,
-    max_samples: int,
     key: Key,
+    x_name: str | None = None,
+    y_name: str | None = None,
+    labelled: bool = True,
+    image_shape: Sequence[int] | None = None,
+    max_samples: int = 2000,
+    features: Path | None = None,
+    standardize: bool = False,
 ) -> Samples:
-    """Read samples and labels from an .npz file, and draw some if there are too many."""
-    x, y, names = _read(file, x_name, y_name, labelled=labelled)
-    _check_samples(x, y)
-    labels, classes = (None, ()) if y is None else _as_labels(y, names)
+    """Read samples and labels from a file, and draw some if there are too many."""
+    found = read_arrays(file, x_name, y_name, labelled=labelled)
+    x, y = found.x, found.y
+    own = None if features is None else read_features(features)
+    _check_samples(x, y, own)
+    labels, classes = (None, ()) if y is None else _as_labels(y, found.classes)
     total = len(x)
     if total > max_samples:
         chosen = np.sort(permutation(total, key)[:max_samples])
         x, labels = x[chosen], None if labels is None else labels[chosen]
+        own = None if own is None else own[chosen]
     span = _span(x)
-    if x.dtype.itemsize <= 2:
-        x = x.astype(np.float32)  # which holds them exactly, and is twice as fast as float64
-    return Samples(file.stem, _as_images(x, image_shape), labels, classes, span, total)
+    shaped = _as_images(_as_floats(x), image_shape)
+    own = None if own is None else _as_floats(own).reshape(len(own), -1)
+    notes: list[str] = []
+    if standardize:
+        shaped, own = _standardized_data(shaped, own)
+    elif shaped.ndim == 2 or own is not None:
+        notes = _dominating(
+            shaped if own is None else own, () if own is not None else found.columns
+        )
+    return Samples(file.stem, shaped, labels, classes, span, total, own, standardize, tuple(notes))
+
+
+def _as_floats(x: np.ndarray) -> np.ndarray:
+    # Single precision holds small integers exactly, and is twice as fast.
+    return x.astype(np.float32) if x.dtype.itemsize <= 2 else x
+
+
+# --- columns --------------------------------------------------------------------------------------
+
+
+def _standardized_data(
+    x: np.ndarray, features: np.ndarray | None
+) -> tuple[np.ndarray, np.ndarray | None]:
+    if features is not None:
+        return x, _standardized(features)
+    if x.ndim != 2:
+        raise ValueError(
+            f"--standardize is for tables, got images of shape {x.shape[1:]}; leave it out"
+        )
+    return _standardized(x), None
+
+
+def _standardized(rows: np.ndarray) -> np.ndarray:
+    """Return columns of mean 0 and variance 1; constant ones become 0."""
+    rows = rows.astype(np.float64)
+    scale = np.max(np.abs(rows), axis=0)
+    rows = rows / np.where(scale > 0, scale, 1)
+    moved = rows - rows.mean(axis=0)
+    spread = moved.std(axis=0)
+    constant = spread <= 1e-12
+    return np.asarray(np.where(constant, 0, moved / np.where(constant, 1, spread)))
+
+
+def _dominating(rows: np.ndarray, columns: Sequence[str]) -> list[str]:
+    """Warn if one column has nearly all of the variance."""
+    if rows.shape[1] < 2 or not np.isfinite(rows).all():
+        return []
+    largest = float(np.max(np.abs(rows))) or 1.0
+    variances = (rows / largest).var(axis=0, dtype=np.float64)
+    place, whole = int(variances.argmax()), float(variances.sum())
+    if whole == 0 or variances[place] < _DOMINATES * whole:
+        return []
+    name = repr(columns[place]) if columns else f"{place} (counted from 0)"
+    return [
+        f"Column {name} has {100 * variances[place] / whole:.1f} % of the variance, so that "
+        f"distances depend on it alone. Add --standardize to give all columns the same weight."
+    ]
 
 
 def _span(x: np.ndarray) -> tuple[float, float]:
@@ -113,77 +180,25 @@ def _span(x: np.ndarray) -> tuple[float, float]:
     return float(low), float(high)
 
 
-# --- the file -------------------------------------------------------------------------------------
-
-
-def _read(
-    file: Path, x_name: str | None, y_name: str | None, *, labelled: bool
-) -> tuple[np.ndarray, np.ndarray | None, np.ndarray | None]:
-    with open(file, "rb") as stream:
-        try:
-            arrays = np.load(stream, allow_pickle=False)
-        except (ValueError, EOFError, zipfile.BadZipFile) as error:
-            raise ValueError(f"{file} is no .npz file of NumPy; make one by numpy.savez") from error
-        if not isinstance(arrays, np.lib.npyio.NpzFile):
-            raise ValueError(f"{file} holds a single array; save samples and labels by numpy.savez")
-        x = _named(arrays, file, "x", x_name, _X_NAMES)
-        if x is None:
-            raise ValueError(
-                f"{file} has no array of samples, named {', '.join(_X_NAMES)}; it has "
-                f"{', '.join(arrays) or 'none at all'}: name one of them with --x"
-            )
-        y = _named(arrays, file, "y", y_name, _Y_NAMES) if labelled else None
-        return x, y, _named(arrays, file, "class names", None, ("class_names",))
-
-
-def _named(
-    arrays: Any, file: Path, what: str, asked: str | None, names: Sequence[str]
-) -> np.ndarray | None:
-    if asked is not None and asked not in arrays:
-        raise ValueError(f"{file} has no array {asked!r}, it has {', '.join(arrays) or 'none'}")
-    for name in (asked,) if asked is not None else names:
-        if name in arrays:
-            try:
-                _check_header(arrays.zip, name)
-                return np.asarray(arrays[name])
-            except Exception as error:  # broken files raise whatever they may
-                memory = isinstance(error, MemoryError)
-                remedy = "fewer samples" if memory else "it again, as an array of numbers"
-                raise ValueError(
-                    f"the array {name!r} of {file}, for {what}, can't be read: {error}; save "
-                    f"{remedy}, by numpy.savez"
-                ) from error
-    return None
-
-
-def _check_header(archive: zipfile.ZipFile, name: str) -> None:
-    """Refuse a header that claims more than the file holds, before memory is taken for it."""
-    member = archive.getinfo(name if name in archive.namelist() else f"{name}.npy")
-    with archive.open(member) as stream:
-        read = _HEADERS.get(np.lib.format.read_magic(stream))
-        if read is None:
-            return  # of fields with names in all alphabets, which hold no samples
-        shape, _, dtype = read(stream)
-    if dtype.hasobject:
-        raise ValueError("it holds Python objects")
-    claimed = math.prod(shape) * dtype.itemsize
-    if claimed > member.file_size:
-        raise ValueError(
-            f"its header claims {claimed:,} bytes, of shape {shape} and dtype {dtype}, but the "
-            f"file holds {member.file_size:,}"
-        )
-
-
-def _check_samples(x: np.ndarray, y: np.ndarray | None) -> None:
-    if x.ndim < 1 or x.size == 0 or x.dtype.kind not in "biuf":
+def _check_samples(x: np.ndarray, y: np.ndarray | None, features: np.ndarray | None) -> None:
+    if x.ndim < 1 or x.dtype.kind not in "biuf":
         raise ValueError(
             f"samples must be real numbers along a first axis, got shape {x.shape} and dtype "
             f"{x.dtype}; name another array with --x"
         )
+    if x.size == 0:
+        raise ValueError(
+            f"samples must not be empty, got shape {x.shape}; name another array with --x"
+        )
     if y is not None and (y.ndim < 1 or len(y) != len(x)):
         raise ValueError(
-            f"samples and labels must be as many, got shapes {x.shape} and {y.shape}; name others "
-            f"with --x and --y, or leave labels out with --no-labels"
+            f"samples and labels must have the same length, got shapes {x.shape} and {y.shape}; "
+            f"name others with --x and --y, or leave labels out with --no-labels"
+        )
+    if features is not None and len(features) != len(x):
+        raise ValueError(
+            f"samples and --features must have the same length, got shapes {x.shape} and "
+            f"{features.shape}; save the features of all samples, in their order"
         )
 
 
@@ -199,11 +214,11 @@ def _as_labels(y: np.ndarray, names: np.ndarray | None) -> tuple[np.ndarray, tup
         )
     if y.ndim == 2 and y.shape[1] > 1 and y.dtype.kind in "biuf":
         return y.astype(np.float64), _names(names, list(map(str, range(y.shape[1]))))
-    y = y.reshape(len(y), -1)
+    given, y = y, y.reshape(len(y), -1)
     if y.shape[1] != 1 or (np.issubdtype(y.dtype, np.inexact) and np.any(y != np.rint(y))):
         raise ValueError(
-            f"labels must be classes (N,) or weights of classes (N, C), got shape {y.shape} and "
-            f"dtype {y.dtype}; name others with --y, or leave labels out with --no-labels"
+            f"labels must be classes (N,) or weights of classes (N, C), got shape {given.shape} "
+            f"and dtype {y.dtype}; name others with --y, or leave labels out with --no-labels"
         )
     classes, which = np.unique(y[:, 0], return_inverse=True)
     if len(classes) > _MOST_CLASSES:
