@@ -149,13 +149,13 @@ class WideTable:
             for place, name in enumerate(("", *self.names))
         ]
         parts: list[list[int]] = [[]]
-        room = left = options.max_width - lengths[0] - 2
+        room = left = options.max_width - lengths[0] - 4
         for place, length in enumerate(lengths[1:], start=1):
-            if parts[-1] and length + 2 > left:
+            if parts[-1] and length + 3 > left:
                 parts.append([])
                 left = room
             parts[-1].append(place)
-            left -= length + 2
+            left -= length + 3
         for part in parts:
             table = _table("", *(self.names[place - 1] for place in part), wrap=False)
             table.columns[0].justify = "left"
