@@ -1,25 +1,33 @@
 """The command `zetamix report`: data that it reads, the page that it writes, what it refuses."""
 
 import base64
+import csv
+import importlib.util
 import io
+import json
 import os
 import re
 import shlex
-import xml.etree.ElementTree as ET
+import shutil
+import subprocess
 from html.parser import HTMLParser
 from pathlib import Path
 
 import numpy as np
 import pytest
+import zetamix
 from PIL import Image
 from zetamix.cli import main
 from zetamix.figures.datasets import digits, helix
 from zetamix.figures.report.data import _span, read_samples
 
-from zetamix_core import metrics
-from zetamix_core.metrics.methods import MIXUP, epoch_plan
+from zetamix_core import MixPlan, metrics
+from zetamix_core.metrics import suggest_gamma
+from zetamix_core.metrics.experiment import Experiment
+from zetamix_core.metrics.methods import MIXUP, epoch_plan, mixup_method
 from zetamix_core.metrics.methods import zeta_method as zeta
 
+vl_convert = pytest.importorskip("vl_convert", reason="it comes with the extra report")
 GAMMAS = (1.4, 2.8, 6.0)
 FEW = ("--gammas", "1.4,2.8,6")
 SMALL = (*FEW, "--neighbors", "20")
@@ -54,22 +62,54 @@ class Page(HTMLParser):
         ]
 
     @property
-    def charts(self):
-        return re.findall(r"<svg.*?</svg>", self.text, flags=re.DOTALL)
+    def body(self):
+        """The page without its scripts."""
+        return re.sub(r"<script.*?</script>", "", self.text, flags=re.DOTALL)
+
+    def data(self, name):
+        """What a script holds as JSON."""
+        found = re.search(rf'<script type="application/json" id="{name}">(.*?)</script>', self.text)
+        return json.loads(found[1])
 
     @property
-    def table(self):
-        rows = re.findall(r"<tr.*?</tr>", self.text, flags=re.DOTALL)
+    def specs(self):
+        return [spec for spec in self.data("specs") if spec is not None]
+
+    @property
+    def titles(self):
+        return re.findall(r'<figure class="chart"><h3>(.*?)</h3>', self.body)
+
+    def chart(self, title):
+        return self.data("specs")[self.titles.index(title)]
+
+    def table_of(self, name):
+        table = re.search(rf'<table id="{name}">.*?</table>', self.body, flags=re.DOTALL)[0]
+        rows = re.findall(r"<tr.*?</tr>", table, flags=re.DOTALL)
         return [re.findall(r"<t[hd][^>]*>(.*?)</t[hd]>", row) for row in rows]
 
     @property
+    def table(self):
+        return self.table_of("measures")
+
+    @property
     def command(self):
-        return re.search(r"<pre>(.*?)</pre>", self.text)[1]
+        return re.search(r'<pre id="command">(.*?)</pre>', self.text)[1]
+
+
+def values_of(spec):
+    """All rows of data in a specification."""
+    found = []
+    for data in spec.get("datasets", {}).values():
+        found += data
+    for layer in spec.get("layer", [spec]):
+        found += layer.get("data", {}).get("values", [])
+        found += values_of(layer) if "layer" in layer else []
+    return found
 
 
 def pixels(source):
     """Decode a picture of the page."""
-    data = source.removeprefix("data:image/png;base64,")
+    data = re.sub("^data:image/(png|jpeg);base64,", "", source)
     return np.asarray(Image.open(io.BytesIO(base64.b64decode(data))))
 
 
@@ -98,24 +138,128 @@ def test_nothing_is_fetched(page):
         for name, value in attributes.items():
             if name in ("src", "href", "srcset", "data", "action") or name.endswith(":href"):
                 assert value.startswith(("data:", "#")), value
-    assert "url(" not in re.sub(r"url\(#\w+\)", "", page.text)
-    assert "@import" not in page.text
+    assert "url(" not in page.body
+    assert "@import" not in page.body
     assert not page.all("link")
+
+
+def test_size(page):
+    assert len(page.text.encode()) < 1.5e6
+    scripts = sum(map(len, re.findall(r"<script>.*?</script>", page.text, flags=re.DOTALL)))
+    assert scripts < 0.92e6
+    assert len(page.text.encode()) - scripts < 0.5e6
 
 
 def test_numbers_are_those_of_the_report(page, report):
     head, *rows = page.table
-    assert head[1:4] == ["dimension", "moved by", "nearest"]
-    assert len(rows) == len(report.rows)
-    for cells, row in zip(rows, report.rows, strict=True):
+    assert head[1:5] == ["dimension", "from own", "from heaviest", "nearest"]
+    labels = np.eye(10)[digits().targets]
+    experiment = Experiment(digits().points, labels, keys=[(0,)], batch_size=32)
+    mild = experiment.measure(mixup_method(0.2, name="mixup, α = 0.2"))
+    mixup = report.rows[1]._replace(name="mixup, α = 1")
+    expected = [report.originals, mixup, mild, *report.rows[2:]]
+    assert len(rows) == len(expected)
+    for cells, row in zip(rows, expected, strict=True):
         assert cells[0] == row.name
         shown = dict(zip(head[1:], cells[1:], strict=True))
         assert shown["dimension"] == f"{row.dimension:.2f}"
+        assert shown["from own"] == f"{row.displacement:.3f}"
+        assert shown["from heaviest"] == f"{row.heaviest_displacement:.3f}"
         assert shown["recall"] == f"{row.recall:.3f}"
         assert shown["classes"] == f"{row.effective_classes:.2f}"
         assert shown["same class"] == f"{row.same_class:.3f}"
     assert report.reason in page.text.replace("&#39;", "'")
     assert f"off by {100 * (1 - report.originals.overlap):.1f} % of the weight" in page.text
+    saved = page.data("numbers")
+    assert [row["name"] for row in saved["measures"]] == [row.name for row in expected]
+    assert saved["measures"] == [row._asdict() for row in expected]
+    assert (saved["gamma"], saved["gamma_report"]) == (2.8, 2.8)
+    assert saved["suggest_gamma"] == suggest_gamma(digits().points, num_mix=32).gamma
+
+
+def test_advice_in_plain_words(page, report):
+    row = next(row for row in report.rows if row.gamma == 2.8)
+    assert (
+        "<p>Try γ = 2.8: the smallest at which mixed digits still look like digits: dimension "
+        f"{row.dimension:.1f}, originals {report.originals.dimension:.1f}, mixup "
+        f"{report.rows[1].dimension:.1f}.</p>"
+    ) in page.body
+    code = re.search(r'<pre id="code">(.*?)</pre>', page.body)[1]
+    assert "gamma=2.8, num_mix=8, num_classes=10" in code
+    x, y = digits().points[:32], digits().targets[:32]
+    names = {"zetamix": zetamix, "x": x, "y": y}
+    exec(code, names)
+    assert (names["mixed"].shape, names["soft"].shape) == ((32, 8, 8), (32, 10))
+    assert "If it does not help on validation data: try a larger γ, such as 4" in page.body
+    assert "the larger of two suggestions: that of dimension, precision and recall" in page.body
+
+
+def test_classes_one_by_one(page):
+    head, *rows = page.table_of("classes")
+    columns = ["class", "samples", "share", "dimension", "overlap", "most mixed with"]
+    assert head == [*columns, "γ of neighbours"]
+    assert {cells[0]: int(cells[1]) for cells in rows} == {
+        str(c): int(count) for c, count in enumerate(np.bincount(digits().targets))
+    }
+    x, y = digits().points, digits().targets
+    dimension = metrics.local_intrinsic_dimension(x, n_neighbors=128)
+    vote = metrics.neighbor_vote(x, y, num_classes=10)
+    mixed = epoch_plan(zeta(2.8), len(x), 32, (0,))
+    soft = mixed.mix_labels(y, 10)
+    oracle = metrics.neighbor_vote(x, y, mixed @ x, num_classes=10, anchors=np.arange(len(x)))
+    overlap = metrics.label_correctness(soft, oracle).overlap
+    for cells in rows:
+        of_class = y == int(cells[0])
+        assert cells[3] == f"{dimension[of_class].mean():.2f}"
+        assert cells[4] == f"{overlap[of_class].mean():.3f}"
+        votes = vote[of_class].sum(axis=0)
+        votes[int(cells[0])] = 0
+        assert cells[5] == str(votes.argmax())
+        assert float(cells[6]) >= 1.73
+
+
+def test_charts(page):
+    assert page.titles == [
+        "Intrinsic dimension",
+        "Distance moved",
+        "Realism and diversity",
+        "Density",
+        "Labels: richness and correctness",
+        "How many samples to mix",
+        "Class balance",
+    ]
+    for title, spec in zip(page.titles, page.specs, strict=True):
+        text = json.dumps(spec)
+        assert [each["name"] for each in spec["params"]] == ["place"]
+        assert spec["params"][0]["value"] == GAMMAS.index(2.8)
+        assert "tooltip" in text, title
+        if title not in ("Class balance", "How many samples to mix"):
+            assert "datum.i == place" in text, title
+        if title not in ("Class balance", "How many samples to mix") and "Labels" not in title:
+            assert "try \\u03b3 = 2.8" in text, title  # wherever the slider is
+    balance = page.chart("Class balance")
+    assert {row["class"]: row["samples"] for row in values_of(balance)} == {
+        str(c): int(count) for c, count in enumerate(np.bincount(digits().targets))
+    }
+    assert len(set(balance["encoding"]["color"]["scale"]["range"])) == 10
+
+
+def test_charts_are_drawn(page):
+    """By the library itself, with the variables of the page as colours."""
+    for spec in page.specs:
+        text = re.sub(r"var\(--[\w-]+\)", "#0069a5", json.dumps(spec))
+        svg = vl_convert.vegalite_to_svg(text)
+        assert svg.startswith("<svg")
+        assert svg.count("<path") > 5
+
+
+def test_charts_take_their_colours_from_the_page(page):
+    colours = {name for spec in page.specs for name in re.findall(r"var\(--([\w-]+)\)", str(spec))}
+    assert {"blue", "orange", "green", "grey", "ink", "line", "class-0", "class-9"} <= colours
+    for dress in ("root {", "dark) {", "print {"):
+        style = page.body.split(dress, 1)[1].split("}", 1)[0]
+        assert all(f"--{name}:" in style for name in colours), dress
+    assert not re.search("#[0-9a-f]{6}", str(page.specs))
 
 
 def test_the_slider_starts_at_the_suggestion(page, report):
@@ -128,10 +272,8 @@ def test_the_slider_starts_at_the_suggestion(page, report):
     for number in range(3):
         same = [found for found in frames if found["data-frame"] == str(number)]
         shown = [found for found in same if "hidden" not in found]
-        # A name, a fact, twelve cards; and a mark in each chart, hidden once there is a slider.
-        assert len(same) == 2 + 12 + (2 + 2 + 1 + 1 + 1)
-        assert ("hidden" in same[0]) == (number != place)
-        assert len(shown) == (21 if number == place else 0)
+        assert len(same) == 2 + 12  # a name, a fact, twelve cards
+        assert len(shown) == (14 if number == place else 0)
     (shown,) = [found for _, found in page.tags if found.get("class") == "shown"]
     assert shown["data-row"] == str(place)
 
@@ -140,7 +282,10 @@ def test_pictures_are_the_samples_and_their_mixtures(page):
     found = [pixels(each["src"]) for each in page.all("img")]
     assert len(found) == 12 * (2 + len(GAMMAS))
     x, y = digits().points, digits().targets
-    plans = [epoch_plan(MIXUP, len(x), 32, (0,))]
+    mixup = epoch_plan(MIXUP, len(x), 32, (0,))
+    # The heavier sample first: half of the time that is the partner.
+    assert 0.4 < np.mean(mixup.weights[:, 0] < 0.5) < 0.6
+    plans = [MixPlan(mixup.indices, np.sort(mixup.weights, axis=1)[:, ::-1], len(x))]
     plans += [epoch_plan(zeta(gamma), len(x), 32, (0,)) for gamma in GAMMAS]
     expected = [np.rint(255 * images) for images in (x, *(plan @ x for plan in plans))]
     rows = [int(np.flatnonzero(y == c)[0]) for c in range(10)]
@@ -161,21 +306,6 @@ def test_labels_are_bars_of_all_shares(page):
     assert "<span><b>0</b> 100&nbsp;%</span>" in page.text
 
 
-def test_charts_take_their_colours_from_the_page(page):
-    assert len(page.charts) == 5
-    for chart in page.charts:
-        tree = ET.fromstring(chart)
-        assert tree.tag.endswith("svg")
-        assert not re.search("#0072b2|#d55e00|#6f6f6f|#222222", chart, flags=re.IGNORECASE)
-        assert "var(--blue)" in chart
-    names = [
-        each.get("id") for c in page.charts for each in ET.fromstring(c).iter() if each.get("id")
-    ]
-    used = set(re.findall(r"#(\w+)", " ".join(page.charts)))  # the others are mere labels
-    assert used
-    assert all(names.count(name) == 1 for name in used)
-
-
 def test_the_command_makes_the_same_page(page, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     program, *args = shlex.split(page.command)
@@ -191,7 +321,9 @@ def test_what_is_printed(capsys, tmp_path):
     captured = capsys.readouterr()
     assert captured.err == ""
     lines = captured.out.splitlines()
-    assert lines[0].split()[:2] == ["dimension", "moved"]
+    assert lines[1].split()[:3] == ["dimension", "from", "own"]
+    assert any(line.strip().startswith("mixup, α = 0.2 ") for line in lines)
+    assert any(line.startswith("Try γ = ") for line in lines)
     assert lines[-1] == f"Written: {tmp_path / 'page.html'}"
 
 
@@ -206,11 +338,12 @@ def save(tmp_path, **arrays):
 def test_data_without_labels(tmp_path):
     file = save(tmp_path, images=digits().points[:200])
     page = write(tmp_path / "page.html", str(file), *SMALL)
-    assert len(page.charts) == 4
+    assert len(page.specs) == 5
     assert page.table[0][-1] == "coverage"
-    assert "overlap" not in page.text.split("<style>")[0] + page.text.split("</style>")[1]
+    assert "overlap" not in page.body
+    assert "zeta_mixup(x, gamma=" in page.body
     assert len(page.all("img")) == 12 * 5
-    assert not re.search('class="(own|label)"', page.text)
+    assert not re.search('class="(own|label)"', page.body)
 
 
 def test_labels_may_be_left_out(tmp_path):
@@ -225,11 +358,21 @@ def test_data_that_are_no_images(tmp_path, num_features):
     points = helix().points[::40, :num_features]
     file = save(tmp_path, x=points, y=(np.arange(len(points)) // 7) % 3)
     page = write(tmp_path / "page.html", str(file), *SMALL)
-    pictures = [pixels(each["src"]) for each in page.all("img")]
-    assert len(pictures) == 1 + len(GAMMAS)
-    assert len({picture.shape for picture in pictures}) == 1
-    assert not np.array_equal(pictures[1], pictures[2])
-    assert "Two principal components" in page.text
+    assert not page.all("img")
+    assert page.titles[:2] == ["mixup", "ζ-mixup"]
+    own, mixed = page.chart("mixup"), page.chart("ζ-mixup")
+    for spec, frames in ((own, 1), (mixed, 3)):
+        rows = [row for row in values_of(spec) if "class" in row]
+        assert {len(row["x"]) for row in rows} == {frames}
+        assert {row["class"] for row in rows} == {"0", "1", "2"}
+        assert spec["layer"][1]["encoding"]["color"]["scale"]["domain"] == ["0", "1", "2"]
+    assert "datum.x[place]" in json.dumps(mixed)
+    axis = own["layer"][0]["encoding"]["x"]["title"]
+    assert axis == ("first principal component" if num_features == 3 else "feature 0")
+    if num_features == 2:  # as they are
+        rows = [row for row in values_of(mixed) if "class" not in row]
+        found = np.asarray([(row["x"], row["y"]) for row in rows])
+        np.testing.assert_allclose(found, points, atol=2e-3)
 
 
 def test_some_of_many_samples(tmp_path):
@@ -251,7 +394,7 @@ def test_fewer_samples_a_mixture(tmp_path):
     found = metrics.gamma_report(
         digits().points[:200], gammas=GAMMAS, n_neighbors=20, num_mix=4, batch_size=16
     )
-    assert page.table[4][1] == f"{found.rows[3].dimension:.2f}"
+    assert page.table[5][1] == f"{found.rows[3].dimension:.2f}"
 
 
 def test_names_are_text(tmp_path):
@@ -347,8 +490,12 @@ REFUSALS = [
     ({}, (), "it has none at all"),
     ({"x": X}, ("--x", "z"), "has no array 'z', it has x"),
     ({"x": X}, ("--y", "z"), "has no array 'z', it has x"),
-    ({"x": X, "y": np.arange(59)}, (), "samples and labels must be as many, got shapes (60, 5)"),
-    ({"x": X, "y": np.float64(3)}, (), "samples and labels must be as many"),
+    (
+        {"x": X, "y": np.arange(59)},
+        (),
+        "samples and labels must have the same length, got shapes (60, 5)",
+    ),
+    ({"x": X, "y": np.float64(3)}, (), "samples and labels must have the same length"),
     ({"x": X, "y": X[:, 0]}, (), "labels must be classes (N,) or weights of classes (N, C), got"),
     ({"x": X, "y": X}, (), "y must be 0 or more and add up to 1 for each sample"),
     ({"x": X, "y": np.asarray([None] * 60)}, (), "it holds Python objects; save it again, as"),
@@ -358,7 +505,7 @@ REFUSALS = [
         "samples must be real numbers along a first axis, got shape",
     ),
     ({"x": np.float64(1)}, (), "samples must be real numbers along a first axis, got shape ()"),
-    ({"x": X[:0]}, (), "samples must be real numbers along a first axis, got shape (0, 5)"),
+    ({"x": X[:0]}, (), "samples must not be empty, got shape (0, 5)"),
     ({"x": X[:, :0]}, (), "got shape (60, 0)"),
     ({"x": HOLE}, (), "x must be finite, got NaN or infinity, first in sample 7"),
     (
@@ -366,11 +513,13 @@ REFUSALS = [
         (),
         "x must be finite, got NaN or infinity, first in sample 0",
     ),
-    ({"x": X}, ("--neighbors", "60"), "got n_neighbors=60 for 60 samples"),
+    ({"x": X}, ("--neighbors", "60"), "--neighbors must be at least 2 and less than the number of"),
+    ({"x": X}, ("--neighbors", "1"), "got 1 for 60 samples; pass a number up to 59"),
+    ({"x": X.reshape(60, 1, 5)}, ("--image-shape", "1,5", "--standardize"), "is for tables, got"),
     ({"x": X}, ("--image-shape", "2,3"), "--image-shape 2,3 must be height, width and"),
-    ({"x": X}, ("--image-shape", "5"), "'5' is not 2 to 3 whole numbers with commas"),
-    ({"x": X}, ("--image-shape", "a,b"), "'a,b' is not 2 to 3 whole numbers"),
-    ({"x": X}, ("--gammas", "1,x"), "'1,x' is not 1 to 16 numbers with commas between them"),
+    ({"x": X}, ("--image-shape", "5"), "'5' must be 2 to 3 comma-separated integers."),
+    ({"x": X}, ("--image-shape", "a,b"), "'a,b' must be 2 to 3 comma-separated integers."),
+    ({"x": X}, ("--gammas", "1,x"), "'1,x' must be 1 to 16 comma-separated numbers."),
     ({"x": X}, ("--gammas", "-1"), "gamma must be a number >= 0, got -1"),
     ({"x": X}, ("--num-mix", "33"), "got num_mix=33 for batches of 32"),
     ({"x": X}, ("--tolerance", "-1"), "tolerance must be a relative deviation"),
@@ -383,8 +532,8 @@ REFUSALS = [
     ({"x": X}, ("--image-shape", "-1,-5"), "must be height, width and 1, 3 or 4 channels"),
     ({"x": X}, ("--image-shape", "1,1,5"), "must be height, width and 1, 3 or 4 channels"),
     ({"x": X}, ("--batch-size", "1"), "1 is not in the range x>=2"),
-    ({"x": X}, ("--gammas", ",".join("1" * 17)), "is not 1 to 16 numbers with commas"),
-    ({"x": X}, ("-o", "{tmp}/no/page.html"), "/no is no directory to write page.html to."),
+    ({"x": X}, ("--gammas", ",".join("1" * 17)), "must be 1 to 16 comma-separated numbers"),
+    ({"x": X}, ("-o", "{tmp}/no/page.html"), "/no does not exist; create it or choose another -o."),
 ]
 
 
@@ -400,22 +549,273 @@ def test_refusals(capsys, tmp_path, arrays, args, message):
     assert not (tmp_path / "page.html").exists()
 
 
-@pytest.mark.parametrize("content", ["text", "array", "nothing", "half"])
-def test_files_that_are_no_archives(capsys, tmp_path, content):
-    file = tmp_path / "data.npz"
-    if content == "array":
-        with open(file, "wb") as stream:
-            np.save(stream, X)
-    else:
-        whole = save(tmp_path, x=X).read_bytes()
-        file.write_bytes(
-            {"text": b"x,y\n", "nothing": b"", "half": whole[: len(whole) // 2]}[content]
-        )
-    assert main(["report", str(file), "-o", str(tmp_path / "page.html")]) == 2
+WHOLE = io.BytesIO()
+np.savez(WHOLE, x=X)
+HUGE = io.BytesIO()
+np.lib.format.write_array_header_1_0(
+    HUGE, {"descr": "<f8", "fortran_order": False, "shape": (2**38,)}
+)
+BROKEN = {
+    "text.npz": (b"x,y\n", "must be an .npz or .npy file of NumPy or a .csv table, got something"),
+    "nothing.npz": (b"", "got an empty file; make one by numpy.savez"),
+    "nothing.csv": (b"", "got an empty file"),
+    "half.npz": (
+        WHOLE.getvalue()[:900],
+        "is no whole .npz file (File is not a zip file); the file",
+    ),
+    "half.npy": (HUGE.getvalue(), "its header claims 2,199,023,255,552 bytes"),
+    "ragged.csv": (b"a,b\n1,2\n3\n", "same number of columns in all rows, got 1 in row 2 of 2"),
+    "words.csv": (
+        b"a,b,c\nx,y,2\nz,w,3\n",
+        "got words in a, b; leave them out, or name one of them",
+    ),
+    "latin.csv": ("a,b\né,2\n".encode("latin-1"), "must be a table in UTF-8"),
+    "holes.csv": (b"a,b\n1,2\n3,\n4,5\n", "x must be finite, got NaN or infinity, first in"),
+}
+
+
+@pytest.mark.parametrize("name", BROKEN)
+def test_broken_files(capsys, tmp_path, name):
+    content, message = BROKEN[name]
+    (tmp_path / name).write_bytes(content)
+    assert main(["report", str(tmp_path / name), "-o", str(tmp_path / "page.html")]) == 2
     error = capsys.readouterr().err
-    single = "holds a single array; save samples and labels by numpy.savez"
-    assert (single if content == "array" else "is no .npz file of NumPy") in error
-    assert str(file) in error
+    assert message in error
+    assert error.count("\n") == 1
+    if name.startswith("half"):
+        assert "may be cut short or damaged: copy or save it again" in error
+
+
+# --- other files ----------------------------------------------------------------------------------
+
+
+def test_names_of_medmnist(tmp_path):
+    arrays = {f"{part}_images": IMAGES for part in ("train", "val", "test")}
+    arrays |= {f"{part}_labels": (CLASSES + k)[:, None] for k, part in enumerate(("train", "test"))}
+    file = save(tmp_path, **arrays)
+    assert read(file).classes == ("0", "1", "2")
+    assert read(file, x_name="test_images").classes == ("1", "2", "3")  # and its own labels
+    assert np.array_equal(read(file).x, IMAGES)
+
+
+def test_names_in_any_case(tmp_path):
+    data = read(save(tmp_path, X_train=IMAGES, Y_train=CLASSES))
+    assert (len(data.x), len(data.classes)) == (20, 3)
+
+
+def test_a_single_array(tmp_path):
+    np.save(tmp_path / "data.npy", IMAGES)
+    data = read(tmp_path / "data.npy")
+    assert np.array_equal(data.x, IMAGES)
+    assert data.labels is None
+
+
+TABLES = {
+    "comma": ("a,b,species\n1,2,cat\n3,4.5,dog\n-1,0,cat\n", ("cat", "dog")),
+    "semicolon": ("a;b;label\n1;2;0\n3;4.5;1\n-1;0;0\n", ("0", "1")),
+    "tab, quoted": ('a\tb\t"kind"\n1\t2\t"x y"\n3\t4.5\tz\n-1\t0\t"x y"\n', ("x y", "z")),
+    "none": ("a,b\n1,2\n3,4.5\n-1,0\n", ()),
+    "no header": ("1,2\n3,4.5\n-1,0\n", ()),
+}
+
+
+@pytest.mark.parametrize("form", TABLES)
+def test_tables(tmp_path, form):
+    text, classes = TABLES[form]
+    (tmp_path / "data.csv").write_text(text, encoding="utf-8-sig")
+    data = read(tmp_path / "data.csv")
+    assert np.array_equal(data.x, [[1, 2], [3, 4.5], [-1, 0]])
+    assert data.classes == classes
+    if classes:
+        assert np.array_equal(data.labels.argmax(axis=1), [0, 1, 0])
+
+
+def test_columns_of_a_table(tmp_path):
+    (tmp_path / "data.csv").write_text("a,b,y\n1,0,3\n2,1,4\n5,0,3\n", encoding="utf-8")
+    data = read(tmp_path / "data.csv", y_name="b")
+    assert np.array_equal(data.x, [[1, 3], [2, 4], [5, 3]])
+    assert data.classes == ("0", "1")
+    left = read(tmp_path / "data.csv", labelled=False)
+    assert left.labels is None
+    assert np.array_equal(left.x, [[1, 0], [2, 1], [5, 0]])  # without the labels
+    with pytest.raises(ValueError, match="has no column 'c', it has a, b, y"):
+        read(tmp_path / "data.csv", y_name="c")
+
+
+def test_own_features(tmp_path):
+    rng = np.random.default_rng(0)
+    images, features = rng.random((60, 8, 8)), rng.normal(size=(60, 3))
+    np.save(tmp_path / "f.npy", features)
+    file = save(tmp_path, x=images, y=np.arange(60) % 2)
+    page = write(tmp_path / "p.html", str(file), *SMALL, "--features", str(tmp_path / "f.npy"))
+    found = metrics.gamma_report(features, gammas=GAMMAS, n_neighbors=20)
+    assert page.table[1][1] == f"{found.originals.dimension:.2f}"
+    assert "measured by 3 features of each" in page.body
+    assert len(page.all("img")) == 12 * 5  # which are still the samples
+    np.save(tmp_path / "f.npy", features[1:])
+    with pytest.raises(ValueError, match="samples and --features must have the same length, got"):
+        read(file, features=tmp_path / "f.npy")
+
+
+def test_a_column_that_dominates(capsys, tmp_path):
+    rng = np.random.default_rng(0)
+    table = rng.normal(size=(60, 4)) * [1, 1, 300, 2]
+    names = np.asarray(["ash", "hue", "proline", "malic"])
+    file = save(tmp_path, x=table, feature_names=names)
+    page = write(tmp_path / "page.html", str(file), *SMALL)
+    warning = "Column &#39;proline&#39; has 100.0 % of the variance"
+    assert warning in page.body
+    assert "Column 'proline' has 100.0 % of the variance" in capsys.readouterr().out
+    assert page.table[1][1] == "1.00"
+    page = write(tmp_path / "page.html", str(file), *SMALL, "--standardize")
+    assert "of the variance, so" not in page.body
+    assert "columns standardized" in page.body
+    assert float(page.table[1][1]) > 2.5
+    assert "Column 2 (counted from 0) has" in read(save(tmp_path, x=table)).notes[0]
+
+
+def test_standardized_columns(tmp_path):
+    table = np.random.default_rng(0).normal(size=(50, 3)) * [1e-9, 5, 1e200] + [0, 1e9, 0]
+    table[:, 1] = 7
+    data = read(save(tmp_path, x=table), standardize=True)
+    np.testing.assert_allclose(data.x.mean(axis=0), 0, atol=1e-12)
+    np.testing.assert_allclose(data.x.std(axis=0), [1, 0, 1], rtol=1e-12)
+
+
+# --- few, equal and poor --------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("n", [40, 8, 4])
+def test_few_samples(tmp_path, n):
+    file = save(tmp_path, x=np.random.default_rng(0).normal(size=(n, 4)), y=np.arange(n) % 2)
+    page = write(tmp_path / "page.html", str(file), *FEW)
+    assert f"covariance of {n // 2} nearest neighbours" in page.body
+
+
+def test_an_oracle_that_is_mostly_wrong_draws_no_curve(tmp_path):
+    rng = np.random.default_rng(0)
+    file = save(tmp_path, x=rng.normal(size=(60, 5)), y=rng.integers(0, 6, 60))
+    page = write(tmp_path / "page.html", str(file), *SMALL)
+    assert page.chart("Labels: richness and correctness") is None
+    assert "Not drawn: the vote of the nearest originals is right on only" in page.body
+
+
+def test_the_larger_of_two_suggestions(tmp_path):
+    """On a helix whose dimension is judged too coarsely."""
+    file = save(tmp_path, x=helix().points[::4])
+    page = write(tmp_path / "page.html", str(file), "--gammas", "6,8,100", "--neighbors", "24")
+    found = page.data("numbers")
+    assert found["gamma"] == max(found["gamma_report"], np.ceil(10 * found["suggest_gamma"]) / 10)
+    larger = "the distances between neighbours"
+    if found["gamma"] == found["gamma_report"]:
+        larger = "dimension, precision and recall"
+    assert f"the larger of two suggestions: that of {larger}" in page.body.replace(
+        "the distances", "distances"
+    )
+
+
+def test_more_than_ten_classes(tmp_path):
+    y = np.repeat(np.arange(13), np.arange(3, 16))
+    x = np.random.default_rng(0).normal(size=(len(y), 2)) + y[:, None]
+    page = write(tmp_path / "page.html", str(save(tmp_path, x=x, y=y)), *SMALL)
+    legend = page.chart("ζ-mixup")["layer"][1]["encoding"]["color"]["scale"]
+    assert legend["domain"] == [*map(str, range(4, 13)), "other classes"]
+    assert len(set(legend["range"])) == 10
+
+
+def test_no_folder_is_on_the_page(tmp_path, monkeypatch):
+    folder = tmp_path / "secret place"
+    folder.mkdir()
+    file = save(folder, x=X, y=np.arange(60) % 2)
+    np.save(folder / "f.npy", X)
+    args = [str(file), *SMALL, "--features", str(folder / "f.npy")]
+    assert main(["report", *args, f"--output={folder / 'page.html'}"]) == 0
+    text = (folder / "page.html").read_text(encoding="utf-8")
+    assert "secret" not in text
+    assert str(tmp_path) not in text
+    command = re.search(r'<pre id="command">(.*?)</pre>', text)[1]
+    monkeypatch.chdir(folder)
+    (folder / "page.html").rename(folder / "before.html")
+    assert main(shlex.split(command)[1:]) == 0
+    assert (folder / "page.html").read_text(encoding="utf-8") == text
+
+
+@pytest.mark.parametrize("missing", ["altair", "vl_convert"])
+def test_without_the_extra_the_table_is_printed(capsys, monkeypatch, tmp_path, missing):
+    find = importlib.util.find_spec
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: name != missing and find(name))
+    monkeypatch.setattr(importlib.util, "find_spec", lambda n: None if n == missing else find(n))
+    file = save(tmp_path, x=X)
+    assert main(["report", str(file), *SMALL, "-o", str(tmp_path / "page.html")]) == 1
+    captured = capsys.readouterr()
+    assert "ζ-mixup, γ = 2.8" in captured.out
+    assert "Try γ = " in captured.out
+    assert captured.err == (
+        f'Error: the page needs its extra: pip install "zetamix[report]" (missing: {missing})\n'
+    )
+    assert not (tmp_path / "page.html").exists()
+
+
+# --- in a browser ---------------------------------------------------------------------------------
+
+BROWSER = next(
+    filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None
+)
+TRY = """<script>
+addEventListener("load", async () => {
+  const told = {};
+  addEventListener("error", (e) => { told.error = String(e.message); });
+  while (!document.documentElement.dataset.drawn) await new Promise((f) => setTimeout(f, 20));
+  const svg = () => [...document.querySelectorAll(".view svg")].map((each) => each.outerHTML);
+  const before = svg();
+  slider.value = 0;
+  slider.dispatchEvent(new Event("input"));
+  for (const view of views) await view.runAsync();
+  told.drawn = before.length;
+  told.changed = svg().map((each, k) => each !== before[k]);
+  told.ink = getComputedStyle(document.querySelector(".view svg text")).fill;
+  told.wide = document.documentElement.scrollWidth;
+  told.inner = innerWidth;
+  told.csv = asCsv();
+  told.marks = svg().filter((each) => each.includes("try γ = 2.8")).length;
+  document.title = "told:" + JSON.stringify(told);
+});
+</script></body>"""
+
+
+@pytest.mark.skipif(BROWSER is None, reason="there is no Chromium")
+def test_in_a_browser_without_a_network(page, tmp_path):
+    file = tmp_path / "page.html"
+    start, end = page.text.rsplit("</body>", 1)  # there is another one within the bundle
+    file.write_text(start + TRY + end, encoding="utf-8")
+    found = {}
+    for look in ("light", "dark"):
+        options = ["--headless", "--no-sandbox", "--disable-gpu", "--window-size=500,900"]
+        options += ["--proxy-server=127.0.0.1:9", "--virtual-time-budget=20000", "--dump-dom"]
+        options += [f"--user-data-dir={tmp_path / look}", "--disable-dev-shm-usage"]
+        options += ["--force-dark-mode"] * (look == "dark")
+        done = subprocess.run(
+            [BROWSER, *options, file.as_uri()], capture_output=True, encoding="utf-8", timeout=120
+        )
+        told = re.search(r"<title>told:(.*?)</title>", done.stdout)
+        assert told, done.stderr[-2000:]
+        found[look] = json.loads(told[1])
+    for told in found.values():
+        assert "error" not in told
+        assert told["drawn"] == 7
+        assert told["changed"] == [True] * 6 + [False]  # the balance of classes knows no γ
+        assert told["wide"] <= told["inner"]  # charts wrap
+        assert told["marks"] == 4
+        measures, classes = told["csv"].removesuffix("\r\n").split("\r\n\r\n")
+        for text, name in ((measures, "measures"), (classes, "classes")):
+            rows = list(csv.DictReader(io.StringIO(text, newline="")))
+            shown = page.data("numbers")[name]
+            assert [row["name"] for row in rows] == [row["name"] for row in shown]
+            assert [float(row["dimension"]) for row in rows] == [row["dimension"] for row in shown]
+    assert found["light"]["ink"] != found["dark"]["ink"]
+
+
+# --- others ---------------------------------------------------------------------------------------
 
 
 def test_names_of_classes_in_other_shapes_are_left_aside(tmp_path):
@@ -431,13 +831,13 @@ def test_an_archive_with_a_broken_array(capsys, tmp_path):
     whole[200:300] = bytes(100)
     file.write_bytes(whole)
     assert main(["report", str(file), "-o", str(tmp_path / "page.html")]) == 2
-    assert f"the array 'x' of {file}, for x, can't be read" in capsys.readouterr().err
+    assert f"the array 'x' of {file}, for samples, can't be read" in capsys.readouterr().err
 
 
 @pytest.mark.skipif(not os.path.exists("/dev/full"), reason="there is no full device")  # noqa: PTH110
 def test_a_full_disk_is_named(capsys, tmp_path):
     file = save(tmp_path, x=X)
-    assert main(["report", str(file), *SMALL, "-o", "/dev/full"]) == 2
+    assert main(["report", str(file), *SMALL, "-o", "/dev/full"]) == 1
     assert capsys.readouterr().err == "Error: /dev/full: No space left on device\n"
 
 
@@ -461,13 +861,20 @@ def test_large_images_are_shrunk(tmp_path):
 
 
 def test_densities_far_above_one(tmp_path):
-    """On a scale on which shares are still to be seen."""
+    """On a scale on which shares are still to be seen, and that is said."""
     points = np.random.default_rng(0).normal(size=(300, 100))
     page = write(tmp_path / "page.html", str(save(tmp_path, x=points)), *SMALL)
     densities = [float(row[page.table[0].index("density")]) for row in page.table[1:]]
     assert max(densities) > 3
-    realism = page.charts[1]
-    assert {"0", "1", "10"} <= set(re.findall(r">([\d.]+)</text>", realism))
+    assert '"type": "symlog"' in json.dumps(page.chart("Density"))
+    assert "The axis is logarithmic." in page.body
+
+
+def test_large_images_fit_on_the_page(tmp_path):
+    images = np.random.default_rng(0).integers(0, 256, (24, 64, 64, 3), dtype=np.uint8)
+    page = write(tmp_path / "p.html", str(save(tmp_path, x=images)), *SMALL[:2], "--neighbors", "5")
+    assert len(page.text.encode()) < 1.5e6
+    assert sum(len(each["src"]) for each in page.all("img")) < 0.3e6
 
 
 def test_a_file_that_is_not_there(capsys, tmp_path):

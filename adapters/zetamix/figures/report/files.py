@@ -183,7 +183,7 @@ def _check_header(stream: Any, size: int) -> None:
 def _read_csv(file: Path, stream: BinaryIO, y_name: str | None, *, labelled: bool) -> Arrays:
     """Read numbers in columns; the labels are the column of that name, or the only one of words."""
     try:
-        text = io.TextIOWrapper(stream, encoding="utf-8-sig", newline="").read()
+        text = stream.read().decode("utf-8-sig")
         rows = [row for row in csv.reader(io.StringIO(text), _dialect(text)) if row]
     except (UnicodeDecodeError, csv.Error) as error:
         raise ValueError(f"{file} must be a table in UTF-8, got {error}; save it again") from error
