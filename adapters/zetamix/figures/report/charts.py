@@ -20,6 +20,7 @@ BLUE, ORANGE, GREEN, GREY, INK, LINE = (
 )
 CLASSES = tuple(f"var(--class-{number})" for number in range(10))
 _LINEAR = 3  # up to which densities share a linear axis
+_HEIGHT = 230  # pixels of a chart
 _BLIND = 0.5  # share of originals that an oracle must be right on to judge others
 _MOST_BARS = 40
 
@@ -68,7 +69,7 @@ def draw_charts(measured: Measured) -> list[Chart]:
     return [chart for draw in _CHARTS if (chart := draw(measured)) is not None]
 
 
-def finished(chart: Any, start: int, *, height: int = 230) -> dict[str, Any]:
+def finished(chart: Any, start: int, *, height: int = _HEIGHT) -> dict[str, Any]:
     """Return the specification, with the signal of the slider and the look of the page."""
     text = {"labelColor": INK, "titleColor": INK, "labelFontSize": 12, "titleFontSize": 12}
     look = chart.properties(width="container", height=height, background="transparent")
@@ -283,8 +284,8 @@ def _gammas(measured: Measured) -> Any:
     return alt.X("gamma:Q", title="γ").scale(zero=False, nice=False, domain=[low, high], padding=6)
 
 
-def _chosen(measured: Measured) -> Any:
-    """Mark the γ to try, wherever the slider is."""
+def _chosen(measured: Measured, *, below: bool = False) -> Any:
+    """Mark the γ to try, wherever the slider is, with its name above or below the curves."""
     rows = [{"gamma": measured.chosen, "text": f"try γ = {measured.chosen:.3g}"}]
     base = alt.Chart(alt.InlineData(rows)).encode(x="gamma:Q", tooltip=alt.Tooltip("text:N"))
     gammas = [row.gamma or 0 for row in measured.zetas]
@@ -293,7 +294,8 @@ def _chosen(measured: Measured) -> Any:
         align="right" if right else "left", dx=-5 if right else 5, dy=8, color=INK, fontSize=12
     )
     return alt.layer(
-        base.mark_rule(color=INK, strokeDash=[2, 3]), text.encode(text="text:N", y=alt.value(0))
+        base.mark_rule(color=INK, strokeDash=[2, 3]),
+        text.encode(text="text:N", y=alt.value(_HEIGHT - 18 if below else 0)),
     )
 
 
@@ -373,6 +375,6 @@ def _several(
         base.mark_line(),
         base.mark_circle(size=45, opacity=1),
         _large(base),
-        _chosen(measured),
+        _chosen(measured, below=top is not None),
     )
     return finished(chart, measured.start)
