@@ -22,6 +22,7 @@ from zetamix.figures.comparison import Compared
 from zetamix.figures.datasets import digits, half_moons, helix, two_spirals
 from zetamix.figures.digits import digits_mixtures
 from zetamix.figures.gallery import PICTURES
+from zetamix.figures.pairs import heavier_first
 from zetamix.figures.style import talk_style
 from zetamix.figures.summary import summarize
 from zetamix.figures.theory_picture import theory_picture
@@ -224,6 +225,16 @@ def test_another_seed_gives_other_mixtures(tmp_path):
             digits_mixtures((seed, 4)).savefig(tmp_path / f"{seed}.png", dpi=20)
     assert not np.array_equal(imread(tmp_path / "0.png"), imread(tmp_path / "1.png"))
     assert not np.array_equal(half_moons(0).points, half_moons(1).points)
+
+
+def test_cards_of_mixup_have_the_heavier_sample_first():
+    plan = MIXUP.draw(32, rng=(0, 2))
+    assert 4 < np.sum(plan.weights[:, 0] < 0.5) < 28
+    shown = heavier_first(plan)
+    assert np.array_equal(shown.indices, plan.indices)
+    assert np.array_equal(shown.weights[:, 0], plan.weights.max(axis=1))
+    ours = zeta_method(2.8).draw(32, rng=(0, 2))
+    assert heavier_first(ours) == ours
 
 
 # What the demonstration is made of ------------------------------------------------------------

@@ -27,7 +27,7 @@ __all__ = ["WideTable", "comparison_report", "file_report", "measures_report", "
 
 def comparison_report(rows: Iterable[Compared]) -> Group:
     """Lay out measured values beside those of theory."""
-    names = ("from own", "theory", "from heaviest", "theory", "top weight", "theory", "richness")
+    names = ["from own", "theory", "from heaviest", "theory", "top weight", "theory", "richness"]
     cells = [
         (row.name, *(f"{value:.3f}" for value in row[1:-1]), f"{row.effective_classes:.2f}")
         for row in rows
@@ -151,7 +151,9 @@ class WideTable:
         parts: list[list[int]] = [[]]
         room = left = options.max_width - lengths[0] - 4
         for place, length in enumerate(lengths[1:], start=1):
-            if parts[-1] and length + 3 > left:
+            # What theory says stays beside what was measured.
+            pair = self.names[place : place + 1] == ["theory"]
+            if parts[-1] and length + 3 + pair * (len("theory") + 3) > left:
                 parts.append([])
                 left = room
             parts[-1].append(place)

@@ -10,6 +10,7 @@ from matplotlib.figure import Figure
 
 from zetamix import MixPlan
 from zetamix.figures.datasets import Dataset, digits
+from zetamix.figures.pairs import heavier_first
 from zetamix.figures.style import BLUE, GREY, ORANGE, name_row, slide
 from zetamix_core.adapting import MIXUP, ORIGINALS, Key, Method, zeta_method
 
@@ -27,7 +28,7 @@ def digits_methods(key: Key) -> Figure:
     """Draw ten digits, one a class, as each method mixes them within one batch."""
     figure = slide(
         "mixup leaves ghosts; ζ-mixup keeps the digit and enriches its label",
-        f"Bars: soft labels. Blue: the class of the original; orange: all others. {_PIXELS}",
+        f"Bars: soft labels, the own class in blue. mixup: heavier sample first. {_PIXELS}",
     )
     data = digits().shuffled(key)
     batch = data.batch(_first_of_each_class(data))
@@ -53,7 +54,7 @@ def draw_methods(
     images = []
     for row, method in enumerate(methods):
         name_row(figure, grid[row, 0], 0.026, method.name.replace(", ", "\n"))
-        points, labels = batch.mixed(method.draw(len(batch), rng=key))
+        points, labels = batch.mixed(heavier_first(method.draw(len(batch), rng=key)))
         for column in range(grid.ncols):
             cell = grid[row, column].subgridspec(2, 1, height_ratios=(5, 1), hspace=0.08)
             images.append(figure.add_subplot(cell[0]))
@@ -122,7 +123,8 @@ def _take_apart(
     weights = np.broadcast_to(plan.weights, plan.indices.shape)[0]
     points, labels = batch.mixed(plan)
     ranks = np.argsort(-weights, kind="stable")
-    sources = [figure.add_subplot(cells[column]) for column in range(len(ranks))]
+    # Beside the mixture, so that no gap parts it from what went into it.
+    sources = [figure.add_subplot(cells[8 - len(ranks) + column]) for column in range(len(ranks))]
     for axes, rank in zip(sources, ranks, strict=True):
         _image(axes, batch.points[plan.indices[0, rank]])
         axes.set_xlabel(f"{weights[rank]:.1%}", fontsize=16)

@@ -14,7 +14,7 @@ from zetamix_core.adapting import MIXUP, ORIGINALS, Key, Method, shuffled_plan, 
 
 __all__ = ["draw_clouds", "manifolds"]
 
-_METHODS = (ORIGINALS, MIXUP, *(zeta_method(gamma) for gamma in (2.0, 2.8, 4.0, 6.0)))
+_METHODS = (ORIGINALS, MIXUP, *(zeta_method(gamma) for gamma in (2.0, 2.8, 4.0, 5.0)))
 _GRID = {"left": 0.055, "right": 0.985, "top": 0.8, "bottom": 0.09, "wspace": 0.08, "hspace": 0.1}
 _HEIGHTS = (0.75, 1, 1.15)
 
@@ -29,8 +29,8 @@ def draw_clouds(title: str, rows: Sequence[Dataset], methods: Sequence[Method], 
     """Draw rows of data sets, up to three, and columns of methods."""
     figure = slide(
         title,
-        "Grey: the originals. Colour: soft label, or position along the helix. "
-        f"One epoch, batches of {BATCH}.",
+        "Grey: originals. Colour: soft label, or position on the helix. At γ = 5, too, all points "
+        "are new.",
     )
     heights = _HEIGHTS[: len(rows)]
     grid = figure.add_gridspec(len(rows), len(methods), height_ratios=heights, **_GRID)

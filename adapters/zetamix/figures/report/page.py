@@ -8,17 +8,16 @@ import math
 from collections.abc import Callable
 from typing import Any
 
-import numpy as np
 import vl_convert
 from jinja2 import Environment, PackageLoader
 from markupsafe import Markup
 
 from zetamix import __version__, metrics, theory
+from zetamix.figures.pairs import heavier_first
 from zetamix.figures.report.charts import Chart, Measured, draw_charts
 from zetamix.figures.report.data import Samples
 from zetamix.figures.report.frames import cards, scatters
 from zetamix.figures.report.measuring import Findings
-from zetamix_core import MixPlan
 from zetamix_core.adapting import MIXUP, Key, epoch_plan, zeta_method
 
 __all__ = ["render"]
@@ -108,14 +107,9 @@ def _frames(data: Samples, found: Findings, key: Key) -> dict[str, Any]:
         )
     )
     if data.are_images:
-        return {"cards": cards(data, _heavier_first(plan), plans), "plots": []}
+        return {"cards": cards(data, heavier_first(plan), plans), "plots": []}
     plots = [Chart(name, "", spec) for name, spec in scatters(data, plan, plans, found.start)]
     return {"cards": [], "plots": plots}
-
-
-def _heavier_first(plan: MixPlan) -> MixPlan:
-    """Let each own sample weigh most: as likely as the reverse, and alike to compare."""
-    return MixPlan(plan.indices, -np.sort(-plan.weights, axis=1), plan.shape[1])
 
 
 def _facts(row: metrics.MixMeasures, report: metrics.GammaReport) -> str:
