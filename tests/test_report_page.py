@@ -652,6 +652,9 @@ def test_own_features(tmp_path):
     assert page.table[1][1] == f"{found.originals.dimension:.2f}"
     assert "measured by 3 features of each" in page.body
     assert len(page.all("img")) == 12 * 5  # which are still the samples
+    some = read_samples(file, features=tmp_path / "f.npy", max_samples=9, key=(0,))
+    for image, row in zip(some.x, some.features, strict=True):  # drawn together
+        assert np.array_equal(features[np.all(images == image[..., 0], axis=(1, 2))][0], row)
     np.save(tmp_path / "f.npy", features[1:])
     with pytest.raises(ValueError, match="samples and --features must have the same length, got"):
         read(file, features=tmp_path / "f.npy")
@@ -700,18 +703,33 @@ def test_an_oracle_that_is_mostly_wrong_draws_no_curve(tmp_path):
     assert "Not drawn: the vote of the nearest originals is right on only" in page.body
 
 
-def test_the_larger_of_two_suggestions(tmp_path):
-    """On a helix whose dimension is judged too coarsely."""
-    file = save(tmp_path, x=helix().points[::4])
-    page = write(tmp_path / "page.html", str(file), "--gammas", "6,8,100", "--neighbors", "24")
+LARGER = {
+    # The dimension of the plane is that of the data at each γ; points of the grid are close.
+    "neighbours": (np.stack(np.meshgrid(*[np.arange(20.0)] * 2), -1).reshape(-1, 2), "7"),
+    "measures": (np.random.default_rng(0).normal(size=(200, 3)), "8"),
+}
+
+
+@pytest.mark.parametrize("larger", LARGER)
+def test_the_larger_of_two_suggestions(tmp_path, larger):
+    points, gamma = LARGER[larger]
+    file = save(tmp_path, x=points)
+    grid = "2.8,7" if larger == "neighbours" else gamma
+    args = ("--gammas", grid, "--neighbors", "30", "--tolerance", "1")
+    page = write(tmp_path / "page.html", str(file), *args)
     found = page.data("numbers")
-    assert found["gamma"] == max(found["gamma_report"], np.ceil(10 * found["suggest_gamma"]) / 10)
-    larger = "the distances between neighbours"
-    if found["gamma"] == found["gamma_report"]:
-        larger = "dimension, precision and recall"
-    assert f"the larger of two suggestions: that of {larger}" in page.body.replace(
-        "the distances", "distances"
-    )
+    near = np.ceil(10 * found["suggest_gamma"]) / 10
+    assert found["gamma"] == max(found["gamma_report"], near)
+    assert (near > found["gamma_report"]) == (larger == "neighbours")
+    source = {
+        "neighbours": "that of the distances between neighbours (suggest_gamma)",
+        "measures": "that of dimension, precision and recall of mixed samples (gamma_report)",
+    }
+    assert f"This is the larger of two suggestions: {source[larger]}" in page.body
+    # The slider starts at the next of its places, and the mark is where the advice is.
+    (slider,) = page.all("input", type="range")
+    assert slider["value"] == slider["max"]
+    assert f"gamma={found['gamma']:g}, " in page.body
 
 
 def test_more_than_ten_classes(tmp_path):
