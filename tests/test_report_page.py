@@ -546,6 +546,8 @@ def test_refusals(capsys, tmp_path, arrays, args, message):
     assert captured.out == ""
     assert re.fullmatch(r"Error: .*\n", captured.err)
     assert message in captured.err
+    asked = "Try 'zetamix report --help'." in captured.err
+    assert asked == captured.err.startswith("Error: Invalid value")  # others say what to do
     assert not (tmp_path / "page.html").exists()
 
 
@@ -615,6 +617,7 @@ TABLES = {
     "semicolon": ("a;b;label\n1;2;0\n3;4.5;1\n-1;0;0\n", ("0", "1")),
     "tab, quoted": ('a\tb\t"kind"\n1\t2\t"x y"\n3\t4.5\tz\n-1\t0\t"x y"\n', ("x y", "z")),
     "none": ("a,b\n1,2\n3,4.5\n-1,0\n", ()),
+    "names of rows": (",a,b,target\n0,1,2,5\n1,3,4.5,6\n2,-1,0,5\n", ("5", "6")),
     "no header": ("1,2\n3,4.5\n-1,0\n", ()),
 }
 

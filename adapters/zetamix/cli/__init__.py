@@ -7,11 +7,9 @@ from __future__ import annotations
 
 import importlib.util
 import io
-import os
 import re
 import sys
 from collections.abc import Sequence
-from contextlib import suppress
 
 __all__ = ["main"]
 
@@ -57,15 +55,10 @@ def main(args: Sequence[str] | None = None) -> int:
         return _refuse(f"{remedy} (missing: {', '.join(missing)})", _FAULT)
     try:
         code = _run(args)
-        sys.stdout.flush()
     except KeyboardInterrupt:
         code = _INTERRUPTED
-    except BrokenPipeError:
-        code = _PIPE_CLOSED
     if code == _INTERRUPTED:
         print("Interrupted.", file=sys.stderr)
-    if code == _PIPE_CLOSED:
-        _forget_output()
     return code
 
 
@@ -93,12 +86,6 @@ def _run(args: Sequence[str] | None) -> int:
         return _refuse(_reason(error), _BAD_INPUT if isinstance(error, _BAD_PATHS) else _FAULT)
     except MemoryError:
         return _refuse("there is not enough memory; take fewer samples (--max-samples)", _FAULT)
-
-
-def _forget_output() -> None:
-    """Let the interpreter flush at its end what nobody reads, without a complaint."""
-    with suppress(OSError, ValueError, AttributeError):
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _reason(error: OSError) -> str:

@@ -28,6 +28,12 @@ _READING = (
 _PAGE_EXTRA = ("altair", "vl_convert")
 
 
+class _BadInput(click.ClickException):
+    """Data or values that are refused, with a remedy of their own."""
+
+    exit_code = 2
+
+
 class _Commands(click.Group):
     """Commands that Ctrl-C ends without the empty line that click would print."""
 
@@ -235,7 +241,7 @@ def report(words: list[str], /, file: Path | None, output: Path, seed: int, **op
       zetamix report table.csv --y species --standardize
     """  # noqa: D301
     if not output.parent.is_dir():
-        raise click.UsageError(
+        raise _BadInput(
             f"Directory {output.parent} does not exist; create it or choose another -o."
         )
     read = [path for path in (file, options["features"]) if path is not None]
@@ -362,7 +368,7 @@ def _as_bad_input() -> Iterator[None]:
     try:
         yield
     except (TypeError, ValueError) as error:
-        raise click.UsageError(str(error)) from error
+        raise _BadInput(str(error)) from error
 
 
 def _console() -> Console:

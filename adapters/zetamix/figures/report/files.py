@@ -195,6 +195,8 @@ def _read_csv(file: Path, stream: BinaryIO, y_name: str | None, *, labelled: boo
             f"{file} must have the same number of columns in all rows, got {got}; fix it"
         )
     table = [np.asarray(column) for column in zip(*rows, strict=True)]
+    if not names[0]:  # as data frames write the names of their rows
+        names, table = names[1:], table[1:]
     numbers = [_as_numbers(column) for column in table]
     label = _label_column(file, names, numbers, y_name)
     y = None
