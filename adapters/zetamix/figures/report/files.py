@@ -99,7 +99,7 @@ def _readable(what: str) -> Iterator[None]:
         if "object" in str(error).lower():
             remedy = "save it again, as an array of numbers"
         raise ValueError(
-            f"{what} can't be read: {error or type(error).__name__}; {remedy}"
+            f"{what} can't be read: {str(error) or type(error).__name__}; {remedy}"
         ) from error
 
 
