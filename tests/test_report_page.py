@@ -497,6 +497,7 @@ REFUSALS = [
     ),
     ({"x": X, "y": np.float64(3)}, (), "samples and labels must have the same length"),
     ({"x": X, "y": X[:, 0]}, (), "labels must be classes (N,) or weights of classes (N, C), got"),
+    ({"x": X, "y": X[:, 0]}, (), "(N, C), got shape (60,) and dtype float64; name others with"),
     ({"x": X, "y": X}, (), "y must be 0 or more and add up to 1 for each sample"),
     ({"x": X, "y": np.asarray([None] * 60)}, (), "it holds Python objects; save it again, as"),
     (
@@ -696,6 +697,16 @@ def test_few_samples(tmp_path, n):
     file = save(tmp_path, x=np.random.default_rng(0).normal(size=(n, 4)), y=np.arange(n) % 2)
     page = write(tmp_path / "page.html", str(file), *FEW)
     assert f"covariance of {n // 2} nearest neighbours" in page.body
+
+
+def test_rows_that_repeat_are_named(capsys, tmp_path):
+    rows = np.concatenate([X, X[:7], np.zeros((1, 5)), -np.zeros((1, 5))])
+    page = write(tmp_path / "page.html", str(save(tmp_path, x=rows)), *SMALL)
+    assert "8 of 69 samples repeat another one. Neighbourhoods of copies" in page.body
+    assert "8 of 69 samples repeat another one." in capsys.readouterr().out
+    assert (
+        "repeat another" not in write(tmp_path / "page.html", str(save(tmp_path, x=X)), *SMALL).body
+    )
 
 
 def test_an_oracle_that_is_mostly_wrong_draws_no_curve(tmp_path):

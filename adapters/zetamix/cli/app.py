@@ -258,7 +258,7 @@ def report(words: list[str], /, file: Path | None, output: Path, seed: int, **op
         data = read_samples(file, key=(seed, 0, 0), **reading) if file else embedded_digits()
         found = measure(data, seed=seed, **options)
     console = _console()
-    console.print(measures_report(found.rows, (*data.notes, found.advice.sentence)))
+    console.print(measures_report(found.rows, (*found.notes, found.advice.sentence)))
     missing = [name for name in _PAGE_EXTRA if importlib.util.find_spec(name) is None]
     if missing:
         raise click.ClickException(

@@ -220,7 +220,9 @@ def _scatter(
     if legend:
         scale = alt.Scale(domain=legend, range=list(CLASSES[: len(legend)]))
         mixed = mixed.encode(
-            color=alt.Color("class:N", scale=scale).legend(symbolOpacity=1, symbolSize=60),
+            color=alt.Color("class:N", scale=scale).legend(
+                symbolOpacity=1, symbolSize=60, columns=5 if max(map(len, legend)) < 4 else 2
+            ),
             tooltip=[alt.Tooltip("class:N"), alt.Tooltip("px:Q"), alt.Tooltip("py:Q")],
         )
     return alt.layer(originals, mixed)

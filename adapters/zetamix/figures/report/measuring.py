@@ -52,6 +52,7 @@ class Findings:
     advice: Advice
     start: int
     classes: tuple[ClassRow, ...]
+    notes: tuple[str, ...]
 
     @property
     def rows(self) -> tuple[metrics.MixMeasures, ...]:
@@ -80,7 +81,8 @@ def measure(
     near = [place for place, gamma in enumerate(gammas) if gamma >= advice.gamma - 1e-9]
     start = near[0] if near else len(gammas) - 1
     classes = _each_class(data, report, suggestion, gammas[start], seed)
-    return Findings(report, experiment.measure(MILD), suggestion, advice, start, classes)
+    notes = (*data.notes, *_repeated(data.measured))
+    return Findings(report, experiment.measure(MILD), suggestion, advice, start, classes, notes)
 
 
 def checked_neighbors(n_neighbors: int | None, n: int) -> int:
@@ -93,6 +95,19 @@ def checked_neighbors(n_neighbors: int | None, n: int) -> int:
             f"{n_neighbors} for {n} samples; pass a number up to {n - 1}, or more samples"
         )
     return n_neighbors
+
+
+def _repeated(x: np.ndarray) -> list[str]:
+    """Say that rows repeat, and what that does to the measures."""
+    rows = np.ascontiguousarray(x.reshape(len(x), -1)) + 0.0  # -0.0 is 0.0
+    copies = len(rows) - len({row.tobytes() for row in rows})
+    if not copies:
+        return []
+    return [
+        f"{copies:,} of {len(rows):,} samples repeat another one. Neighbourhoods of copies are "
+        f"small or empty, so the originals' own precision, recall, density and coverage may be "
+        f"below 1, and those of mixed samples above theirs."
+    ]
 
 
 def _suggestion(data: Samples, num_mix: int, seed: int) -> metrics.GammaSuggestion | None:

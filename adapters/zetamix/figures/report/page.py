@@ -54,7 +54,7 @@ def render(data: Samples, found: Findings, key: Key, command: str) -> str:
     return template.render(
         data=data,
         advice=found.advice,
-        notes=data.notes,
+        notes=found.notes,
         reason=report.reason,
         neighbors_reason=None if found.suggestion is None else found.suggestion.reason,
         zetas=zetas,
