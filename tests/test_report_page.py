@@ -909,6 +909,16 @@ def test_large_images_fit_on_the_page(tmp_path):
     assert sum(len(each["src"]) for each in page.all("img")) < 0.3e6
 
 
+@pytest.mark.parametrize(
+    "args", [("--standardize",), ("--features", __file__), ("--x", "a"), ("--image-shape", "8,8")]
+)
+def test_options_that_need_a_file(capsys, tmp_path, args):
+    assert main(["report", *args, "-o", str(tmp_path / "page.html")]) == 2
+    assert (
+        f"Error: {args[0]} needs a file of samples, got none; add DATA" in capsys.readouterr().err
+    )
+
+
 def test_a_file_that_is_not_there(capsys, tmp_path):
     assert main(["report", str(tmp_path / "none.npz")]) == 2
     assert "does not exist" in capsys.readouterr().err

@@ -244,6 +244,7 @@ def report(words: list[str], /, file: Path | None, output: Path, seed: int, **op
         raise _BadInput(
             f"Directory {output.parent} does not exist; create it or choose another -o."
         )
+    _check_options(file, options)
     read = [path for path in (file, options["features"]) if path is not None]
     with _as_bad_input():
         outputs.check_inputs(output, read)
@@ -268,6 +269,18 @@ def report(words: list[str], /, file: Path | None, output: Path, seed: int, **op
     command = shlex.join(["zetamix", *_without_folders(words, [*read, output])])
     outputs.save_page(report_page(data, found, command, seed=seed), output)
     console.print(f"\nWritten: {output}", soft_wrap=True)
+
+
+def _check_options(file: Path | None, options: dict[str, Any]) -> None:
+    """Refuse options that say how to read a file where there is none."""
+    named = {"--x": "x_name", "--y": "y_name", "--image-shape": "image_shape"}
+    named |= {"--features": "features", "--standardize": "standardize"}
+    given = [option for option, name in named.items() if options[name]]
+    if file is None and given:
+        raise _BadInput(
+            f"{given[0]} needs a file of samples, got none; add DATA, as in: zetamix report "
+            f"data.npz {given[0]} …"
+        )
 
 
 def _without_folders(words: list[str], paths: list[Path]) -> list[str]:
