@@ -709,6 +709,31 @@ def test_rows_that_repeat_are_named(capsys, tmp_path):
     )
 
 
+ODD = {
+    "all alike": {"x": np.ones((60, 5)), "y": np.arange(60) % 2},
+    "images all alike": {"x": np.zeros((60, 8, 8), np.uint8)},
+    "one class": {"x": X, "y": np.zeros(60, int)},
+    "a class without samples": {"x": X, "y": np.eye(3)[np.arange(60) % 2]},
+    "huge": {"x": X * 1e300},
+    "tiny": {"x": X[:, :2] * 1e-300},
+    "words like tags": {"x": X, "y": np.asarray(['"</script>,\n', "<b>&"])[np.arange(60) % 2]},
+}
+
+
+@pytest.mark.parametrize("name", ODD)
+def test_odd_data_make_whole_pages(tmp_path, name):
+    page = write(tmp_path / "page.html", str(save(tmp_path, **ODD[name])), "--gammas", "6")
+    for spec in page.specs:
+        assert vl_convert.vegalite_to_svg(re.sub(r"var\(--[\w-]+\)", "red", json.dumps(spec)))
+    assert "NaN" not in json.dumps(page.specs)
+    assert page.data("numbers")["gamma"] >= 1.73
+    if name.endswith("alike"):
+        assert "No γ is suggested: the originals have dimension 0 and precision 0" in page.body
+    if name == "words like tags":
+        saved = page.data("numbers")["classes"]
+        assert {row["name"] for row in saved} == {'"</script>,\n', "<b>&"}
+
+
 def test_an_oracle_that_is_mostly_wrong_draws_no_curve(tmp_path):
     rng = np.random.default_rng(0)
     file = save(tmp_path, x=rng.normal(size=(60, 5)), y=rng.integers(0, 6, 60))

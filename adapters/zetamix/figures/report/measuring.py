@@ -182,6 +182,9 @@ def _of_neighbors(gamma: float, found: float, suggestion: metrics.GammaSuggestio
 
 
 def _of_none(report: metrics.GammaReport, gamma: float) -> str:
+    original = report.originals
+    if not all(0 < v < math.inf for v in (original.dimension, original.precision, original.recall)):
+        return report.reason
     return (
         f"Mix with care: up to γ = {report.rows[-1].gamma:.12g} mixed samples do not look like "
         f"the originals. If you mix, try γ = {gamma:.12g} or more."
