@@ -830,6 +830,10 @@ addEventListener("load", async () => {
   for (const view of views) await view.runAsync();
   told.drawn = before.length;
   told.changed = svg().map((each, k) => each !== before[k]);
+  dispatchEvent(new Event("beforeprint"));
+  told.printed = [slider.value, views[0].signal("place")];
+  dispatchEvent(new Event("afterprint"));
+  told.after = [slider.value, views[0].signal("place")];
   told.ink = getComputedStyle(document.querySelector(".view svg text")).fill;
   told.wide = document.documentElement.scrollWidth;
   told.inner = innerWidth;
@@ -863,6 +867,8 @@ def test_in_a_browser_without_a_network(page, tmp_path):
         assert told["changed"] == [True] * 6 + [False]  # the balance of classes knows no γ
         assert told["wide"] <= told["inner"]  # charts wrap
         assert told["marks"] == 4
+        assert told["printed"] == ["1", 1]  # at the γ of the advice
+        assert told["after"] == ["0", 0]
         measures, classes = told["csv"].removesuffix("\r\n").split("\r\n\r\n")
         for text, name in ((measures, "measures"), (classes, "classes")):
             rows = list(csv.DictReader(io.StringIO(text, newline="")))
