@@ -13,12 +13,14 @@ import tempfile
 import threading
 import zipfile
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 from matplotlib.figure import Figure
 from zetamix.cli import main, outputs
 from zetamix.figures.gallery import PICTURES
+from zetamix.metrics import MixMeasures
 
 from zetamix_core import MixPlan, zeta_plan
 from zetamix_core.files import replacing
@@ -106,7 +108,7 @@ def test_what_is_written_appears_at_the_end(tmp_path):
 
 # Everything that writes a file, on a disk with room for some bytes only, and killed.
 PROGRAM = """
-import contextlib, io, json, os, resource, signal, sys, warnings
+import contextlib, io, json, os, resource, signal, sys, types, warnings
 from pathlib import Path
 
 warnings.simplefilter("ignore", DeprecationWarning)  # forks, of a process with threads of BLAS
@@ -118,8 +120,12 @@ from zetamix.figures import comparison, gallery, report, theory_picture
 start, benchmarks = Path(sys.argv[1]), sys.argv[2]
 
 # What is written matters here, and not what is in it.
-report.render = lambda *args: '<!doctype html><meta name="generator" content="zetamix 1">' * 9
-metrics.gamma_report = lambda *args, **options: "measures"
+a_page = '<!doctype html><meta name="generator" content="zetamix 1">' * 9
+report.report_page = lambda *args, **options: a_page
+row = metrics.MixMeasures("originals", None, *[1.0] * 7)
+advice = types.SimpleNamespace(sentence="measures")
+measured = types.SimpleNamespace(rows=(row,), notes=(), advice=advice)
+report.measure = lambda *args, **options: measured
 comparison.compare = lambda key: []
 figure = theory_picture.theory_picture = lambda *args: Figure(figsize=(1, 1))
 gallery.PICTURES.clear()
@@ -168,7 +174,7 @@ for name, write in writers.items():
         try:
             outcome = write()
         except OSError as error:
-            outcome = 2, str(error)
+            outcome = 1, str(error)
         resource.setrlimit(resource.RLIMIT_FSIZE, (most, most))
         found[f"full, {name}, {old}"] = [*outcome, listing(folder) == before]
 
@@ -233,7 +239,7 @@ def accidents(tmp_path_factory):
 @pytest.mark.parametrize("name", WRITTEN)
 def test_a_full_disk_leaves_what_was_there(accidents, name, old):
     code, message, same = accidents[f"full, {name}, {old}"]
-    assert code == 2
+    assert code == 1
     assert message in (f"[Errno 27] File too large: '{name}'", f"Error: {name}: File too large\n")
     assert same  # the same files, with the same bytes, and none beside
 
@@ -568,12 +574,19 @@ NAMES = ["d[/x].html", "[red]x.html", ":smile: [b]x[/b].html", "two  spaces.html
 
 @pytest.mark.parametrize("name", NAMES)
 def test_names_of_pages_are_printed_as_they_are(data, capsys, tmp_path, monkeypatch, name):
-    monkeypatch.setattr("zetamix.figures.report.render", lambda *args: "page")
-    monkeypatch.setattr("zetamix.metrics.gamma_report", lambda *args, **options: "[/measures]")
+    found = SimpleNamespace(
+        rows=(MixMeasures("[/row]", None, *[1.0] * 7),),
+        notes=("[/note]",),
+        advice=SimpleNamespace(sentence="[/advice]"),
+    )
+    monkeypatch.setattr("zetamix.figures.report.report_page", lambda *args, **options: "page")
+    monkeypatch.setattr("zetamix.figures.report.measure", lambda *args, **options: found)
     file = tmp_path / name
     file.parent.mkdir(exist_ok=True)
     assert main(["report", str(data), "-o", str(file)]) == 0
-    assert capsys.readouterr().out == f"[/measures]\n\nWritten: {file}\n"
+    shown = capsys.readouterr().out
+    assert "  [/row] " in shown
+    assert shown.endswith(f"[/note]\n[/advice]\n\nWritten: {file}\n")
     assert file.read_text() == "page"
     assert f", got {file}; " in refused(capsys, "report", str(data), "-o", str(file))
     data.rename(tmp_path / f"{name}.npz")
@@ -619,17 +632,15 @@ def claim(file, shape, dtype="<f8", version=1):
 def test_a_header_that_claims_more_than_there_is(capsys, tmp_path, shape, version):
     file = claim(tmp_path / "x.npz", shape, version=version)
     error = refused(capsys, "report", file, "-o", str(tmp_path / "page.html"))
-    assert f"the array 'x' of {file}, for x, can't be read: its header claims " in error
+    assert f"the array 'x' of {file}, for samples, can't be read: its header claims " in error
     assert f"bytes, of shape {shape} and dtype float64, but the file holds" in error
-    assert error.endswith("; save it again, as an array of numbers, by numpy.savez\n")
+    assert error.endswith("; the file may be cut short or damaged: copy or save it again\n")
 
 
 def test_memory_that_is_not_there(capsys, data, tmp_path, monkeypatch):
     def fail(*args):
         raise MemoryError("Unable to allocate 2 TiB")
 
-    monkeypatch.setattr("zetamix.figures.report.data._check_header", fail)
+    monkeypatch.setattr("zetamix.figures.report.files._check_header", fail)
     error = refused(capsys, "report", str(data), "-o", str(tmp_path / "page.html"))
-    assert error.endswith(
-        "can't be read: Unable to allocate 2 TiB; save fewer samples, by numpy.savez\n"
-    )
+    assert error.endswith("can't be read: Unable to allocate 2 TiB; save fewer samples\n")

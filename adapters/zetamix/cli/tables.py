@@ -145,7 +145,7 @@ class WideTable:
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         lengths = [
-            max(len(name), *(len(row[place]) for row in self.rows))
+            max([len(name), *(len(row[place]) for row in self.rows)])
             for place, name in enumerate(("", *self.names))
         ]
         parts: list[list[int]] = [[]]
