@@ -240,6 +240,8 @@ def accidents(tmp_path_factory):
 def test_a_full_disk_leaves_what_was_there(accidents, name, old):
     code, message, same = accidents[f"full, {name}, {old}"]
     assert code == 1
+    if name == "page.html":  # the table comes before
+        message = message.splitlines(keepends=True)[-1]
     assert message in (f"[Errno 27] File too large: '{name}'", f"Error: {name}: File too large\n")
     assert same  # the same files, with the same bytes, and none beside
 
