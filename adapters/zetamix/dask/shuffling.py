@@ -122,7 +122,7 @@ class Shuffle:
         """
         sources, targets = len(self.sources), len(self.targets)
         row_bytes = x.dtype.itemsize * math.prod(x.chunksize[1:])
-        few = -(-sources * targets // _MOST_TASKS)
+        few = -(-sources * targets * math.prod(x.numblocks[1:]) // _MOST_TASKS)
         together = min(targets, max(few, _LEAST_BYTES // (self.depth * row_bytes + 1)))
         groups = _cut_evenly(targets, together)
         # Orders are those of all arrays that are shuffled alike.
