@@ -145,8 +145,8 @@ class _Rate(ProgressColumn):
 @click.option(
     "--skip-bad",
     is_flag=True,
-    help="Leave out images that can't be read, and name them in the manifest. Each image is decoded "
-    "once more to find them.",
+    help="Leave out images that can't be read, and name them in the manifest. Each image is "
+    "decoded once more to find them.",
 )
 @click.option(
     "--scheduler",
@@ -166,16 +166,16 @@ def augment(context: click.Context, /, source: Path, out: Path, **options: Any) 
 
     IN is an .npz or .npy file, a Parquet or CSV table, a folder with a folder of images for each
     class, or a Zarr store with arrays of samples and of labels. Copy k of the data is what
-    zetamix.batches gives in epoch k: the same samples, shuffled, each mixed with others of its batch
-    (of a Zarr store: what zetamix.dask.mix gives). Labels become weights of classes: array y, columns
-    label=CLASS, or labels.csv beside images.
+    zetamix.batches gives in epoch k: the same samples, shuffled, each mixed with others of its
+    batch (of a Zarr store: what zetamix.dask.mix gives). Labels become weights of classes: array y,
+    columns label=CLASS, or labels.csv beside images.
 
     Images are read upright, as RGB unless all are gray; transparency is dropped. Mixed columns of a
     table are all that are neither --label nor --keep, and must be floats.
 
-    Parts go to OUT.partial, and to OUT when all are finished, with a manifest of options and inputs.
-    After Ctrl-C, a kill or a full disk the same command with --resume goes on, to the same bytes. That
-    takes twice the room of OUT while it runs.
+    Parts go to OUT.partial, and to OUT when all are finished, with a manifest of options and
+    inputs. After Ctrl-C, a kill or a full disk the same command with --resume goes on, to the same
+    bytes. All that takes twice the room of OUT while it runs.
 
     \b
     Examples:

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
-from PIL import Image, ImageOps
+from PIL import Image, ImageOps, UnidentifiedImageError
 
 from zetamix.cli.augment.labels import Labels
 from zetamix.cli.augment.options import Options
@@ -246,9 +246,7 @@ def _opened(file: Path) -> Image.Image:
 
 
 def _unreadable(file: Path, error: Exception) -> ValueError:
-    reason = (
-        "no image that Pillow knows" if isinstance(error, Image.UnidentifiedImageError) else error
-    )
+    reason = "no image that Pillow knows" if isinstance(error, UnidentifiedImageError) else error
     return ValueError(
         f"the image {file} can't be read: {reason}; replace it, or leave such images out with "
         f"--skip-bad"

@@ -64,10 +64,11 @@ class Unmixed:
         self,
         shape: tuple[int, ...],
         *,
-        rng: Any,
+        rng: Any = None,
         like: Any = None,
         groups: Any = None,
         step: Any = None,
+        anchors: Any = None,
     ) -> Plan:
         """Return the plan that takes each sample by itself."""
         if self.averages:

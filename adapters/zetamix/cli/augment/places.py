@@ -76,6 +76,8 @@ class Workspace:
     ) -> Workspace:
         """Make the folder, or find that of a run that is to go on with the same `start`."""
         space = cls(out, is_folder, fresh=False)
+        if resume and space._is_finished(start):
+            return space
         if os.path.lexists(space.folder):
             space._check_found(resume=resume, overwrite=overwrite)
             if resume and (space.folder / _START).exists():
@@ -135,6 +137,16 @@ class Workspace:
                 f"{_MANIFEST}, got {self.out}; choose another -o, or move it away"
             )
 
+    def _is_finished(self, start: Mapping[str, Any]) -> bool:
+        """Tell whether the output is there, from the same run, of which nothing is left to do."""
+        if (self.folder / _START).exists() or (self.folder / _ASSEMBLED).exists():
+            return False
+        try:
+            found = json.loads(self.manifest.read_bytes())
+        except (OSError, ValueError):
+            return False
+        return self.out.exists() and not _difference({**found, **start}, found)
+
     def _is_moved(self) -> bool:
         """Tell whether the output is that of this run, stopped before it cleared its folder."""
         return self.is_assembled() and not os.path.lexists(self.folder / _RESULT)
@@ -171,7 +183,7 @@ class Workspace:
             raise
         beside.rename(self.place(number))
 
-    def staged(self, name: str, write: Callable[[BinaryIO], None]) -> Path:
+    def staged(self, name: str, write: Callable[[BinaryIO], object]) -> Path:
         """Return a file of the folder, written as a whole unless it is there from a run before."""
         file = self.folder / name
         if not file.exists():
@@ -181,7 +193,7 @@ class Workspace:
 
     def remembered(self, name: str, find: Callable[[], Any]) -> Any:
         """Return what was found out about the input, unless a run before did."""
-        file = self.staged(name, lambda stream: stream.write(as_json(find())) and None)
+        file = self.staged(name, lambda stream: stream.write(as_json(find())))
         return json.loads(file.read_bytes())
 
     # --- the end ----------------------------------------------------------------------------------
@@ -193,11 +205,12 @@ class Workspace:
 
     def is_assembled(self) -> bool:
         """Tell whether nothing is left to do but to move the result."""
-        return (self.folder / _ASSEMBLED).exists()
+        return (self.folder / _ASSEMBLED).exists() or not (self.folder / _START).exists()
 
     def rows_in_all(self) -> int:
         """Return the number of rows of a result that is assembled."""
-        return int(json.loads((self.folder / _ASSEMBLED).read_bytes())["rows"])
+        noted = self.folder / _ASSEMBLED
+        return int(json.loads((noted if noted.exists() else self.manifest).read_bytes())["rows"])
 
     def assembled(self, manifest: Mapping[str, Any]) -> None:
         """Note that the result is whole."""
@@ -213,13 +226,16 @@ class Workspace:
             if self.out.is_dir():
                 self.out.rename(self.folder / _REPLACED)
             self.result.replace(self.out)
-        if not self.is_folder:
+        noted = self.folder / _ASSEMBLED
+        if noted.exists() and not self.is_folder:
             with replacing(self.manifest) as file:
-                file.write((self.folder / _ASSEMBLED).read_bytes())
+                file.write(noted.read_bytes())
         self.remove()
 
     def remove(self) -> None:
         """Clear the folder, in an order that tells a later run what was left."""
+        if not self.folder.exists():
+            return
         last = [self.folder / _START, self.folder / _ASSEMBLED]
         for each in self.folder.iterdir():
             if each.is_dir() and not each.is_symlink():

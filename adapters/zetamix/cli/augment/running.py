@@ -99,7 +99,7 @@ def run(source: Path, out: Path, options: Options, bar: Progress) -> Made:
             f"Interrupted: what is finished is kept in {space.folder}; go on with --resume.",
             err=True,
         )
-        raise
+        raise click.Abort from None  # else click would end with an empty line
 
 
 def _made(

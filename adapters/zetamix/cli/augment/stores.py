@@ -118,16 +118,20 @@ class ZarrStore(Work):
 
     def _create(self, result: Path) -> None:
         """Create the arrays, unless a run before has."""
-        if (result / "zarr.json").exists():
+        if result.exists():
             return
+        beside = result.with_name(f".{result.name}.tmp")
         arrays = [self.mixed] if self.soft is None else [self.mixed, self.soft]
-        group = zarr.open_group(result, mode="w")
+        group = zarr.open_group(beside, mode="w")
         for name, each in zip(self.names, arrays, strict=False):
             chunks = (self.chunk, *each.shape[1:])
             group.create_array(name, shape=each.shape, chunks=chunks, dtype=each.dtype)
+        beside.rename(result)
 
     def assemble(self, space: Workspace) -> None:
-        """Leave the result as it is: chunks were written to it."""
+        """Leave the result as it is, where chunks were written to, but for what a kill left."""
+        for left in space.result.rglob("*.partial"):
+            left.unlink()
 
 
 def _write_chunk(
@@ -247,5 +251,3 @@ def _arrays(source: Path, options: Options) -> tuple[da.Array, Any, list[str]]:
 def _labels(array: Any) -> Any:
     """Return classes in memory, and labels of several numbers as they are."""
     return np.asarray(array[:]) if array.ndim == 1 else da.from_zarr(array)
-
-
