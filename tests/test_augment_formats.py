@@ -150,11 +150,11 @@ def test_images_that_are_refused(capsys):
 
 def test_an_unreadable_image_is_named_or_skipped(capsys):
     images, y = write_images()
+    Path("in/dog/zz.png").write_bytes(b"no image")
+    assert "in/dog/zz.png can't be read" in refused(capsys, "in -o out")
     bad = Path("in/cat/im03.png")
     bad.write_bytes(bad.read_bytes()[:80])  # of which the header is right
     assert "in/cat/im03.png can't be read" in refused(capsys, "in -o out")
-    Path("in/dog/zz.png").write_bytes(b"no image")
-    assert "in/dog/zz.png can't be read" in refused(capsys, "in -o out")
     assert sorted(file.name for file in Path().iterdir()) == ["in"]
     assert augment("in -o out --seed 7 --batch-size 16 --skip-bad") == 0
     x, _ = expected(np.delete(images, 3, 0), np.delete(y, 3), num_classes=2, dtype="float32")
@@ -237,7 +237,8 @@ def test_tables_are_those_of_batches(ending, monkeypatch):
     found = read_table(f"out.{ending}")
     classes = [f"label={word}" for word in WORDS]
     assert found.column_names == ["id", "a", *classes, "b", "count"]
-    matrix = np.stack([X[:, 0].astype(np.float64), X[:, 1].astype(np.float64)], axis=1)
+    read = read_table(f"in.{ending}")
+    matrix = np.stack([read[each].to_numpy().astype(np.float64) for each in "ab"], axis=1)
     x, soft = expected(matrix, Y, copies=2, rule=Mixup(), num_classes=3)
     dtype = np.float32 if ending == "parquet" else np.float64
     assert np.array_equal(found["a"].to_numpy(), x[:, 0].astype(dtype))
