@@ -189,6 +189,8 @@ def check_killed(words, moments, more=""):
         command = [sys.executable, "-c", KILLED.format(more=more), str(moment), "augment"]
         done = subprocess.run([*command, *words.split(), "--resume"], check=False)
         assert done.returncode == -signal.SIGKILL
+    (folder,) = Path().glob("*.partial")
+    assert any(file.name.isdecimal() for file in folder.iterdir())
     assert augment(f"{words} --resume") == 0
     assert not list(Path().glob("*.partial"))
 
