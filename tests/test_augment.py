@@ -2,7 +2,6 @@
 
 import json
 import re
-import resource
 import signal
 import subprocess
 import sys
@@ -270,6 +269,7 @@ def test_a_full_disk_then_room(capsys, monkeypatch):
     monkeypatch.setattr(passes, "PART_BYTES", 1000)
     assert augment("in.npz", "-o", "whole.npz", "--batch-size", 16, "--copies", 4) == 0
     words = ("in.npz", "-o", "out.npz", "--batch-size", 16, "--copies", 4)
+    resource = pytest.importorskip("resource")
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     # Room for parts, but not for the whole.
     resource.setrlimit(resource.RLIMIT_FSIZE, (5000, hard))

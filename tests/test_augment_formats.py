@@ -1,6 +1,7 @@
 """`zetamix augment` on images, tables and Zarr stores."""
 
 import csv
+import importlib
 import json
 import re
 import signal
@@ -9,15 +10,16 @@ import sys
 from pathlib import Path
 
 import numpy as np
-import pyarrow as pa
 import pytest
 import zetamix
 from PIL import Image
-from pyarrow import csv as arrow_csv
-from pyarrow import parquet
 from zetamix.cli import main
-from zetamix.cli.augment import tables
 from zetamix.rules import CutMix, Mixup, Zeta
+
+pa = pytest.importorskip("pyarrow")
+arrow_csv = importlib.import_module("pyarrow.csv")
+parquet = importlib.import_module("pyarrow.parquet")
+tables = importlib.import_module("zetamix.cli.augment.tables")
 
 RNG = np.random.default_rng(0)
 X = RNG.normal(size=(40, 3)).astype(np.float32)

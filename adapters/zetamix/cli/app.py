@@ -35,6 +35,7 @@ def app(context: click.Context) -> None:
       zetamix demo -o pictures
       zetamix report data.npz -o report.html
       zetamix theory --gamma 2.8 -n 32
+      zetamix augment data.npz -o mixed.npz
     """  # noqa: D301
     if context.invoked_subcommand is None:
         click.echo(context.get_help())

@@ -230,8 +230,8 @@ def _arrays(source: Path, options: Options) -> tuple[da.Array, Any, list[str]]:
         store = zarr.open(source, mode="r")
     except Exception as error:  # broken stores raise whatever they may
         raise ValueError(
-            f"{source} can't be read as a Zarr store: {error or type(error).__name__}; name the "
-            f"folder that has zarr.json"
+            f"{source} can't be read as a Zarr store: {str(error) or type(error).__name__}; name "
+            f"the folder that has zarr.json"
         ) from error
     if isinstance(store, zarr.Array):
         return da.from_zarr(store), None, ["x"]
