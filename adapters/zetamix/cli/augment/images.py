@@ -27,8 +27,9 @@ _ENDINGS = {".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff"}
 _ORIENTATION, _TURNED = 0x0112, (5, 6, 7, 8)
 _GRAY = ("1", "L")
 _EIGHT_BITS = (*_GRAY, "LA", "P", "PA", "RGB", "RGBA", "RGBX", "CMYK", "YCbCr", "HSV", "LAB")
-# Mixtures hardly shrink: more effort takes two to three times as long for a few percent.
-_PNG_EFFORT = 1
+# Mixtures repeat nothing, so that a search for repetitions (zlib's default strategy) takes longer
+# and gives larger files than runs of equal bytes alone, Z_RLE.
+_PNG_EFFORT = {"compress_level": 1, "compress_type": 3}
 _PART_IMAGES = 128
 _LABELS = "labels.csv"
 
@@ -133,7 +134,7 @@ class ImageFolder(PassesWork):
             pixels = np.clip(np.rint(pixels), 0, 255).astype(np.uint8)
         image, file = Image.fromarray(pixels), folder / name
         if self.options.format == "png":
-            image.save(file, format="PNG", compress_level=_PNG_EFFORT)
+            image.save(file, format="PNG", **_PNG_EFFORT)
         else:
             image.save(file, format="JPEG", quality=self.options.quality)
 
