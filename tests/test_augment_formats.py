@@ -5,6 +5,7 @@ import importlib
 import json
 import re
 import signal
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -363,12 +364,27 @@ def test_stores_that_are_refused(capsys, monkeypatch):
     monkeypatch.setattr("zetamix.cli.augment.stores._PATIENCE", 0.3)
     message = refused(capsys, "in.zarr -o out.zarr --scheduler tcp://127.0.0.1:9")
     assert "--scheduler must be the address of a Dask scheduler that answers" in message
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        address = f"tcp://127.0.0.1:{silent.getsockname()[1]}"
+        assert "answers within" in refused(capsys, f"in.zarr -o out.zarr --scheduler {address}")
     message = refused(capsys, "in.zarr -o out.zarr --memory-limit much")
     assert "--memory-limit must be a size such as 2GB, got 'much'" in message
     assert "leave one" in refused(
         capsys, "in.zarr -o o.zarr --memory-limit 1GB --scheduler tcp://x"
     )
     assert sorted(file.name for file in Path().iterdir()) == ["empty.zarr", "in.zarr"]
+
+
+def test_a_scheduler_gives_what_threads_do():
+    distributed = pytest.importorskip("distributed")
+    write_store()
+    assert augment("in.zarr -o threads.zarr --batch-size 4") == 0
+    with distributed.LocalCluster(
+        n_workers=1, processes=False, protocol="tcp", dashboard_address=None
+    ) as cluster:
+        words = f"in.zarr -o out.zarr --batch-size 4 --scheduler {cluster.scheduler_address}"
+        assert augment(words) == 0
+    assert bytes_below("out.zarr") == bytes_below("threads.zarr")
 
 
 def test_stores_after_two_kills():

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import functools
 import os
+import socket
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -182,6 +183,7 @@ def _workers(options: Options, space: Workspace) -> Iterator[None]:
 @contextlib.contextmanager
 def _answering(address: str) -> Iterator[Any]:
     try:
+        _check_speaks(address)
         client = distributed.Client(address, timeout=_PATIENCE)
     except (OSError, ValueError, TypeError) as error:
         raise ValueError(
@@ -190,6 +192,17 @@ def _answering(address: str) -> Iterator[Any]:
         ) from error
     with client:
         yield client
+
+
+def _check_speaks(address: str) -> None:
+    """Wait for the first byte of a scheduler: a client would wait for ever for what is silent."""
+    scheme, _, place = address.rpartition("://")
+    if scheme not in ("", "tcp"):
+        return
+    host, _, port = place.rpartition(":")
+    with socket.create_connection((host, int(port)), timeout=_PATIENCE) as connection:
+        if not connection.recv(1):
+            raise ConnectionError(f"{address} closed the connection")
 
 
 @contextlib.contextmanager
