@@ -28,7 +28,8 @@ def main(args: Sequence[str] | None = None) -> int:
     Returns
     -------
     int
-        The exit code: 2 after one line on standard error about what is wrong, 130 if interrupted.
+        The exit code: 2 after one line on standard error about what is wrong, 1 after one about a
+        fault of the machine, such as a full disk, while files are made, 130 if interrupted.
 
     Examples
     --------
@@ -61,7 +62,7 @@ def _run(args: Sequence[str] | None) -> int:
     except click.Abort:  # what click makes of Ctrl-C
         return _INTERRUPTED
     except click.ClickException as error:
-        return _refuse(error.format_message())
+        return _refuse(error.format_message(), error.exit_code)
     except OSError as error:
         return _refuse(_reason(error))
 
@@ -71,9 +72,9 @@ def _reason(error: OSError) -> str:
     return reason if error.filename is None else f"{error.filename}: {reason}"
 
 
-def _refuse(message: str) -> int:
+def _refuse(message: str, code: int = _BAD_INPUT) -> int:
     print("Error:", re.sub(r"\s*\n\s*", " ", message), file=sys.stderr)
-    return _BAD_INPUT
+    return code
 
 
 def _is_installed(name: str) -> bool:

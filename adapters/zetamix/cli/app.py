@@ -5,19 +5,17 @@ from __future__ import annotations
 import functools
 import math
 import shlex
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import click
-from rich.console import Console
-from rich.progress import Progress
 
 from zetamix import __version__
 from zetamix.cli import outputs
+from zetamix.cli.augment import augment
+from zetamix.cli.terminal import as_bad_input, console, progress
 
-__all__ = ["app", "demo", "report", "theory"]
+__all__ = ["app", "augment", "demo", "report", "theory"]
 
 # Options of a report that tell how a file is read; the others are those of `gamma_report`.
 _READING = ("x_name", "y_name", "labelled", "image_shape", "max_samples")
@@ -37,6 +35,7 @@ def app(context: click.Context) -> None:
       zetamix demo -o pictures
       zetamix report data.npz -o report.html
       zetamix theory --gamma 2.8 -n 32
+      zetamix augment data.npz -o mixed.npz
     """  # noqa: D301
     if context.invoked_subcommand is None:
         click.echo(context.get_help())
@@ -78,21 +77,21 @@ def demo(directory: Path, seed: int) -> None:
     from zetamix.figures.gallery import PICTURES
     from zetamix.figures.style import talk_style
 
-    with _as_bad_input():
+    with as_bad_input():
         for name in PICTURES:
             outputs.check_replaced(directory / name, outputs.PICTURES)
-    with talk_style(), _progress() as progress:
-        task = progress.add_task("", total=len(PICTURES) + 1)
+    with talk_style(), progress() as bar:
+        task = bar.add_task("", total=len(PICTURES) + 1)
         for number, (name, picture) in enumerate(PICTURES.items(), start=1):
-            progress.update(task, description=f"drawing {name}")
+            bar.update(task, description=f"drawing {name}")
             outputs.save_picture(picture.draw((seed, number)), directory / name)
-            progress.advance(task)
-        progress.update(task, description="measuring")
+            bar.advance(task)
+        bar.update(task, description="measuring")
         rows = compare((seed, 0))
-    console = _console()
-    console.print(comparison_report(rows))
+    terminal = console()
+    terminal.print(comparison_report(rows))
     files = {directory / name: picture.shows for name, picture in PICTURES.items()}
-    console.print(file_report(files), soft_wrap=True)
+    terminal.print(file_report(files), soft_wrap=True)
 
 
 class _Numbers(click.ParamType):
@@ -206,7 +205,7 @@ def report(words: list[str], /, file: Path | None, output: Path, seed: int, **op
     """  # noqa: D301
     if not output.parent.is_dir():
         raise click.UsageError(f"{output.parent} is no directory to write {output.name} to.")
-    with _as_bad_input():
+    with as_bad_input():
         outputs.check_inputs(output, () if file is None else (file,))
         outputs.check_replaced(output, outputs.PAGES)
 
@@ -214,14 +213,14 @@ def report(words: list[str], /, file: Path | None, output: Path, seed: int, **op
 
     command = shlex.join(["zetamix", *words])
     reading = {name: options.pop(name) for name in _READING}
-    with _progress() as progress, _as_bad_input():
-        options["progress"] = functools.partial(progress.track, description="measuring")
+    with progress() as bar, as_bad_input():
+        options["progress"] = functools.partial(bar.track, description="measuring")
         data = read_samples(file, key=(seed, 0, 0), **reading) if file else embedded_digits()
         page, found = report_page(data, command, seed=seed, **options)
         outputs.save_page(page, output)
-    console = _console()
-    console.print(str(found), soft_wrap=True)
-    console.print(f"\nWritten: {output}", soft_wrap=True)
+    terminal = console()
+    terminal.print(str(found), soft_wrap=True)
+    terminal.print(f"\nWritten: {output}", soft_wrap=True)
 
 
 class _Count(click.ParamType):
@@ -285,7 +284,7 @@ def theory(gamma: float, n: float, num_mix: float | None, file: Path | None) -> 
     from zetamix.cli.tables import file_report, theory_report
     from zetamix.figures.summary import summarize
 
-    with _as_bad_input():
+    with as_bad_input():
         summary = summarize(gamma, n, num_mix)
         if file is not None:
             outputs.picture_format(file)
@@ -296,28 +295,10 @@ def theory(gamma: float, n: float, num_mix: float | None, file: Path | None) -> 
 
         with talk_style():
             outputs.save_picture(theory_picture(summary), file)
-    console = _console()
-    console.print(theory_report(summary))
+    terminal = console()
+    terminal.print(theory_report(summary))
     if file is not None:
-        console.print(file_report({file: "weights, dominance and tail"}), soft_wrap=True)
+        terminal.print(file_report({file: "weights, dominance and tail"}), soft_wrap=True)
 
 
-@contextmanager
-def _as_bad_input() -> Iterator[None]:
-    """Blame the arguments for what is refused within."""
-    try:
-        yield
-    except (TypeError, ValueError) as error:
-        raise click.UsageError(str(error)) from error
-
-
-def _console() -> Console:
-    """Print what is given as it is: names of files are no markup, and hold no emoji."""
-    return Console(highlight=False, markup=False, emoji=False)
-
-
-def _progress() -> Progress:
-    """Make a bar on standard error, for people who watch."""
-    console = Console(stderr=True)
-    console.quiet = not console.is_interactive
-    return Progress(console=console, transient=True)
+app.add_command(augment)

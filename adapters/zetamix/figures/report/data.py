@@ -13,19 +13,13 @@ import numpy as np
 
 from zetamix.figures.datasets import digits
 from zetamix_core import permutation
-from zetamix_core.adapting import Key
+from zetamix_core.adapting import X_NAMES, Y_NAMES, Key, check_claim, chosen_name
 
 __all__ = ["Samples", "embedded_digits", "read_samples"]
 
-_X_NAMES = ("x", "x_train", "X", "X_train", "images", "data", "features")
-_Y_NAMES = ("y", "y_train", "Y", "Y_train", "labels", "target", "targets")
 _CHANNELS = (1, 3, 4)
 _SMALLEST_SIDE = 4  # of what is taken for an image unasked
 _DARK = 127  # bytes that go no further have a range of their own
-_HEADERS = {
-    (1, 0): np.lib.format.read_array_header_1_0,
-    (2, 0): np.lib.format.read_array_header_2_0,
-}
 _MOST_CLASSES = 1000  # more distinct labels are taken for numbers to predict
 
 
@@ -126,52 +120,32 @@ def _read(
             raise ValueError(f"{file} is no .npz file of NumPy; make one by numpy.savez") from error
         if not isinstance(arrays, np.lib.npyio.NpzFile):
             raise ValueError(f"{file} holds a single array; save samples and labels by numpy.savez")
-        x = _named(arrays, file, "x", x_name, _X_NAMES)
+        x = _named(arrays, file, "x", x_name, X_NAMES)
         if x is None:
             raise ValueError(
-                f"{file} has no array of samples, named {', '.join(_X_NAMES)}; it has "
+                f"{file} has no array of samples, named {', '.join(X_NAMES)}; it has "
                 f"{', '.join(arrays) or 'none at all'}: name one of them with --x"
             )
-        y = _named(arrays, file, "y", y_name, _Y_NAMES) if labelled else None
+        y = _named(arrays, file, "y", y_name, Y_NAMES) if labelled else None
         return x, y, _named(arrays, file, "class names", None, ("class_names",))
 
 
 def _named(
     arrays: Any, file: Path, what: str, asked: str | None, names: Sequence[str]
 ) -> np.ndarray | None:
-    if asked is not None and asked not in arrays:
-        raise ValueError(f"{file} has no array {asked!r}, it has {', '.join(arrays) or 'none'}")
-    for name in (asked,) if asked is not None else names:
-        if name in arrays:
-            try:
-                _check_header(arrays.zip, name)
-                return np.asarray(arrays[name])
-            except Exception as error:  # broken files raise whatever they may
-                memory = isinstance(error, MemoryError)
-                remedy = "fewer samples" if memory else "it again, as an array of numbers"
-                raise ValueError(
-                    f"the array {name!r} of {file}, for {what}, can't be read: {error}; save "
-                    f"{remedy}, by numpy.savez"
-                ) from error
-    return None
-
-
-def _check_header(archive: zipfile.ZipFile, name: str) -> None:
-    """Refuse a header that claims more than the file holds, before memory is taken for it."""
-    member = archive.getinfo(name if name in archive.namelist() else f"{name}.npy")
-    with archive.open(member) as stream:
-        read = _HEADERS.get(np.lib.format.read_magic(stream))
-        if read is None:
-            return  # of fields with names in all alphabets, which hold no samples
-        shape, _, dtype = read(stream)
-    if dtype.hasobject:
-        raise ValueError("it holds Python objects")
-    claimed = math.prod(shape) * dtype.itemsize
-    if claimed > member.file_size:
+    name = chosen_name(file, arrays, asked, names)
+    if name is None:
+        return None
+    try:
+        check_claim(arrays.zip, name)
+        return np.asarray(arrays[name])
+    except Exception as error:  # broken files raise whatever they may
+        memory = isinstance(error, MemoryError)
+        remedy = "fewer samples" if memory else "it again, as an array of numbers"
         raise ValueError(
-            f"its header claims {claimed:,} bytes, of shape {shape} and dtype {dtype}, but the "
-            f"file holds {member.file_size:,}"
-        )
+            f"the array {name!r} of {file}, for {what}, can't be read: {error}; save {remedy}, by "
+            f"numpy.savez"
+        ) from error
 
 
 def _check_samples(x: np.ndarray, y: np.ndarray | None) -> None:
