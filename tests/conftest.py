@@ -168,7 +168,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 # Programs, pictures, compilers and other processes, which take their time.
 _SLOW = re.compile(
-    r"test_(benchmarks|classification|cli|docs|files|poster|report_page|sklearn|tabular|types"
+    r"test_(augment|benchmarks|classification|cli|docs|files|poster|report_page|sklearn|tabular|types"
     r"|cupy|jax_|torch_|dimension|realism)"
 )
 

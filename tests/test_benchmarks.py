@@ -474,3 +474,14 @@ def test_peers_that_raise_or_change_the_shape_refuse(program):
     assert refusal(lambda x, y: (x[None], y), x, y) == "samples come out of shape (1, 5, 3)"
     assert refusal(lambda x, y: (x.mul_(0), y), x, y) is None
     assert x.sum() == 27  # tried on a copy
+
+
+# Files ----------------------------------------------------------------------------------------
+
+
+def test_augmenting_images_is_timed_beside_decoding(tmp_path):
+    results, printed = run("augment_images.py", tmp_path / "augment.json", picture=False)
+    assert set(results["runs"]) == {"png", "jpeg"}
+    assert min(*results["decoding"], *results["runs"].values()) > 0
+    assert "| decoding alone |" in printed
+    assert "100 %" in printed

@@ -59,6 +59,14 @@ from zetamix_core.metrics.methods import (
     shuffled_plan,
     zeta_method,
 )
+from zetamix_core.npz import (
+    UNREADABLE,
+    X_NAMES,
+    Y_NAMES,
+    check_claim,
+    check_expansion,
+    chosen_name,
+)
 from zetamix_core.numbers import is_whole_number
 from zetamix_core.oversampling import grown
 from zetamix_core.pixels import checked_pixels
@@ -73,11 +81,15 @@ from zetamix_core.roles import (
 )
 from zetamix_core.rules.base import averages, check_rule, drawn, mixed_samples, takes_groups
 from zetamix_core.rules.one_of import check_asked, chosen, ends, shares
+from zetamix_core.threads import over_cores
 
 __all__ = [
     "MIXUP",
     "ORIGINALS",
     "RNG",
+    "UNREADABLE",
+    "X_NAMES",
+    "Y_NAMES",
     "Array",
     "Batch",
     "Blocks",
@@ -98,7 +110,9 @@ __all__ = [
     "averages",
     "cast",
     "check_asked",
+    "check_claim",
     "check_count",
+    "check_expansion",
     "check_gamma",
     "check_groups",
     "check_leaf",
@@ -118,6 +132,7 @@ __all__ = [
     "checked_index",
     "checked_pixels",
     "chosen",
+    "chosen_name",
     "drawn",
     "ends",
     "epoch_plan",
@@ -144,6 +159,7 @@ __all__ = [
     "mixup_method",
     "namespace",
     "of_most_axes",
+    "over_cores",
     "paths_of_images",
     "quick_facts",
     "random_by",

@@ -231,12 +231,12 @@ class Epoch(Generic[Labels]):
         for samples, plan in self.steps():
             yield self.mix(plan, *self.gather(samples))
 
-    def steps(self) -> Iterator[tuple[np.ndarray, Plan]]:
-        """Yield the samples of each batch, and the plan to mix them by."""
+    def steps(self, first: int = 0) -> Iterator[tuple[np.ndarray, Plan]]:
+        """Yield the samples of each batch from the `first` on, and the plan to mix them by."""
         key: Any = (self.seed, self.epoch)
         n = self.num_samples
         order = permutation(n, key) if self.shuffle else np.arange(n)
-        for step in range(len(self)):
+        for step in range(first, len(self)):
             samples = order[step * self.batch_size : (step + 1) * self.batch_size]
             yield samples, self._drawn(samples, (*key, step))
 

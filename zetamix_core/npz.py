@@ -8,13 +8,25 @@ import struct
 import tokenize
 import zipfile
 import zlib
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Sequence
 from typing import IO
 
 import numpy as np
 from numpy.lib import format as npy
 
-__all__ = ["UNREADABLE", "read_arrays"]
+__all__ = [
+    "UNREADABLE",
+    "X_NAMES",
+    "Y_NAMES",
+    "check_claim",
+    "check_expansion",
+    "chosen_name",
+    "read_arrays",
+]
+
+# Usual names of samples and of labels, in the order in which they are looked for.
+X_NAMES = ("x", "x_train", "X", "X_train", "images", "data", "features")
+Y_NAMES = ("y", "y_train", "Y", "Y_train", "labels", "target", "targets")
 
 # What broken files, and files of another kind, make the readers of NumPy and Python raise.
 UNREADABLE = (
@@ -26,6 +38,35 @@ _METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
 # Random numbers hardly shrink; zeros, which take memory and no place in a file, do by a thousand.
 _MOST_EXPANSION = 100
 _SMALL_BYTES = 1 << 20
+_HEADERS = {(1, 0): npy.read_array_header_1_0, (2, 0): npy.read_array_header_2_0}
+
+
+def chosen_name(
+    file: object, present: Collection[str], asked: str | None, usual: Sequence[str]
+) -> str | None:
+    """Return the array to read: the one asked for, which must be there, or the first usual one."""
+    if asked is not None and asked not in present:
+        raise ValueError(f"{file} has no array {asked!r}, it has {', '.join(present) or 'none'}")
+    names = usual if asked is None else (asked,)
+    return next((name for name in names if name in present), None)
+
+
+def check_claim(archive: zipfile.ZipFile, name: str) -> None:
+    """Refuse a header that claims more than the file holds, before memory is taken for it."""
+    member = archive.getinfo(name if name in archive.namelist() else f"{name}.npy")
+    with archive.open(member) as stream:
+        read = _HEADERS.get(npy.read_magic(stream))
+        if read is None:
+            return  # of fields with names in all alphabets, which hold no samples
+        shape, _, dtype = read(stream)
+    if dtype.hasobject:
+        raise ValueError("it holds Python objects")
+    claimed = math.prod(shape) * dtype.itemsize
+    if claimed > member.file_size:
+        raise ValueError(
+            f"its header claims {claimed:,} bytes, of shape {shape} and dtype {dtype}, but the "
+            f"file holds {member.file_size:,}"
+        )
 
 
 def read_arrays(handle: IO[bytes], names: Iterable[str], max_entries: int) -> dict[str, np.ndarray]:
@@ -38,7 +79,7 @@ def read_arrays(handle: IO[bytes], names: Iterable[str], max_entries: int) -> di
         members = {name: archive.getinfo(f"{name}.npy") for name in names}
         if others := sorted({*archive.namelist()} - {f"{name}.npy" for name in names}):
             raise ValueError(f"it holds {others[0]!r} too")
-        _check_expansion(members.values(), handle.seek(0, io.SEEK_END))
+        check_expansion(members.values(), handle.seek(0, io.SEEK_END))
         arrays = {}
         for name, member in members.items():
             with archive.open(member) as stream:
@@ -48,7 +89,7 @@ def read_arrays(handle: IO[bytes], names: Iterable[str], max_entries: int) -> di
     return arrays
 
 
-def _check_expansion(members: Collection[zipfile.ZipInfo], size: int) -> None:
+def check_expansion(members: Collection[zipfile.ZipInfo], size: int) -> None:
     """Check what a file of `size` bytes unpacks to; its own word on packed sizes may be false."""
     if any(member.compress_type not in _METHODS for member in members):
         raise ValueError("it is compressed in an unusual way")

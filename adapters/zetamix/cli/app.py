@@ -6,19 +6,17 @@ import functools
 import importlib.util
 import math
 import shlex
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import click
-from rich.console import Console
-from rich.progress import Progress
 
 from zetamix import __version__
 from zetamix.cli import outputs
+from zetamix.cli.augment import augment
+from zetamix.cli.terminal import BadInput, as_bad_input, console, progress
 
-__all__ = ["app", "demo", "report", "theory"]
+__all__ = ["app", "augment", "demo", "report", "theory"]
 
 # Options of a report that tell how a file is read; the others are those of `gamma_report`.
 _READING = (
@@ -26,12 +24,6 @@ _READING = (
     *("features", "standardize"),
 )
 _PAGE_EXTRA = ("altair", "vl_convert")
-
-
-class _BadInput(click.ClickException):
-    """Data or values that are refused, with a remedy of their own."""
-
-    exit_code = 2
 
 
 class _Commands(click.Group):
@@ -62,6 +54,7 @@ def app(context: click.Context) -> None:
       zetamix demo -o pictures
       zetamix report data.npz -o report.html
       zetamix theory --gamma 2.8 -n 32
+      zetamix augment data.npz -o mixed.npz
     """  # noqa: D301
     if context.invoked_subcommand is None:
         click.echo(context.get_help())
@@ -103,21 +96,21 @@ def demo(directory: Path, seed: int) -> None:
     from zetamix.figures.gallery import PICTURES
     from zetamix.figures.style import talk_style
 
-    with _as_bad_input():
+    with as_bad_input():
         for name in PICTURES:
             outputs.check_replaced(directory / name, outputs.PICTURES)
-    with talk_style(), _progress() as progress:
-        task = progress.add_task("", total=len(PICTURES) + 1)
+    with talk_style(), progress() as bar:
+        task = bar.add_task("", total=len(PICTURES) + 1)
         for number, (name, picture) in enumerate(PICTURES.items(), start=1):
-            progress.update(task, description=f"drawing {name}")
+            bar.update(task, description=f"drawing {name}")
             outputs.save_picture(picture.draw((seed, number)), directory / name)
-            progress.advance(task)
-        progress.update(task, description="measuring")
+            bar.advance(task)
+        bar.update(task, description="measuring")
         rows = compare((seed, 0))
-    console = _console()
-    console.print(comparison_report(rows))
+    terminal = console()
+    terminal.print(comparison_report(rows))
     files = {directory / name: picture.shows for name, picture in PICTURES.items()}
-    console.print(file_report(files), soft_wrap=True)
+    terminal.print(file_report(files), soft_wrap=True)
 
 
 class _Numbers(click.ParamType):
@@ -241,12 +234,10 @@ def report(words: list[str], /, file: Path | None, output: Path, seed: int, **op
       zetamix report table.csv --y species --standardize
     """  # noqa: D301
     if not output.parent.is_dir():
-        raise _BadInput(
-            f"Directory {output.parent} does not exist; create it or choose another -o."
-        )
+        raise BadInput(f"Directory {output.parent} does not exist; create it or choose another -o.")
     _check_options(file, options)
     read = [path for path in (file, options["features"]) if path is not None]
-    with _as_bad_input():
+    with as_bad_input():
         outputs.check_inputs(output, read)
         outputs.check_replaced(output, outputs.PAGES)
 
@@ -254,12 +245,12 @@ def report(words: list[str], /, file: Path | None, output: Path, seed: int, **op
     from zetamix.figures.report import embedded_digits, measure, read_samples, report_page
 
     reading = {name: options.pop(name) for name in _READING}
-    with _progress() as progress, _as_bad_input():
-        options["progress"] = functools.partial(progress.track, description="measuring")
+    with progress() as bar, as_bad_input():
+        options["progress"] = functools.partial(bar.track, description="measuring")
         data = read_samples(file, key=(seed, 0, 0), **reading) if file else embedded_digits()
         found = measure(data, seed=seed, **options)
-    console = _console()
-    console.print(measures_report(found.rows, (*found.notes, found.advice.sentence)))
+    terminal = console()
+    terminal.print(measures_report(found.rows, (*found.notes, found.advice.sentence)))
     missing = [name for name in _PAGE_EXTRA if importlib.util.find_spec(name) is None]
     if missing:
         raise click.ClickException(
@@ -268,7 +259,7 @@ def report(words: list[str], /, file: Path | None, output: Path, seed: int, **op
         )
     command = shlex.join(["zetamix", *_without_folders(words, [*read, output])])
     outputs.save_page(report_page(data, found, command, seed=seed), output)
-    console.print(f"\nWritten: {output}", soft_wrap=True)
+    terminal.print(f"\nWritten: {output}", soft_wrap=True)
 
 
 def _check_options(file: Path | None, options: dict[str, Any]) -> None:
@@ -277,7 +268,7 @@ def _check_options(file: Path | None, options: dict[str, Any]) -> None:
     named |= {"--features": "features", "--standardize": "standardize"}
     given = [option for option, name in named.items() if options[name]]
     if file is None and given:
-        raise _BadInput(
+        raise BadInput(
             f"{given[0]} needs a file of samples, got none; add DATA, as in: zetamix report "
             f"data.npz {given[0]} …"
         )
@@ -358,7 +349,7 @@ def theory(gamma: float, n: float, num_mix: float | None, file: Path | None) -> 
     from zetamix.cli.tables import file_report, theory_report
     from zetamix.figures.summary import summarize
 
-    with _as_bad_input():
+    with as_bad_input():
         summary = summarize(gamma, n, num_mix)
         if file is not None:
             outputs.picture_format(file)
@@ -369,28 +360,10 @@ def theory(gamma: float, n: float, num_mix: float | None, file: Path | None) -> 
 
         with talk_style():
             outputs.save_picture(theory_picture(summary), file)
-    console = _console()
-    console.print(theory_report(summary))
+    terminal = console()
+    terminal.print(theory_report(summary))
     if file is not None:
-        console.print(file_report({file: "weights, dominance and tail"}), soft_wrap=True)
+        terminal.print(file_report({file: "weights, dominance and tail"}), soft_wrap=True)
 
 
-@contextmanager
-def _as_bad_input() -> Iterator[None]:
-    """Blame the arguments for what is refused within."""
-    try:
-        yield
-    except (TypeError, ValueError) as error:
-        raise _BadInput(str(error)) from error
-
-
-def _console() -> Console:
-    """Print what is given as it is: names of files are no markup, and hold no emoji."""
-    return Console(highlight=False, markup=False, emoji=False)
-
-
-def _progress() -> Progress:
-    """Make a bar on standard error, for people who watch."""
-    console = Console(stderr=True)
-    console.quiet = not console.is_interactive
-    return Progress(console=console, transient=True)
+app.add_command(augment)

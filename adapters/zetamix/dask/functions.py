@@ -186,8 +186,20 @@ def zeta_mixup(
         Whether each sample of a batch has the largest weight once; else random ones have.
     donors : "same" or "other", optional
         Whom a sample may be mixed with, by `groups`; see `zetamix.zeta_plan`.
-    batch_size, num_classes, ignore_index, groups, dtype, seed, epoch
-        As in `mix`.
+    batch_size : int, default 128
+        Number of samples in a batch, which are mixed with one another.
+    num_classes : int, optional
+        Number of classes; required for integer labels.
+    ignore_index : int, optional
+        The label that does not count.
+    groups : array of int, shape (N,), optional
+        What `donors` goes by: classes, patients, volumes.
+    dtype : dtype, optional
+        Floating dtype of mixed samples, such as float32 for bytes.
+    seed : int, optional
+        Same seed and epoch, same result; None for fresh entropy.
+    epoch : int, default 0
+        Number of the epoch.
 
     Returns
     -------

@@ -23,6 +23,7 @@ _LARGEST_BLOCK = 1 << 31
 # A scheduler takes up to a millisecond for each task, in which memory moves about a megabyte.
 _MOST_TASKS = 1 << 17
 _LEAST_BYTES = 1 << 18
+_MOST_PADDING = 1.25
 
 
 @dataclasses.dataclass(frozen=True)
@@ -122,7 +123,7 @@ class Shuffle:
         """
         sources, targets = len(self.sources), len(self.targets)
         row_bytes = x.dtype.itemsize * math.prod(x.chunksize[1:])
-        few = -(-sources * targets // _MOST_TASKS)
+        few = -(-sources * targets * math.prod(x.numblocks[1:]) // _MOST_TASKS)
         together = min(targets, max(few, _LEAST_BYTES // (self.depth * row_bytes + 1)))
         groups = _cut_evenly(targets, together)
         # Orders are those of all arrays that are shuffled alike.
@@ -155,12 +156,14 @@ def _depth(length: int, rows: int, dealt: int) -> int:
 def _dealt(length: int, rows: int, batch_size: int) -> int:
     """Return the size of output blocks: whole batches, at most the size of a source block.
 
-    It is the one with the least padding that is not less than half of the largest, since pieces
-    of hardly more than a row would be padded to two.
+    It is the largest with little padding, down to half of the source block: pieces of hardly more
+    than a row would be padded to two.
     """
     most = max(1, rows // batch_size)
     sizes = [count * batch_size for count in range(most, most // 2, -1)]
-    return min(sizes, key=lambda size: -(-length // size) * _depth(length, rows, size))
+    padded = [-(-length // size) * _depth(length, rows, size) / rows for size in sizes]
+    least = max(_MOST_PADDING, min(padded))
+    return next(size for size, each in zip(sizes, padded, strict=True) if each <= least)
 
 
 def _cut_evenly(length: int, size: int) -> tuple[int, ...]:
