@@ -54,18 +54,17 @@ def main(args: Sequence[str] | None = None) -> int:
         remedy = 'the zetamix command needs its extra: pip install "zetamix[cli]"'
         return _refuse(f"{remedy} (missing: {', '.join(missing)})", _FAULT)
     try:
-        code = _run(args)
+        return _run(args)
     except KeyboardInterrupt:
-        code = _INTERRUPTED
-    if code == _INTERRUPTED:
         print("Interrupted.", file=sys.stderr)
-    return code
+        return _INTERRUPTED
 
 
 def _run(args: Sequence[str] | None) -> int:
     import click
 
     from zetamix.cli.app import app
+    from zetamix.cli.terminal import BadInput
 
     try:
         # The commands return nothing; an early exit, as from --help, returns its code.
@@ -76,7 +75,8 @@ def _run(args: Sequence[str] | None) -> int:
     except click.Abort:  # what click makes of Ctrl-C
         return _INTERRUPTED
     except click.UsageError as error:
-        hint = "" if error.ctx is None else f" Try '{error.ctx.command_path} --help'."
+        plain = error.ctx is None or isinstance(error, BadInput)
+        hint = "" if plain else f" Try '{error.ctx.command_path} --help'."
         return _refuse(error.format_message() + hint)
     except click.ClickException as error:
         return _refuse(error.format_message(), error.exit_code)

@@ -33,6 +33,7 @@ class _Commands(click.Group):
         try:
             return super().invoke(ctx)
         except KeyboardInterrupt:
+            click.echo("Interrupted.", err=True)
             raise click.exceptions.Exit(130) from None
 
 

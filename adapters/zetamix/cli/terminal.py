@@ -12,10 +12,8 @@ from rich.progress import Progress, ProgressColumn
 __all__ = ["BadInput", "as_bad_input", "console", "progress"]
 
 
-class BadInput(click.ClickException):
+class BadInput(click.UsageError):
     """Data or values that are refused, with a remedy of their own."""
-
-    exit_code = 2
 
 
 @contextmanager
