@@ -75,8 +75,9 @@ def _run(args: Sequence[str] | None) -> int:
     except click.Abort:  # what click makes of Ctrl-C
         return _INTERRUPTED
     except click.UsageError as error:
-        plain = error.ctx is None or isinstance(error, BadInput)
-        hint = "" if plain else f" Try '{error.ctx.command_path} --help'."
+        hint = ""
+        if error.ctx is not None and not isinstance(error, BadInput):
+            hint = f" Try '{error.ctx.command_path} --help'."
         return _refuse(error.format_message() + hint)
     except click.ClickException as error:
         return _refuse(error.format_message(), error.exit_code)
