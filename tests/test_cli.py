@@ -622,7 +622,7 @@ def test_interrupt(tmp_path):
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no SIGINT for one process")
-@pytest.mark.parametrize("when", ["numpy", "click", "matplotlib", "zetamix.figures.report"])
+@pytest.mark.parametrize("when", ["click", "matplotlib", "zetamix.figures.report"])
 def test_interrupt_within_imports(when):
     """Wherever the key is pressed, one line: here, as a module is about to be imported."""
     code = f"""
@@ -636,7 +636,7 @@ class Press(importlib.abc.MetaPathFinder):
 
 sys.meta_path.insert(0, Press())
 sys.argv = ["zetamix", "report"]
-from zetamix_command import main
+from zetamix.cli import main
 sys.exit(main())
 """
     result = python("-c", code)
@@ -655,9 +655,7 @@ def test_broken_pipe(args):
 
 @pytest.mark.skipif(sys.platform == "win32", reason="there is no shell of that kind")
 def test_a_pipe_that_is_read_in_part():
-    line = (
-        f'"{sys.executable}" -m zetamix_command theory -n 64 | head -n 1; echo "${{PIPESTATUS[0]}}"'
-    )
+    line = f'"{sys.executable}" -m zetamix.cli theory -n 64 | head -n 1; echo "${{PIPESTATUS[0]}}"'
     result = subprocess.run(
         ["bash", "-c", line], capture_output=True, env=os.environ | PLAIN, timeout=60
     )

@@ -163,7 +163,7 @@ def test_the_version_is_that_of_the_distribution():
     assert zetamix.__version__ == zetamix_core.__version__ == version("zetamix")
 
 
-def test_the_wheel_holds_the_packages_and_nothing_else():
+def test_the_wheel_holds_the_two_packages_and_nothing_else():
     from importlib.metadata import distribution
 
     files = distribution("zetamix").files
@@ -172,7 +172,6 @@ def test_the_wheel_holds_the_packages_and_nothing_else():
         pytest.skip("an editable install has a link in place of files; the wheel is tested too")
     assert {name for name in top if name not in ("..", "__pycache__")} == {
         "zetamix",
-        "zetamix_command",
         "zetamix_core",
     }
 
@@ -180,9 +179,3 @@ def test_the_wheel_holds_the_packages_and_nothing_else():
 def test_typed():
     for package in (zetamix, zetamix_core):
         assert Path(package.__file__).with_name("py.typed").is_file()
-
-
-def test_the_start_of_the_command_imports_nothing():
-    """So that an interrupt within imports is caught."""
-    code = "import sys, zetamix_command; print({'zetamix', 'numpy', 'click'} & {*sys.modules})"
-    assert run(code).strip() == "set()"

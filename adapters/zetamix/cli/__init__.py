@@ -48,12 +48,11 @@ def main(args: Sequence[str] | None = None) -> int:
     ...
     0
     """
-    _replace_what_cannot_be_encoded()
-    missing = [name for name in _EXTRA if not _is_installed(name)]
-    if missing:
-        remedy = 'the zetamix command needs its extra: pip install "zetamix[cli]"'
-        return _refuse(f"{remedy} (missing: {', '.join(missing)})", _FAULT)
     try:
+        _replace_what_cannot_be_encoded()
+        if missing := [name for name in _EXTRA if not _is_installed(name)]:
+            remedy = 'the zetamix command needs its extra: pip install "zetamix[cli]"'
+            return _refuse(f"{remedy} (missing: {', '.join(missing)})", _FAULT)
         return _run(args)
     except KeyboardInterrupt:
         print("Interrupted.", file=sys.stderr)
