@@ -138,6 +138,9 @@ def _share_programs_of_jax(config: pytest.Config) -> None:
     # Another process may still be writing what one reads: it is compiled then, as without a cache.
     unfinished = "ignore:Error reading persistent compilation cache entry:UserWarning"
     config.addinivalue_line("filterwarnings", unfinished)
+    # Compiling takes a third of the time of all tests, most of it optimization. XLA_FLAGS= compiles
+    # as for users, which .ci/run does for what depends on each rounding.
+    os.environ.setdefault("XLA_FLAGS", "--xla_backend_optimization_level=0")
     cache = getattr(config, "cache", None)
     if cache is not None and "JAX_COMPILATION_CACHE_DIR" not in os.environ:
         os.environ["JAX_COMPILATION_CACHE_DIR"] = str(cache.mkdir(f"jax-{platform.node()}"))
