@@ -1,6 +1,6 @@
 """
-ζ-mixup on curves that can be seen
-==================================
+ζ-mixup on curves in the plane
+==============================
 
 Where do mixed samples end up? In two dimensions one can look. This page mixes points on
 half-moons and on a helix, by mixup and by ζ-mixup, and measures how far they leave the

@@ -216,10 +216,9 @@ class Collate(SharesNumbers):
         return self.train(False)
 
     def set_epoch(self, epoch: int, first_batch: int | None = None) -> None:
-        """Tell which epoch comes next, before it is iterated over; persistent workers hear it too.
+        """Set the epoch before it is iterated over; persistent workers learn of it too.
 
-        To set the epoch that is set already changes nothing: draws go on. With `first_batch` they
-        begin anew even then.
+        Setting the current epoch again has no effect, unless `first_batch` is given.
 
         Parameters
         ----------
