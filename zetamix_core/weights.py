@@ -182,7 +182,7 @@ def _computes_on_host(gamma: Any, like: Array | None) -> bool:
 
 
 def _as_floating(gamma: Any, like: Array) -> Array:
-    """Return gamma in double precision where the library has it, so that terms keep their digits."""
+    """Return gamma in double precision where the library has it, which keeps digits of terms."""
     if is_array(gamma) and not is_numpy(gamma):
         return cast(gamma, widest_float(gamma))
     place = {"dtype": widest_float(like), "device": device_of(like)}
