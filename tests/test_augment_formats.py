@@ -387,6 +387,20 @@ def test_a_scheduler_gives_what_threads_do():
     assert bytes_below("out.zarr") == bytes_below("threads.zarr")
 
 
+def test_an_array_beyond_memory_goes_to_workers(tmp_path, monkeypatch, capsys):
+    """Whose room is asked for, not that of this process."""
+    memory = pytest.importorskip("zetamix.dask.memory")
+    zarr = pytest.importorskip("zarr")
+    x = np.random.default_rng(0).random((60, 3), dtype=np.float32)
+    zarr.save_group(tmp_path / "in.zarr", x=x, y=np.arange(60) % 3)
+    monkeypatch.setattr(memory, "_free_memory", lambda: 1000)
+    place, out = str(tmp_path / "in.zarr"), str(tmp_path / "out.zarr")
+    assert main(["augment", place, "-o", out]) == 2
+    assert "--memory-limit" in capsys.readouterr().err
+    assert main(["augment", place, "-o", out, "--memory-limit", "1GB"]) == 0
+    assert zarr.open_array(tmp_path / "out.zarr" / "x", mode="r").shape == (60, 3)
+
+
 def test_stores_after_two_kills():
     write_store()
     assert augment("in.zarr -o whole.zarr --batch-size 4") == 0

@@ -22,6 +22,7 @@ from zetamix.cli.augment.passes import Unmixed
 from zetamix.cli.augment.places import Workspace
 from zetamix.cli.augment.work import Work
 from zetamix.dask import mix
+from zetamix.dask.memory import check_room
 from zetamix_core.adapting import X_NAMES, Y_NAMES, chosen_name
 
 __all__ = ["ZarrStore"]
@@ -52,7 +53,9 @@ class ZarrStore(Work):
                 for name, each in zip(self.names, (x, y), strict=False)
             }
         }
-        with _as_bad_memory():
+        # Workers are asked for room when they are there; threads of this process before.
+        elsewhere = options.scheduler is not None or options.memory_limit is not None
+        with _as_bad_memory(), dask.config.set(scheduler=_later if elsewhere else "threads"):
             self.mixed, self.soft = self._lazily()
         # Chunks of the result are alike but for the last, whichever copies meet in them.
         self.chunk = self.mixed.chunks[0][0]
@@ -106,6 +109,8 @@ class ZarrStore(Work):
         done, lengths = space.finished(), self.mixed.chunks[0]
         left = [number for number in range(len(lengths)) if number not in done]
         with _workers(self.options, space):
+            if self.options.memory_limit is not None:
+                check_room(self.x.nbytes)
             tasks = [self._stored(number, space) for number in left]
             for number in _as_they_come(tasks):
                 advance(lengths[number])
@@ -133,6 +138,11 @@ class ZarrStore(Work):
         """Leave the result as it is, where chunks were written to, but for what a kill left."""
         for left in space.result.rglob("*.partial"):
             left.unlink()
+
+
+def _later(*_: object, **__: object) -> None:
+    """Stand for workers that are not there yet; nothing is computed before they are."""
+    raise RuntimeError("no workers have been started")
 
 
 def _write_chunk(
@@ -218,7 +228,7 @@ def _local_cluster(limit: str, space: Workspace) -> Iterator[None]:
             threads_per_worker=1,
             memory_limit=limit,
             local_directory=str(space.folder / "spill"),
-            dashboard_address=None,
+            dashboard_address=":0",
         ) as cluster,
         distributed.Client(cluster),
     ):
