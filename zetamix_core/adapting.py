@@ -20,6 +20,7 @@ from zetamix_core.blocks import Blocks
 from zetamix_core.checks import (
     check_count,
     check_gamma,
+    check_gamma_of_batches,
     check_lengths,
     check_no_ids,
     check_num_mix_of_batches,
@@ -114,6 +115,7 @@ __all__ = [
     "check_count",
     "check_expansion",
     "check_gamma",
+    "check_gamma_of_batches",
     "check_groups",
     "check_leaf",
     "check_lengths",

@@ -68,6 +68,16 @@ def check_num_mix_of_batches(num_mix: Any, batch_size: int) -> None:
         )
 
 
+def check_gamma_of_batches(gamma: Any) -> None:
+    """Check that gamma is the same for all batches."""
+    check_gamma(gamma)
+    if is_array(gamma) and np.ndim(gamma):
+        raise ValueError(
+            f"gamma must be one number for all batches, got an array of shape {np.shape(gamma)}; "
+            f"draw plans yourself for one gamma an output"
+        )
+
+
 def check_shape(shape: Any) -> tuple[int, ...]:
     """Return the shape of samples, whose first length is their number."""
     if type(shape) is tuple and {*map(type, shape)} == {int}:  # most often

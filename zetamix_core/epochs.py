@@ -10,11 +10,11 @@ from typing import Any, Generic, TypeVar, Unpack, overload
 import numpy as np
 
 from zetamix_core.annotations import AnyNumpy, EpochOptions, SupportsSamples
-from zetamix_core.arrays import Array, device_of, is_array, is_numpy, library, namespace, to_host
+from zetamix_core.arrays import Array, device_of, is_numpy, library, namespace, to_host
 from zetamix_core.checks import (
     check_count,
     check_flag,
-    check_gamma,
+    check_gamma_of_batches,
     check_no_ids,
     check_num_mix_of_batches,
     check_same_samples,
@@ -214,14 +214,8 @@ class Epoch(Generic[Labels]):
                 )
             return check_rule(self.rule)
         check_num_mix_of_batches(self.num_mix, self.batch_size)
-        check_gamma(self.gamma)
-        rule = Zeta(gamma=self.gamma, num_mix=self.num_mix, anchored=self.anchored)
-        if is_array(self.gamma) and np.ndim(self.gamma):
-            raise ValueError(
-                f"gamma must be one number for all batches, got an array of shape "
-                f"{np.shape(self.gamma)}; draw plans yourself for one gamma an output"
-            )
-        return rule
+        check_gamma_of_batches(self.gamma)
+        return Zeta(gamma=self.gamma, num_mix=self.num_mix, anchored=self.anchored)
 
     def __len__(self) -> int:
         whole, rest = divmod(self.num_samples, self.batch_size)

@@ -15,6 +15,7 @@ from zetamix.dask.shuffling import Shuffle
 from zetamix_core.adapting import (
     averages,
     check_count,
+    check_gamma_of_batches,
     check_groups,
     check_no_ids,
     check_num_mix_of_batches,
@@ -233,12 +234,8 @@ def zeta_mixup(
     >>> mixed.shape, mixed.chunksize
     ((1000, 20), (100, 20))
     """
+    check_gamma_of_batches(gamma)
     rule = Zeta(gamma=gamma, num_mix=num_mix, anchored=anchored, donors=donors)
-    if is_array(gamma) and np.ndim(gamma):
-        raise ValueError(
-            f"gamma must be one number for all batches, got an array of shape {np.shape(gamma)}; "
-            f"draw plans yourself for one gamma an output"
-        )
     check_num_mix_of_batches(num_mix, check_count("batch_size", batch_size))
     return mix(
         x,
