@@ -1,6 +1,7 @@
 """Schedulers, workers and their death: what `zetamix.dask` makes does not depend on them."""
 
 import hashlib
+import importlib
 import json
 import os
 import signal
@@ -17,13 +18,15 @@ pytestmark = pytest.mark.pipeline
 da = pytest.importorskip("dask.array")
 dask = pytest.importorskip("dask")
 distributed = pytest.importorskip("distributed")
+psutil = pytest.importorskip("psutil")
 zarr = pytest.importorskip("zarr")
 from zetamix.dask import mix, zeta_mixup  # noqa: E402
 from zetamix.rules import Zeta  # noqa: E402
 
-ROWS, CHUNK, SHAPE = 16_640, 333, (3, 32, 32)  # 204 MB, in chunks of 4 MB
-# A worker takes 215 MB before it has any data.
-MEMORY = 365_000_000
+ROWS, CHUNK, SHAPE = 16_640, 333, (3, 32, 32)  # in chunks of 4 MB
+SIZE = ROWS * np.prod(SHAPE) * 4  # 204 MB
+KEPT = 40_000_000  # data that a worker keeps before it spills
+PATIENCE = 240  # seconds
 
 
 @pytest.fixture(scope="module")
@@ -72,11 +75,37 @@ def digest_of(target):
 
 @contextmanager
 def cluster(workers, folder):
-    """Start workers of one thread; those that die are started again."""
-    options = {"n_workers": workers, "threads_per_worker": 1, "memory_limit": MEMORY}
+    """Start workers of one thread; those that die are started again.
+
+    They spill by the size of what they keep, and are neither paused nor killed by what a process
+    takes: an empty one takes 200 MB on one machine and 300 MB on another.
+    """
+    memory = {"target": 0.5, "spill": False, "pause": False, "terminate": False}
+    options = {"n_workers": workers, "threads_per_worker": 1, "memory_limit": 2 * KEPT}
     options |= {"local_directory": str(folder), "dashboard_address": ":0", "silence_logs": 50}
-    with distributed.LocalCluster(**options) as started, distributed.Client(started) as client:
+    with (
+        dask.config.set({f"distributed.worker.memory.{key}": memory[key] for key in memory}),
+        distributed.LocalCluster(**options) as started,
+        distributed.Client(started) as client,
+    ):
         yield client
+
+
+def most_taken(client, tasks):
+    """Compute tasks, and return by how much the memory of a worker grew at most."""
+    client.run(importlib.import_module, "zetamix.dask")  # what a worker imports is no data
+    client.run(importlib.import_module, "zarr")
+    processes = [psutil.Process(pid) for pid in client.run(os.getpid).values()]
+    empty = [process.memory_info().rss for process in processes]
+    grown, start = 0, time.monotonic()
+    futures = client.compute(tasks)
+    while any(future.status == "pending" for future in futures):
+        assert time.monotonic() < start + PATIENCE, client.scheduler_info(n_workers=-1)
+        taken = [process.memory_info().rss for process in processes]
+        grown = max(grown, *(now - before for now, before in zip(taken, empty, strict=True)))
+        time.sleep(0.02)
+    client.gather(futures)
+    return grown
 
 
 def test_processes_give_what_threads_give(source):
@@ -89,9 +118,11 @@ def test_processes_give_what_threads_give(source):
 
 @pytest.mark.parametrize("workers", [1, 2])
 def test_workers_give_what_threads_give(workers, source, expected, tmp_path):
-    with cluster(workers, tmp_path / "spilled"):
-        dask.compute(*written(source, tmp_path))
+    with cluster(workers, tmp_path / "spilled") as client:
+        most = most_taken(client, written(source, tmp_path))
         assert digest_of(tmp_path) == expected
+    print(f"{most:,} bytes of memory for an array of {SIZE:,}")
+    assert most < SIZE
 
 
 def pieces_in_memory(dask_scheduler):
@@ -122,6 +153,7 @@ def test_a_worker_that_is_killed_changes_nothing(moment, source, expected, tmp_p
         assert futures[0].status == "pending", "it is in the middle"
         assert chunks_written(tmp_path) < chunks / 2
         os.kill(victim, signal.SIGKILL)
+        distributed.wait(futures, timeout=PATIENCE)
         client.gather(futures)
         survivors = client.run(os.getpid).values()
         assert victim not in survivors
