@@ -38,6 +38,24 @@ print([name for name in {FRAMEWORKS} if name in sys.modules])
     assert run(code).strip() == "[]"
 
 
+@pytest.mark.needs("torch")
+def test_mixing_in_torch_imports_no_compiler():
+    """Which takes longer than torch itself, in each worker that is spawned."""
+    code = """
+import sys
+import torch, zetamix, zetamix.torch as zt
+from zetamix.rules import OneOf, Zeta, CutMix
+x, y = torch.ones(4, 3, 8, 8), torch.arange(4)
+mix = zt.Mix(OneOf([Zeta(), CutMix(axes=(2, 3))]), num_classes=4, seed=0)
+zt.OneOf([mix, zt.ZetaMixup(num_classes=4, generator=torch.Generator())])(x, y)
+zt.ZetaMixupCollate(num_classes=4)(list(zip(x, y)))
+zetamix.zeta_mixup(x, y, num_classes=4, rng=torch.Generator())
+zetamix.zeta_mixup(x, y, num_classes=4, rng="device")
+print("torch._dynamo" in sys.modules)
+"""
+    assert run(code).strip() == "False"
+
+
 MODULES = ["epochs", "functions", "losses", "oversampling", "plans", "random.ids", "random.orders"]
 MODULES += ["weights"]
 NAMESPACES = {

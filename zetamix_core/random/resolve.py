@@ -53,7 +53,9 @@ def _torch_stream(rng: Any, like: Array) -> Stream:
         return _eager_torch_stream(rng, like)
     if _is_device_word(rng):
         return torch_streams.TorchStream(None, like)
-    return torch_streams.uncompiled(lambda: _eager_torch_stream(rng, like))  # type: ignore[no-any-return]
+    from zetamix_core.random import torch_uncompiled
+
+    return torch_uncompiled.uncompiled(lambda: _eager_torch_stream(rng, like))  # type: ignore[no-any-return]
 
 
 def _check_torch_key(key: Array) -> None:

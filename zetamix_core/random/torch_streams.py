@@ -1,8 +1,7 @@
-"""Streams for torch: native draws on the tensor's device, and portable ones kept out of graphs."""
+"""Streams for torch: native draws on the tensor's device, and portable ones of keys in graphs."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import array_api_compat.torch
@@ -229,45 +228,3 @@ def seed_from(generator: torch.Generator | None) -> np.random.SeedSequence:
     """Return a seed drawn from a CPU generator, which advances by eight numbers."""
     words = torch.randint(2**32, (8,), generator=generator, dtype=torch.int64, device="cpu")
     return np.random.SeedSequence(words.tolist())
-
-
-_outside_graphs = torch.compiler.disable(  # type: ignore[no-untyped-call]
-    reason="this rng draws outside of graphs and can't be traced; pass rng='device' to draw inside"
-)
-
-
-class UncompiledStream(Stream):
-    """A stream as torch.compile meets it: run eagerly, with a reason that tells why."""
-
-    @_outside_graphs  # type: ignore[untyped-decorator]
-    def __init__(self, make: Callable[[], Stream]) -> None:
-        self._stream = make()
-
-    @_outside_graphs  # type: ignore[untyped-decorator]
-    def orderings(self, num_outputs: int, n: int, num_mix: int, *, anchored: bool) -> Array:
-        return self._stream.orderings(num_outputs, n, num_mix, anchored=anchored)
-
-    @_outside_graphs  # type: ignore[untyped-decorator]
-    def dirichlet(
-        self,
-        alpha: float,
-        shape: tuple[int, int],
-        *,
-        rounded: bool = True,
-        lengths: Array | None = None,
-    ) -> Array:
-        return self._stream.dirichlet(alpha, shape, rounded=rounded, lengths=lengths)
-
-    @_outside_graphs  # type: ignore[untyped-decorator]
-    def partners(self, pool: Pool, num_mix: int) -> tuple[Array, Array]:
-        return self._stream.partners(pool, num_mix)
-
-    @_outside_graphs  # type: ignore[untyped-decorator]
-    def uniform(self, shape: tuple[int, ...]) -> Array:
-        return self._stream.uniform(shape)
-
-
-@_outside_graphs  # type: ignore[untyped-decorator]
-def uncompiled(make: Callable[[], Stream]) -> UncompiledStream:
-    stream: UncompiledStream = UncompiledStream(make)
-    return stream

@@ -179,16 +179,17 @@ def on_host(numbers: Sequence[int]) -> Tensor:
 
 def draw_word(generator: torch.Generator | None) -> Tensor:
     """Return a random number of shape (1,), of a generator or of torch's default one."""
-    if generator is not None:
-        word: Tensor = _word_of(generator)
+    if generator is None:
+        return torch.randint(_WORD_LIMIT, (1,), dtype=torch.int64, device="cpu")
+    if torch.compiler.is_compiling():
+        from zetamix.torch import graph_breaks
+
+        word: Tensor = graph_breaks.word_of(generator)
         return word
-    return torch.randint(_WORD_LIMIT, (1,), dtype=torch.int64, device="cpu")
+    return word_of(generator)
 
 
-@torch.compiler.disable(  # type: ignore[untyped-decorator,no-untyped-call]
-    reason="a torch.Generator can't be traced; pass seed= to draw inside of graphs"
-)
-def _word_of(generator: torch.Generator) -> Tensor:
+def word_of(generator: torch.Generator) -> Tensor:
     if (worker := get_worker_info()) is not None:
         _refuse_worker(worker.id, worker.num_workers)
     return torch.randint(_WORD_LIMIT, (1,), generator=generator, dtype=torch.int64, device="cpu")

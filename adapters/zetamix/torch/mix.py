@@ -313,10 +313,12 @@ class BatchMix(KeyedModule, ABC):
         """How plans are drawn."""
 
 
-@torch.compiler.disable(  # type: ignore[untyped-decorator,no-untyped-call]
-    reason="OneOf chooses on the host, which can't be traced; each of its rules is a graph"
-)
 def _chosen(p: Sequence[float], number: Tensor) -> int:
+    if torch.compiler.is_compiling():
+        from zetamix.torch import graph_breaks
+
+        rule: int = graph_breaks.chosen_rule(p, number)
+        return rule
     return chosen(p, number)
 
 

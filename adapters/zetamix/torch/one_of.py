@@ -112,7 +112,7 @@ class OneOf(KeyedModule):
         return f"p={self.p}" + ("" if self.seed is None else f", seed={self.seed}")
 
     def _mix(self, batch: Any, key: Key, step: Tensor) -> Any:
-        transform = self.transforms[self._choose(key, step)]
+        transform = self.transforms[_choose(self.p, key)]
         if isinstance(transform, OneOf):  # which is to choose by another number than this one did
             return transform._mix(batch, longer(key, 2), step)
         if isinstance(transform, KeyedModule):
@@ -127,14 +127,21 @@ class OneOf(KeyedModule):
         return batch if ours is None else ours._unmixed(batch)
 
     def _apply_one(self, inputs: tuple[Any, ...], key: Key, step: Tensor) -> Any:
-        return self.transforms[self._choose(key, step)](*inputs)
+        return self.transforms[_choose(self.p, key)](*inputs)
 
-    @torch.compiler.disable(  # type: ignore[untyped-decorator,no-untyped-call]
-        reason="OneOf chooses on the host, which can't be traced; compile its transforms instead"
-    )
-    def _choose(self, key: Key, step: Tensor) -> int:
-        # One entry more than in the keys of the transforms, which may have the same seed.
-        return chosen(self.p, _uniform(longer(key, 0)))
+
+def _choose(p: Sequence[float], key: Key) -> int:
+    if torch.compiler.is_compiling():
+        from zetamix.torch import graph_breaks
+
+        transform: int = graph_breaks.chosen_transform(p, key)
+        return transform
+    return chosen_transform(p, key)
+
+
+def chosen_transform(p: Sequence[float], key: Key) -> int:
+    # One entry more than in the keys of the transforms, which may have the same seed.
+    return chosen(p, _uniform(longer(key, 0)))
 
 
 def _uniform(key: Key) -> Tensor:
