@@ -5,7 +5,7 @@ import tracemalloc
 import numpy as np
 import pytest
 
-from zetamix_core import zeta_plan
+from zetamix_core import zeta_mixup, zeta_plan
 
 N, D = 32, 2**17
 ORDERS = {"C": lambda x: x, "channels last": lambda x: np.moveaxis(x, 1, -1)}
@@ -36,6 +36,20 @@ def test_numpy(num_mix, dtype, of_out, order):
     assert mixed is out
     np.testing.assert_allclose(out, 1, rtol=1e-3)
     assert peak < N * D * max(4, out.itemsize) / 3
+
+
+def test_all_of_many_samples():
+    """Beside the output only indices and matrix, neither twice, in samples and labels."""
+    n, features = 512, 1536
+    x, y = np.ones((n, features), dtype=np.float32), np.arange(n) % 10
+    zeta_mixup(x[:300], y[:300], num_mix=300, num_classes=10)  # what is made once
+    tracemalloc.start()
+    try:
+        zeta_mixup(x, y, num_mix=n, num_classes=10, gamma=1.0, rng=0)
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert peak < 1.1 * (x.nbytes + 8 * n**2 + 4 * n**2)
 
 
 @pytest.mark.needs("torch")

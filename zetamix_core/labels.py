@@ -13,6 +13,7 @@ from zetamix_core.arrays import (
     device_of,
     host_values,
     is_dask,
+    is_numpy,
     is_torch,
     namespace,
 )
@@ -21,7 +22,7 @@ from zetamix_core.dtypes import cast, kind, widest_integer
 from zetamix_core.inputs import shown
 from zetamix_core.linear_map import Entries, weighted_sum, whole_samples
 from zetamix_core.numbers import as_whole
-from zetamix_core.products import scatter_rows
+from zetamix_core.products import BLOCK_ENTRIES, scatter_rows
 from zetamix_core.rounding import lowered
 
 
@@ -298,6 +299,19 @@ def _refuse_values(y: Array, name: str, num_classes: int, low: Any, high: Any) -
 
 def _mix_classes(entries: Entries, y: Array, *, form: Form, dtype: Any) -> Array:
     """Mix classes (N,) into (M, num_classes), by adding each weight where its class is."""
+    num_outputs, num_mix = entries.indices.shape
+    if not is_numpy(y) or num_outputs * num_mix <= BLOCK_ENTRIES:
+        return _mix_few_classes(entries, y, form=form, dtype=dtype)
+    mixed = np.empty((num_outputs, form.num_classes), dtype)
+    step = max(1, BLOCK_ENTRIES // num_mix)
+    for start in range(0, num_outputs, step):
+        outputs = slice(start, start + step)
+        mixed[outputs] = _mix_few_classes(entries.of_outputs(outputs), y, form=form, dtype=dtype)
+    return mixed
+
+
+def _mix_few_classes(entries: Entries, y: Array, *, form: Form, dtype: Any) -> Array:
+    """Mix classes by arrays of their entries, for a while."""
     xp, weights = namespace(y), entries.weights
     classes = _take_classes(entries.indices, y, dtype=entries.indices.dtype)
     if form.ignore_index is not None:

@@ -74,6 +74,11 @@ class Entries(NamedTuple):
     # Whether an output must be the same to the last bit whatever is mixed beside it.
     steady: bool = False
 
+    def of_outputs(self, rows: slice) -> Entries:
+        """Return the entries of some outputs."""
+        weights = self.weights if self.weights.ndim == 1 else self.weights[rows]
+        return self._replace(indices=self.indices[rows], weights=weights)
+
 
 def weighted_sum(
     entries: Entries,

@@ -29,6 +29,8 @@ Product = Callable[[Array], Array]
 
 # Of more entries than these, doubles in between cost more than a few calls.
 _COUNTED_ENTRIES = 1 << 14
+# What is made of entries of NumPy in between has so many of them at a time.
+BLOCK_ENTRIES = 1 << 17
 # Longer gather-sums are a loop in JAX, to bound the size of the compiled program.
 _MAX_UNROLLED = 32
 
@@ -45,7 +47,7 @@ def without_tail(indices: Array, weights: Array) -> tuple[Array, Array]:
 
 def dense_product(indices: Array, weights: Array, num_samples: int) -> Product:
     """Return the product with the dense matrix."""
-    matrix = scatter_rows(indices, weights, num_samples)
+    matrix = dense_matrix(indices, weights, num_samples)
 
     def multiply(rows: Array) -> Array:
         factor = matrix if matrix.dtype == rows.dtype else cast(matrix, rows.dtype)
@@ -55,6 +57,19 @@ def dense_product(indices: Array, weights: Array, num_samples: int) -> Product:
         return factor @ rows
 
     return multiply
+
+
+def dense_matrix(indices: Array, weights: Array, num_samples: int) -> Array:
+    """Return the (M, N) matrix; of NumPy in blocks, since what makes one is thrice as large."""
+    if not isinstance(indices, np.ndarray) or indices.size <= BLOCK_ENTRIES:
+        return scatter_rows(indices, weights, num_samples)
+    matrix = np.empty((indices.shape[0], num_samples), weights.dtype)
+    step = max(1, BLOCK_ENTRIES // indices.shape[1])
+    for start in range(0, indices.shape[0], step):
+        rows = slice(start, start + step)
+        shared = weights if weights.ndim == 1 else weights[rows]
+        matrix[rows] = scatter_rows(indices[rows], shared, num_samples)
+    return matrix
 
 
 def unrounded_dtype(x: Array, dtype: Any) -> Any:

@@ -55,7 +55,7 @@ from zetamix_core.plans.entries import (
     misfit,
     weights_for,
 )
-from zetamix_core.products import scatter_rows
+from zetamix_core.products import dense_matrix
 from zetamix_core.rounding import on_grid
 from zetamix_core.sparse import examined_sparse, is_sparse, sparse_dtype, weighted_sum_of_sparse
 
@@ -322,7 +322,7 @@ class MixPlan(Plan):
                [0. , 0.2, 0.8]])
         """
         self._check_single()
-        return scatter_rows(self.indices, self.weights, self.num_samples)
+        return dense_matrix(self.indices, self.weights, self.num_samples)
 
     @property
     def _label_plan(self) -> MixPlan:
