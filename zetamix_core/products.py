@@ -31,8 +31,10 @@ Product = Callable[[Array], Array]
 _COUNTED_ENTRIES = 1 << 14
 # What is made of entries of NumPy in between has so many of them at a time.
 BLOCK_ENTRIES = 1 << 17
-# Longer gather-sums are a loop in JAX, to bound the size of the compiled program.
-_MAX_UNROLLED = 32
+# Longer gather-sums are a loop over so many ranks at a time in JAX: what XLA fuses of more of them
+# takes several times longer, to compile as well.
+_FUSED_RANKS = 4
+_MOST_FUSED_RANKS = 8
 
 
 def without_tail(indices: Array, weights: Array) -> tuple[Array, Array]:
@@ -187,10 +189,19 @@ def gather_sum(
         # here nor in the gradient of the weight.
         return (sample if all_positive else xp.where(weight == 0, 0, sample)) * weight
 
-    if is_jax(rows) and num_mix > _MAX_UNROLLED:
-        loop = sys.modules["jax"].lax.fori_loop
-        return loop(1, num_mix, lambda r, total: total + term(r), term(0))
-    total = term(0)
-    for r in range(1, num_mix):
-        total = total + term(r)
-    return total
+    def terms(first: Any, count: int) -> Any:
+        total = term(first)
+        for r in range(1, count):
+            total = total + term(first + r)
+        return total
+
+    if not is_jax(rows) or num_mix <= _MOST_FUSED_RANKS:
+        return terms(0, num_mix)
+    jax = sys.modules["jax"]
+    head = num_mix % _FUSED_RANKS
+    # A gradient gathers the samples again instead of keeping all that were gathered.
+    chunk = jax.checkpoint(lambda k: terms(head + _FUSED_RANKS * k, _FUSED_RANKS))
+    start = terms(0, head) if head else chunk(0)
+    return jax.lax.fori_loop(
+        0 if head else 1, num_mix // _FUSED_RANKS, lambda k, total: total + chunk(k), start
+    )
