@@ -1,7 +1,7 @@
 """Whether all is well on a GPU, and how fast it is: ``python benchmarks/gpu_check.py``.
 
 Parity of every array library there with NumPy, the tests of CuPy, synchronizations and launches,
-times beside other packages, and the share of the memory bandwidth that is reached.
+times compared with other packages, and the share of the memory bandwidth that is reached.
 """
 
 from __future__ import annotations
@@ -84,7 +84,7 @@ def main(official: str | None, device: str, seconds: float, quick: bool, output:
 
 
 def faults(results: Mapping[str, Any]) -> Iterator[str]:
-    """Name what must not be."""
+    """Name all faults."""
     if failed := [row for row in results["parity"] if not row["ok"]]:
         yield f"{len(failed)} results differ from NumPy"
     if results["tests"] is not None and results["tests"]["exit_code"]:
@@ -259,7 +259,7 @@ def summary(results: Mapping[str, Any]) -> Iterator[str]:
         yield table(results["calls"])
         yield f"Synchronizations that torch itself reports: {results['waits_of_torch']}.\n"
     else:
-        yield "Not counted: that takes PyTorch on a CUDA device.\n"
+        yield "Not counted: this needs PyTorch on a CUDA device.\n"
     yield "## Bandwidth\n"
     yield table(results["bandwidth"])
 

@@ -67,10 +67,10 @@ def interleave(
     most: int = 200,
     seed: int = 0,
 ) -> dict[str, list[float]]:
-    """Time calls in turns and return all their times, in seconds.
+    """Time calls alternately and return all their times, in seconds.
 
-    After a warm-up, every round makes each call once, in an order shuffled anew, so that whatever
-    else the machine does falls on all of them. Rounds go on until `seconds` are over, but at least
+    After a warm-up, every round makes each call once, in a new random order, so that other load on
+    the machine affects all of them. Rounds go on until `seconds` are over, but at least
     `least` and at most `most` times. A result is waited for by `synchronize` before the clock
     stops, and freed before the next call.
     """

@@ -139,7 +139,7 @@ def _batch(data: Dataset) -> Dataset:
 
 
 def dimension(sources: Sequence[Source], outcomes: Sequence[Outcome]) -> Figure:
-    """Draw the local dimension against γ, beside those of originals and mixup."""
+    """Draw the local dimension against γ, with those of originals and mixup."""
     title = "As γ grows, the dimension returns to that of the originals"
     figure, panels = _start(title, len(sources), 1, {**_ZETA, **_LEVELS})
     for number, (source, (axes,)) in enumerate(zip(sources, panels, strict=True)):
@@ -179,7 +179,7 @@ def realism(sources: Sequence[Source], outcomes: Sequence[Outcome]) -> Figure:
 
 
 def labels(sources: Sequence[Source], outcomes: Sequence[Outcome]) -> Figure:
-    """Draw how right labels are against how much they tell."""
+    """Draw the correctness of labels against their richness."""
     sources = [s for s in sources if "overlap" in _of(s, outcomes)["originals"].intervals]
     legend = {
         **_ZETA,
@@ -187,7 +187,7 @@ def labels(sources: Sequence[Source], outcomes: Sequence[Outcome]) -> Figure:
         MIXUP_EACH: {**_POINT, "markerfacecolor": "white"},
     }
     legend["the oracle on the originals"] = _LEVELS["originals"]
-    title = "What labels tell, against how far an oracle agrees"
+    title = "Richness of labels, against agreement with an oracle"
     figure, panels = _start(title, len(sources), 1, legend)
     for number, (source, (axes,)) in enumerate(zip(sources, panels, strict=True)):
         here = _of(source, outcomes)

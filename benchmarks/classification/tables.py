@@ -224,7 +224,7 @@ def _row(record: Record) -> dict[str, Any]:
 
 
 class Comparison(NamedTuple):
-    """A method beside a reference: difference of errors, over seeds and over test images."""
+    """A method minus a reference: difference of errors, over seeds and over test images."""
 
     table: str
     part: str
@@ -240,9 +240,9 @@ class Comparison(NamedTuple):
 
     @property
     def words(self) -> str:
-        """The verdict, and whether it holds beside all other comparisons."""
+        """The verdict, and whether it holds after adjustment for all comparisons."""
         holds = self.verdict not in ("wins", "loses") or self.adjusted < LEVEL
-        return self.verdict if holds else f"{self.verdict} by itself"
+        return self.verdict if holds else f"{self.verdict} (unadjusted)"
 
 
 def comparisons(found: Sequence[Table]) -> list[Comparison]:
