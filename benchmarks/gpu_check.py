@@ -227,7 +227,7 @@ def strictly_without_waiting(library: Library) -> str:
 
 
 def bandwidths(case: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
-    """Yield the rate at which samples are read once and written once, beside that of a copy."""
+    """Yield the rate of reading and writing samples once, and its share of that of a copy."""
     input_bytes = case["input_bytes"]
     rates = {
         name: (input_bytes + (input_bytes if name == COPY else case["output_bytes"])) / middle

@@ -139,7 +139,7 @@ def fitted_exponent(sizes: Sequence[float], times: Sequence[float]) -> float:
 def peak_resident_bytes(call: Call) -> int | None:
     """Return by how much a call raises resident memory at its peak, its result included.
 
-    None where the system does not tell: this reads the counters of Linux.
+    None where the system does not say: this reads the counters of Linux.
     """
     gc.collect(1)  # what earlier calls left is young
     # Else the call would reuse, unseen, what the heap still holds of earlier ones.

@@ -218,7 +218,7 @@ def _points(axes: Any, outcomes: Sequence[Outcome], look: Mapping[str, Any]) -> 
 
 
 def _name_points(axes: Any, outcomes: Sequence[Outcome]) -> None:
-    """Write some γ beside their points: above a curve that falls, but the last inside."""
+    """Write some γ next to their points: above a curve that falls, but the last inside."""
     for number, outcome in enumerate(outcomes):
         point = (outcome.intervals["effective_classes"].mean, outcome.intervals["overlap"].mean)
         look = {"color": BLUE, "fontsize": 14, "textcoords": "offset points"}
@@ -256,7 +256,7 @@ def _ends(each: Interval) -> tuple[float, float, float]:
 
 
 def _start(title: str, count: int, rows: int, legend: _Legend) -> tuple[Figure, list[list[Any]]]:
-    """Start a slide with panels of data sets, four in a row, each of so many rows itself."""
+    """Start a slide with panels of data sets, four in a row, each with `rows` rows."""
     columns, lines = min(count, 4), math.ceil(count / 4)
     height = 7.5 if lines == 1 else 1.9 + lines * (4.2 if rows == 1 else 5)
     figure = slide(title, _NOTE, height=height)

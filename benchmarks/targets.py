@@ -20,7 +20,7 @@ Case = Mapping[str, Any]
 
 # What the target of the draw is about.
 _LARGE_OUTPUT = 16e6
-# Below, pages and buffers of the libraries are not small beside the output.
+# Below, pages and buffers of the libraries are not small relative to the output.
 _MEASURABLE_OUTPUT = 1e6
 
 

@@ -187,7 +187,7 @@ def test_data_sets_are_columns_as_in_the_source(text, make):
 def test_controls_explain_a_share_of_the_gain(text, make):
     """Smoothing gains 10, 10, 11, 9 of the 19, 21, 21, 19 images that ζ-mixup gains."""
     found = rows(text(make()), "Controls, which show where")
-    smoothing = found["label smoothing: labels smoothed by the mass that ζ-mixup gives to others"]
+    smoothing = found["label smoothing: labels smoothed by the weight that ζ-mixup gives to others"]
     assert smoothing[0] == "−1.00"
     assert smoothing[2].startswith("50 [")
     low, high = (float(end) for end in smoothing[2][4:-1].split(", "))

@@ -1,6 +1,6 @@
 """Picture of a training benchmark: differences to ERM with intervals; not a program itself.
 
-``python benchmarks/classify.py report`` draws it beside its tables.
+``python benchmarks/classify.py report`` draws it along with its tables.
 """
 
 from __future__ import annotations

@@ -32,7 +32,7 @@ class Features(Protocol):
 
 
 def features_of(estimator: Any, x: Any, y: np.ndarray, categorical: Any) -> Features:
-    """Check features, tell an estimator their names, and return them."""
+    """Check features, record their names in an estimator, and return them."""
     refuse_lazy("X", x)
     frame, names = _frame_of(x)
     if isinstance(frame, nw.DataFrame) and not _is_sparse_frame(frame):
@@ -61,7 +61,7 @@ def refuse_lazy(name: str, x: Any) -> None:
 
 
 def _with_text_as_objects(x: Any) -> Any:
-    """Return lists of numbers and text as objects, of which NumPy would make text alone."""
+    """Return lists of numbers and text as objects, which NumPy would turn into text."""
     if hasattr(x, "shape") or np.asarray(x).dtype.kind not in "SU":
         return x
     return np.array(x, dtype=object)

@@ -233,7 +233,7 @@ class Workspace:
         self.remove()
 
     def remove(self) -> None:
-        """Clear the folder, in an order that tells a later run what was left."""
+        """Clear the folder, in an order that shows a later run what was left."""
         if not self.folder.exists():
             return
         last = [self.folder / _START, self.folder / _ASSEMBLED]
