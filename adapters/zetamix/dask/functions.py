@@ -111,8 +111,8 @@ def mix(
     -----
     Batch i is drawn by the key (seed, epoch, i). The result depends on the rule, the seed, the
     epoch, the batch size, and the number of samples and the chunks of `x` along the first axis; it
-    does not depend on scheduler, workers, threads or rerun tasks. No data are read before they are
-    computed.
+    does not depend on scheduler, workers, threads or rerun tasks. No data are read before the
+    result is computed.
 
     Examples
     --------

@@ -121,7 +121,8 @@ def _reading(source: Path) -> Iterator[None]:
         raise
     except UNREADABLE as error:
         raise ValueError(
-            f"{source} can't be read: {error}; save arrays of numbers with numpy.savez"
+            f"{source} can't be read: {error}; save arrays of numbers with numpy.savez or "
+            f"numpy.save"
         ) from error
 
 
