@@ -1,7 +1,7 @@
-"""Make products by NumPy and SciPy, and say which kernels of OpenBLAS they ran.
+"""Compute products with NumPy and SciPy, and print which kernels of OpenBLAS they ran.
 
-The processor chooses them, or OPENBLAS_CORETYPE does. At instructions that it lacks, the processor
-ends the program by the signal SIGILL.
+The processor or OPENBLAS_CORETYPE chooses them. If the processor lacks their instructions, the
+program ends with the signal SIGILL.
 """
 
 import numpy as np
@@ -17,4 +17,4 @@ found = {
     for each in threadpool_info()
     if each["internal_api"] == "openblas"
 }
-print(", ".join(sorted(found)) or "those of another library than OpenBLAS")
+print(", ".join(sorted(found)) or "of a library other than OpenBLAS")

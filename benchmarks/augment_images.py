@@ -1,6 +1,6 @@
 """`zetamix augment` on a folder of JPEGs: ``python benchmarks/augment_images.py``.
 
-How many images a second, and what share of the time it takes only to decode them.
+How many images per second, and what share of the time decoding alone takes.
 """
 
 from __future__ import annotations
@@ -102,7 +102,7 @@ def report(results: dict[str, Any]) -> Iterator[str]:
     yield (
         f"## {settings['images']:,} JPEGs of {settings['pixels']} pixels, T = 8, batches of 128\n"
     )
-    yield "Decoding alone was timed before and after the runs; its share is that of their mean.\n"
+    yield "Decoding alone was timed before and after the runs; the table uses the mean.\n"
     decoding = statistics.mean(results["decoding"])
     rows = [
         [

@@ -1,7 +1,7 @@
 """An array larger than memory, mixed on a cluster: ``python benchmarks/beyond_memory.py``.
 
-It is sorted by class. Reports the time relative to a copy to the same chunks, the memory of the
-workers, and whether classes were mixed.
+The array is sorted by class. Reports the time relative to a copy to the same chunks, the memory of
+the workers, and whether classes were mixed.
 """
 
 from __future__ import annotations
@@ -33,13 +33,15 @@ ROW_BYTES = 4 * 3 * 32 * 32
 @click.command(context_settings={"help_option_names": ["-h", "--help"], "show_default": True})
 @click.option("--gigabytes", default=6.2, type=click.FloatRange(0.01), help="Size of the array.")
 @click.option("--chunk", default=75.0, type=click.FloatRange(0.1), help="Megabytes of a chunk.")
-@click.option("--workers", default=2, type=click.IntRange(1), help="Processes of one thread.")
+@click.option("--workers", default=2, type=click.IntRange(1), help="Single-threaded processes.")
 @click.option("--memory", default=1.5, type=click.FloatRange(0.1), help="Gigabytes of a worker.")
-@click.option("--rounds", default=3, type=click.IntRange(1), help="Copies and mixtures in turns.")
+@click.option(
+    "--rounds", default=3, type=click.IntRange(1), help="Alternating copies and mixtures."
+)
 @click.option(
     "--folder",
     type=click.Path(exists=True, file_okay=False, writable=True, path_type=Path),
-    help="Where to put arrays and what is spilled, three times the size.  [default: temporary]",
+    help="Folder for arrays and spills; three times the size.  [default: temporary]",
 )
 @click.option("--quick", is_flag=True, help="A tiny array on one worker: does it run at all?")
 @click.option(
@@ -60,7 +62,7 @@ def main(
     quick: bool,
     output: Path,
 ) -> None:
-    """Copy and mix an array on workers that could not hold it, in turns."""
+    """Copy and mix an array, alternately, on workers that could not hold it."""
     if quick:
         gigabytes, chunk, workers, rounds = 0.02, 2.0, 1, 1
     rows = int(chunk * 1e6 / ROW_BYTES)
@@ -87,7 +89,7 @@ def main(
 def measure(
     place: Path, length: int, rows: int, rounds: int, *, workers: int, memory: float
 ) -> dict[str, Any]:
-    """Return times, peaks of memory and what became of the classes."""
+    """Return times, peaks of memory and how classes were mixed."""
     with cluster(place, workers, memory):
         make(place / "source", length, rows)
     times: dict[str, list[float]] = {"copy": [], "mix": []}
@@ -115,7 +117,7 @@ def cluster(place: Path, workers: int, memory: float) -> Iterator[Client]:
 
 
 class Gauge:
-    """Watches the memory of all workers, and keeps the most that one had."""
+    """Watches the memory of all workers, and keeps the peak of any one of them."""
 
     def __init__(self, client: Client) -> None:
         pids = client.run(lambda dask_worker: __import__("os").getpid()).values()
@@ -190,7 +192,7 @@ def _write(target: Path, x: da.Array, y: da.Array) -> None:
 
 
 def classes(target: Path) -> dict[str, float]:
-    """Tell how the classes of soft labels are spread over batches."""
+    """Return how the classes of soft labels are spread over batches."""
     soft = zarr.open_array(target / "y", mode="r")
     shares, named = [], []
     for start in range(0, soft.shape[0] - BATCH + 1, BATCH * 10):
@@ -215,8 +217,8 @@ def report(results: dict[str, Any]) -> Iterator[str]:
     yield f"Python {here['python']}, {packages}; {here['processor']}, {here['cores']} cores.\n"
     yield (
         f"{settings['bytes'] / 1e9:.1f} GB of float32 images in chunks of "
-        f"{settings['rows of a chunk']:,}, {settings['workers']} workers of one thread and "
-        f"{settings['bytes of a worker'] / 1e9:g} GB; {len(times['mix'])} times each, in turns:\n"
+        f"{settings['rows of a chunk']:,}, {settings['workers']} workers with one thread and "
+        f"{settings['bytes of a worker'] / 1e9:g} GB each; {len(times['mix'])} alternating runs:\n"
     )
     copies = statistics.median(times["copy"])
     rows = []
@@ -231,12 +233,12 @@ def report(results: dict[str, Any]) -> Iterator[str]:
                 f"{max(results['peaks'][name]) / 1e6:,.0f}",
             ]
         )
-    yield markdown(["", "s, median", "range", "beside a copy", "peak of a worker, MB"], rows)
+    yield markdown(["", "s, median", "range", "relative to a copy", "peak of a worker, MB"], rows)
     found = results["classes"]
     yield (
-        f"The array is sorted by its {CLASSES} classes. In a batch of {BATCH} mixed images each "
+        f"The array is sorted by its {CLASSES} classes. In a batch of {BATCH} mixed images, each "
         f"class has {found['least share']:.0%} to {found['largest share']:.0%} of the weight of "
-        f"the labels, and a soft label names {found['classes in a label']:.1f} classes."
+        f"the labels, and a soft label has {found['classes in a label']:.1f} classes on average."
     )
 
 

@@ -95,7 +95,7 @@ def run(
 )
 @click.option("--allow-mixed", is_flag=True, help="Put runs of several machines in one table.")
 @click.option("--csv", "csv_path", type=WRITTEN, help="All runs, one row each.")
-@click.option("--picture", type=WRITTEN, help="A forest plot of the differences to ERM, as PNG.")
+@click.option("--picture", type=WRITTEN, help="A forest plot of the differences from ERM, as PNG.")
 def report(
     ledgers: tuple[Path, ...],
     only: tuple[str, ...],
@@ -103,7 +103,7 @@ def report(
     csv_path: Path | None,
     picture: Path | None,
 ) -> None:
-    """Print the tables of ledgers in Markdown, with intervals and in plain words."""
+    """Print the tables of ledgers in Markdown, with intervals and verdicts in words."""
     records = [record for record in read_ledgers(ledgers) if _is_asked_for(record, only)]
     click.echo("\n".join(markdown_report(records, allow_mixed=allow_mixed)))
     click.echo("\n".join(power_report(records, allow_mixed=allow_mixed)))
@@ -130,7 +130,7 @@ def _is_asked_for(record: Mapping[str, Any], only: Sequence[str]) -> bool:
 @click.argument("ledgers", nargs=-1, required=True, type=EXISTING)
 @click.option("-o", "--output", required=True, type=click.Path(file_okay=False, path_type=Path))
 def publish(ledgers: tuple[Path, ...], output: Path) -> None:
-    """Copy ledgers without the labels of the data, but with what each run has wrong."""
+    """Copy ledgers without the labels of the data, but with the images each run gets wrong."""
     output.mkdir(parents=True, exist_ok=True)
     for path in ledgers:
         lines = (json.dumps(each, ensure_ascii=False) for each in published(read_ledgers([path])))

@@ -1,6 +1,6 @@
 """Mixing across a whole data set: ``python benchmarks/datasets.py``.
 
-What it costs to read T items for one, and what it gives where batches are too small to mix within.
+The cost of reading T items to make one, and the gain where batches are too small to mix within.
 """
 
 from __future__ import annotations
@@ -121,8 +121,8 @@ class JPEGs(Dataset[Any]):
 
 
 def measure(source: Any, batch_size: int, timing: dict[str, Any]) -> dict[str, list[float]]:
-    """Return seconds for an item, of some batches in turns."""
-    calls: dict[str, Call] = {"read alone": functools.partial(_read, source, batch_size)}
+    """Return seconds per item, from alternating runs over some batches."""
+    calls: dict[str, Call] = {"no mixing": functools.partial(_read, source, batch_size)}
     for num_mix in (2, 4, 8):
         mixed = MixedDataset(source, Zeta(num_mix=num_mix), seed=0, num_classes=CLASSES)
         calls[f"T = {num_mix}"] = functools.partial(_read, mixed, batch_size)
@@ -206,20 +206,22 @@ def report(results: dict[str, Any]) -> Iterator[str]:
     yield f"Python {here['python']}, {packages}; {here['processor']}, {here['threads']} threads.\n"
     yield "## Items per second, read by a loader in one process\n"
     for name, times in results["rates"].items():
-        yield markdown([name, "items/s", "quartiles", "time of reading alone"], list(_rates(times)))
+        yield markdown(
+            [name, "items/s", "quartiles", "time relative to no mixing"], list(_rates(times))
+        )
     yield (
         f"## Batches of two: {settings['samples']} digits, {settings['epochs']} epochs, "
         f"{settings['seeds']} seeds\n"
     )
     yield (
         f"Accuracy on the other digits in %, with {CONFIDENCE:.0%} intervals of the mean over "
-        f"seeds (Student's t); differences are of the same seeds.\n"
+        f"seeds (Student's t); differences are paired by seed.\n"
     )
-    yield markdown(["method", "accuracy", "beside no mixing"], list(_accuracies(results)))
+    yield markdown(["method", "accuracy", "minus no mixing"], list(_accuracies(results)))
 
 
 def _rates(times: dict[str, list[float]]) -> Iterator[list[str]]:
-    alone = statistics.median(times["read alone"])
+    alone = statistics.median(times["no mixing"])
     for name, each in times.items():
         high, median, low = (1 / seconds for seconds in quartiles(each))
         share = statistics.median(each) / alone

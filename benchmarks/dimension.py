@@ -1,6 +1,6 @@
-"""Local intrinsic dimension beside scikit-dimension: ``python benchmarks/dimension.py``.
+"""Local intrinsic dimension compared with scikit-dimension: ``python benchmarks/dimension.py``.
 
-In one run: whether the estimates agree on the same neighbours, and how long each takes.
+One run shows whether the estimates agree on the same neighbours, and how long each takes.
 """
 
 from __future__ import annotations
@@ -87,7 +87,7 @@ def main(
 ) -> None:
     """Compare estimates and times with scikit-dimension: on a helix, wide data, and digits.
 
-    The wide data are made up, or 2,000 images of a file; see poster.py for its arrays.
+    The wide data are synthetic, or 2,000 images of a file; see poster.py for its arrays.
     """
     refuse_input(output, () if images is None else (images,))
     if importlib.util.find_spec("skdim") is None:
@@ -317,14 +317,14 @@ def report(results: Mapping[str, Any], verdicts: Sequence[Verdict]) -> Iterator[
     )
     yield "## Estimates from the same neighbours, in float64\n"
     yield (
-        f"Different are counts that are not the same, and other estimates more than "
-        f"{TOLERANCE:g} apart, relatively.\n"
+        f"*Different* counts the points at which lpca is not exactly equal, or other estimates "
+        f"differ by more than {TOLERANCE:g}, relatively.\n"
     )
     header = ["data", "method", "mean", "points compared", "largest difference", "different"]
     yield markdown(header, [_agreement(row) for row in rows])
-    yield "## Time from samples to estimates, the search of neighbours included\n"
+    yield "## Time from samples to estimates, including the neighbour search\n"
     header = ["data", "method", "zetamix s", "quartiles", "scikit-dimension s", "quartiles"]
-    yield markdown([*header, "ratio", "of which measured"], [_speed(row) for row in rows])
+    yield markdown([*header, "ratio", "measured"], [_speed(row) for row in rows])
     peak = large["peak_bytes"]
     memory = "unknown here" if peak is None else f"{peak / 1e9:.2f} GB"
     shape = " × ".join(f"{size:,}" for size in large["shape"])

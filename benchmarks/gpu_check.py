@@ -1,7 +1,7 @@
 """Whether all is well on a GPU, and how fast it is: ``python benchmarks/gpu_check.py``.
 
 Parity of every array library there with NumPy, the tests of CuPy, synchronizations and launches,
-times beside other packages, and the share of the memory bandwidth that is reached.
+times compared with other packages, and the share of the memory bandwidth that is reached.
 """
 
 from __future__ import annotations
@@ -84,7 +84,7 @@ def main(official: str | None, device: str, seconds: float, quick: bool, output:
 
 
 def faults(results: Mapping[str, Any]) -> Iterator[str]:
-    """Name what must not be."""
+    """Name all faults."""
     if failed := [row for row in results["parity"] if not row["ok"]]:
         yield f"{len(failed)} results differ from NumPy"
     if results["tests"] is not None and results["tests"]["exit_code"]:
@@ -227,7 +227,7 @@ def strictly_without_waiting(library: Library) -> str:
 
 
 def bandwidths(case: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
-    """Yield the rate at which samples are read once and written once, beside that of a copy."""
+    """Yield the rate of reading and writing samples once, and its share of that of a copy."""
     input_bytes = case["input_bytes"]
     rates = {
         name: (input_bytes + (input_bytes if name == COPY else case["output_bytes"])) / middle
@@ -259,7 +259,7 @@ def summary(results: Mapping[str, Any]) -> Iterator[str]:
         yield table(results["calls"])
         yield f"Synchronizations that torch itself reports: {results['waits_of_torch']}.\n"
     else:
-        yield "Not counted: that takes PyTorch on a CUDA device.\n"
+        yield "Not counted: this needs PyTorch on a CUDA device.\n"
     yield "## Bandwidth\n"
     yield table(results["bandwidth"])
 

@@ -67,10 +67,10 @@ def interleave(
     most: int = 200,
     seed: int = 0,
 ) -> dict[str, list[float]]:
-    """Time calls in turns and return all their times, in seconds.
+    """Time calls alternately and return all their times, in seconds.
 
-    After a warm-up, every round makes each call once, in an order shuffled anew, so that whatever
-    else the machine does falls on all of them. Rounds go on until `seconds` are over, but at least
+    After a warm-up, every round makes each call once, in a new random order, so that other load on
+    the machine affects all of them. Rounds go on until `seconds` are over, but at least
     `least` and at most `most` times. A result is waited for by `synchronize` before the clock
     stops, and freed before the next call.
     """
@@ -139,7 +139,7 @@ def fitted_exponent(sizes: Sequence[float], times: Sequence[float]) -> float:
 def peak_resident_bytes(call: Call) -> int | None:
     """Return by how much a call raises resident memory at its peak, its result included.
 
-    None where the system does not tell: this reads the counters of Linux.
+    None where the system does not say: this reads the counters of Linux.
     """
     gc.collect(1)  # what earlier calls left is young
     # Else the call would reuse, unseen, what the heap still holds of earlier ones.

@@ -26,7 +26,7 @@ from zetamix.figures.datasets import BATCH
 
 from zetamix_core.adapting import replacing
 
-_VOTE = "a vote of the 10 nearest originals, without the one that a sample is anchored on"
+_VOTE = "a vote of the 10 nearest originals, without the sample's own anchor"
 _WRITTEN = (".csv", ".png", ".svg")
 _HEADS = {
     "dimension": "dimension",
@@ -43,12 +43,12 @@ _HEADS = {
 
 
 @click.command(context_settings={"help_option_names": ["-h", "--help"], "show_default": True})
-@click.option("--seeds", default=10, type=click.IntRange(2), help="How often all is repeated.")
+@click.option("--seeds", default=10, type=click.IntRange(2), help="Number of repetitions.")
 @click.option(
     "--max-samples",
     default=2000,
     type=click.IntRange(NEIGHBORS + 1),
-    help="Of files with more images, each seed draws so many.",
+    help="Most images that each seed draws from a file.",
 )
 @click.option("--quick", is_flag=True, help="Two seeds, two γ, few samples: does it run at all?")
 @click.option(
@@ -57,7 +57,7 @@ _HEADS = {
     default="poster",
     metavar="FOLDER",
     type=click.Path(file_okay=False, writable=True, path_type=Path),
-    help="Where figures (.png, .svg) and tables (.csv) go.",
+    help="Folder for figures (.png, .svg) and tables (.csv).",
 )
 @click.argument(
     "files",

@@ -27,7 +27,7 @@ _CURVE_POINTS = 1 << 16  # of each class
 
 
 class Refusal(click.ClickException):
-    """Data that cannot be measured; one line tells why."""
+    """Data that cannot be measured; one line says why."""
 
     exit_code = 2
 
@@ -127,7 +127,7 @@ def _read(path: Path) -> dict[str, np.ndarray]:
         with np.load(path, allow_pickle=False) as file:
             return {name: file[name] for name in file.files}
     except (OSError, TypeError, ValueError, zipfile.BadZipFile) as error:
-        raise Refusal(f"{path.name} is no .npz file of arrays: {error}") from error
+        raise Refusal(f"{path.name} is not an .npz file of arrays: {error}") from error
 
 
 def _names(path: Path, arrays: dict[str, np.ndarray]) -> tuple[str, str]:

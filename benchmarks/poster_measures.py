@@ -1,4 +1,4 @@
-"""What the poster says of each method, measured over seeds; not a program itself.
+"""The measures of the poster for each method, over seeds; not a program itself.
 
 ``python benchmarks/poster.py`` lays it out.
 """
@@ -52,7 +52,7 @@ MEASURES = MixMeasures._fields[2:]
 
 
 class Row(NamedTuple):
-    """What came out for a data set, a method and a seed."""
+    """The measures of a data set, a method and a seed."""
 
     data: str
     seed: int
@@ -78,7 +78,7 @@ class Interval:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What came out for a data set and a method; measures of labels only where there are some."""
+    """The measures of a data set and a method; those of labels only where there are labels."""
 
     data: str
     method: str

@@ -139,7 +139,7 @@ def _batch(data: Dataset) -> Dataset:
 
 
 def dimension(sources: Sequence[Source], outcomes: Sequence[Outcome]) -> Figure:
-    """Draw the local dimension against γ, beside those of originals and mixup."""
+    """Draw the local dimension against γ, with those of originals and mixup."""
     title = "As γ grows, the dimension returns to that of the originals"
     figure, panels = _start(title, len(sources), 1, {**_ZETA, **_LEVELS})
     for number, (source, (axes,)) in enumerate(zip(sources, panels, strict=True)):
@@ -179,7 +179,7 @@ def realism(sources: Sequence[Source], outcomes: Sequence[Outcome]) -> Figure:
 
 
 def labels(sources: Sequence[Source], outcomes: Sequence[Outcome]) -> Figure:
-    """Draw how right labels are against how much they tell."""
+    """Draw the correctness of labels against their richness."""
     sources = [s for s in sources if "overlap" in _of(s, outcomes)["originals"].intervals]
     legend = {
         **_ZETA,
@@ -187,7 +187,7 @@ def labels(sources: Sequence[Source], outcomes: Sequence[Outcome]) -> Figure:
         MIXUP_EACH: {**_POINT, "markerfacecolor": "white"},
     }
     legend["the oracle on the originals"] = _LEVELS["originals"]
-    title = "What labels tell, against how far an oracle agrees"
+    title = "Richness of labels, against agreement with an oracle"
     figure, panels = _start(title, len(sources), 1, legend)
     for number, (source, (axes,)) in enumerate(zip(sources, panels, strict=True)):
         here = _of(source, outcomes)
@@ -218,7 +218,7 @@ def _points(axes: Any, outcomes: Sequence[Outcome], look: Mapping[str, Any]) -> 
 
 
 def _name_points(axes: Any, outcomes: Sequence[Outcome]) -> None:
-    """Write some γ beside their points: above a curve that falls, but the last inside."""
+    """Write some γ next to their points: above a curve that falls, but the last inside."""
     for number, outcome in enumerate(outcomes):
         point = (outcome.intervals["effective_classes"].mean, outcome.intervals["overlap"].mean)
         look = {"color": BLUE, "fontsize": 14, "textcoords": "offset points"}
@@ -256,7 +256,7 @@ def _ends(each: Interval) -> tuple[float, float, float]:
 
 
 def _start(title: str, count: int, rows: int, legend: _Legend) -> tuple[Figure, list[list[Any]]]:
-    """Start a slide with panels of data sets, four in a row, each of so many rows itself."""
+    """Start a slide with panels of data sets, four in a row, each with `rows` rows."""
     columns, lines = min(count, 4), math.ceil(count / 4)
     height = 7.5 if lines == 1 else 1.9 + lines * (4.2 if rows == 1 else 5)
     figure = slide(title, _NOTE, height=height)

@@ -83,7 +83,7 @@ def sweeps(threads: int, *, quick: bool) -> list[Point]:
     default="scaling.json",
     metavar="FILE",
     type=click.Path(dir_okay=False, writable=True, path_type=Path),
-    help="All times, as JSON; the picture goes beside it, as .png.",
+    help="All times, as JSON; the picture goes next to it, as .png.",
 )
 def main(seconds: float, threads: int, quick: bool, output: Path) -> None:
     """Time the draw, the mix of samples and the mix of labels apart, from small to large."""

@@ -1,7 +1,7 @@
-"""Oversampling of tables beside what else there is: ``python benchmarks/tabular.py``.
+"""Oversampling of tables compared with other methods: ``python benchmarks/tabular.py``.
 
-What it gives to classifiers of imbalanced tables, and how long it takes beside SMOTE. Finished fits
-go to a file of JSON lines: a killed program resumes there.
+What it does for classifiers of imbalanced tables, and how long it takes compared with SMOTE.
+Finished fits go to a file of JSON lines: a killed program resumes there.
 """
 
 from __future__ import annotations
@@ -67,11 +67,11 @@ def smote(table: Table, seed: int, rare: int) -> Any:
 
 
 def numbers_alone(make: Callable[[int, int], Any]) -> Callable[[Table, int, int], Any]:
-    """Return a maker of a method that has no form for categories."""
+    """Return a maker of a method that does not support categories."""
 
     def made(table: Table, seed: int, rare: int) -> Any:
         if table.categorical:
-            raise TypeError("it mixes numbers alone")
+            raise TypeError("it mixes only numbers, not categories")
         return make(seed, min(NEIGHBORS, rare - 1))
 
     return made

@@ -37,7 +37,7 @@ def digits(river: Path | None) -> Table:
 
 
 def breast_cancer(ratio: int) -> Callable[[Path | None], Table]:
-    """Return what reads the malignant tumours, of which one is left for so many benign ones."""
+    """Return a reader of tumours, with one malignant one kept for `ratio` benign ones."""
 
     def read(river: Path | None) -> Table:
         data = load_breast_cancer()

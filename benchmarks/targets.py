@@ -1,4 +1,4 @@
-"""What the measurements should come to; not a program itself.
+"""The targets of the measurements; not a program itself.
 
 ``python benchmarks/throughput.py`` prints the verdicts and writes them into its JSON.
 """
@@ -20,13 +20,13 @@ Case = Mapping[str, Any]
 
 # What the target of the draw is about.
 _LARGE_OUTPUT = 16e6
-# Below, pages and buffers of the libraries are not small beside the output.
+# Below, pages and buffers of the libraries are not small relative to the output.
 _MEASURABLE_OUTPUT = 1e6
 
 
 @dataclass(frozen=True)
 class Verdict:
-    """One measured ratio, beside the bound that it should keep."""
+    """One measured ratio, with the bound that it should keep."""
 
     target: str
     case: str
@@ -40,7 +40,7 @@ class Verdict:
 
 
 def judge(cases: Sequence[Case]) -> list[Verdict]:
-    """Compare with the targets whatever was measured of what they are about."""
+    """Compare the measurements with the targets that apply to them."""
     return [verdict for rule in _RULES for case in cases for verdict in rule(case)]
 
 

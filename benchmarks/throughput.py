@@ -1,4 +1,4 @@
-"""How fast whole batches are mixed, beside other packages: ``python benchmarks/throughput.py``."""
+"""Speed on whole batches, compared with other packages: ``python benchmarks/throughput.py``."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def parse_shapes(
     for value in values:
         lengths = value.split(",")
         if len(lengths) < 2 or not all(length.isdecimal() and int(length) for length in lengths):
-            raise click.BadParameter(f"{value!r} is not the shape of a batch, like 32,3,224,224")
+            raise click.BadParameter(f"{value!r} must be the shape of a batch, like 32,3,224,224")
         shapes.append(tuple(map(int, lengths)))
     return shapes
 
@@ -83,7 +83,7 @@ def parse_shapes(
     default="results.json",
     metavar="FILE",
     type=click.Path(dir_okay=False, writable=True, path_type=Path),
-    help="All times, as JSON; the picture goes beside it, as .png.",
+    help="All times, as JSON; the picture goes next to it, as .png.",
 )
 def main(
     official: str | None,

@@ -62,7 +62,7 @@ def main(seconds: float, threads: int, quick: bool, output: Path) -> None:
 
 
 def measure(model: str, shape: tuple[int, ...], timing: dict[str, Any]) -> dict[str, Any]:
-    """Return seconds of steps and of mixing alone, all in turns, and what took no part."""
+    """Return interleaved seconds of steps and of mixing alone, and the packages missing."""
     x = torch.rand(shape, generator=torch.Generator().manual_seed(0))
     y = torch.arange(shape[0]) % NUM_CLASSES
     mixes, missing = contenders(x)
@@ -75,7 +75,7 @@ def measure(model: str, shape: tuple[int, ...], timing: dict[str, Any]) -> dict[
 
 
 def contenders(x: torch.Tensor) -> tuple[dict[str, Mix], dict[str, str]]:
-    """Return modules as users make them, and of packages that are not there the reason."""
+    """Return modules as users make them, and why packages are missing."""
     mixes: dict[str, Mix] = {
         "zetamix T=8": ZetaMixup(num_mix=8, num_classes=NUM_CLASSES),
         "zetamix T=N": ZetaMixup(num_classes=NUM_CLASSES),
@@ -116,7 +116,7 @@ def report(results: Mapping[str, Any]) -> Iterator[str]:
         yield f"## {name}: {shape}, float32\n"
         yield markdown(header, list(_rows(case["seconds"])))
         for peer, reason in case["missing"].items():
-            yield f"Not there: {peer} ({reason}).\n"
+            yield f"Not installed: {peer} ({reason}).\n"
 
 
 def _rows(times: Mapping[str, list[float]]) -> Iterator[list[str]]:

@@ -273,15 +273,15 @@ def test_tables_without_labels_with_ids_and_originals():
     [
         ("--label kind", "must be floating.*'id' of type string.*--keep id"),
         ("--label kind --keep id", "got 'count' of type int64.*--keep count"),
-        ("--label a --keep id --keep count --keep kind", "mixed like others, without --label"),
+        ("--label a --keep id --keep count --keep kind", "like other columns, without --label"),
         ("--label kind --keep kind", "either kept or a label"),
         ("--label nothing", "no column 'nothing'"),
-        ("--keep id --keep kind --keep count --donors same", "--donors same goes by classes"),
+        ("--keep id --keep kind --keep count --donors same", "--donors same needs classes"),
         ("--label kind --keep id --keep count --rule cutmix", "pastes boxes of images"),
-        ("--label kind --keep id --keep count --num-classes 5", "number of different words, 3"),
+        ("--label kind --keep id --keep count --num-classes 5", "number of distinct words, 3"),
         ("--label path --keep id --keep count --keep kind", r"without '/'.*'\.\./x'"),
-        ("--label gap --keep id --keep count --keep kind --keep path", "in each row"),
-        ("--label kind --keep id --keep count --keep path --keep gap", "fill it"),
+        ("--label gap --keep id --keep count --keep kind --keep path", "row must have a label"),
+        ("--label kind --keep id --keep count --keep path --keep gap", "in each row.*fill it"),
     ],
 )
 def test_tables_that_are_refused(words, message, capsys):

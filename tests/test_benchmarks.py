@@ -142,7 +142,7 @@ def test_throughput_tells_its_surroundings_but_not_whose_they_are(throughput):
 @pytest.mark.parametrize(
     ("args", "message"),
     [
-        (["--shape", "8,x"], "'8,x' is not the shape of a batch"),
+        (["--shape", "8,x"], "'8,x' must be the shape of a batch"),
         (["--library", "cupy"], "cupy does not run on cpu"),
     ],
 )
@@ -192,9 +192,9 @@ def test_data_sets(tmp_path):
         methods, 2
     )
     for times in results["rates"].values():
-        assert list(times) == ["read alone", "T = 2", "T = 4", "T = 8", "T = 4, batches of 2"]
+        assert list(times) == ["no mixing", "T = 2", "T = 4", "T = 8", "T = 4, batches of 2"]
         assert all(len(each) == 2 and min(each) > 0 for each in times.values())
-    assert printed.count("| read alone |") == 2
+    assert printed.count("| no mixing |") == 3
     assert printed.count("± ") == 2 * len(methods) - 1
 
 

@@ -135,19 +135,19 @@ def test_differences_are_paired_and_adjusted_for_the_whole_report(text, make, pr
     assert len(adjusted) == 14
     expected = stats.ttest_rel(WRONG["hard"], WRONG["mixup-1"])
     low, high = (end / 10 for end in expected.confidence_interval())
-    row = rows(found, "Errors beside mixup, α = 1")["mixed inputs, hard labels"]
+    row = rows(found, "Differences from mixup, α = 1")["mixed inputs, hard labels"]
     place = pairs.index(("hard", "mixup-1"))
     assert row[:3] == ["4", "+1.00", f"[{low:.2f}, {high:.2f}]"]
     assert row[5:] == [f"{adjusted[place]:.3f}", "loses"]
-    row = rows(found, "Errors beside ERM")["mixed inputs, hard labels"]
+    row = rows(found, "Differences from ERM")["mixed inputs, hard labels"]
     assert row[0] == "4"
     assert row[-1] == "ties"
-    assert "ERM" not in rows(found, "Errors beside mixup, α = 1")
+    assert "ERM" not in rows(found, "Differences from mixup, α = 1")
 
 
 def test_intervals_over_images_are_of_the_predictions(text, make):
     """Wrong with one method alone are the same images for all seeds: 100 of 1,000."""
-    row = rows(text(make({"erm": [120, 120], "zeta": [20, 20]})), "Errors beside ERM")
+    row = rows(text(make({"erm": [120, 120], "zeta": [20, 20]})), "Differences from ERM")
     low, high = np.quantile(
         np.random.default_rng(0).binomial(1000, 0.1, 100_000) / 10, (0.025, 0.975)
     )
@@ -186,8 +186,8 @@ def test_data_sets_are_columns_as_in_the_source(text, make):
 
 def test_controls_explain_a_share_of_the_gain(text, make):
     """Smoothing gains 10, 10, 11, 9 of the 19, 21, 21, 19 images that ζ-mixup gains."""
-    found = rows(text(make()), "Controls, for where")
-    smoothing = found["label smoothing: labels smoothed by the mass that ζ-mixup gives to others"]
+    found = rows(text(make()), "Controls, which show where")
+    smoothing = found["label smoothing: labels smoothed by the weight that ζ-mixup gives to others"]
     assert smoothing[0] == "−1.00"
     assert smoothing[2].startswith("50 [")
     low, high = (float(end) for end in smoothing[2][4:-1].split(", "))
@@ -202,7 +202,7 @@ def test_controls_explain_a_share_of_the_gain(text, make):
     [
         ([121, 119, 120, 122], "its gain is not distinguishable from 0, −0.05 points [−"),
         ([131, 133, 130, 132], "it loses, +1.05 points ["),
-        ([110], "These seeds cannot tell whether ζ-mixup gains over ERM"),
+        ([110], "These seeds do not show whether ζ-mixup gains over ERM"),
     ],
 )
 def test_without_a_gain_controls_explain_none(text, make, zeta, words):
@@ -223,7 +223,7 @@ def test_choices_of_tuning_have_the_lowest_error_then_the_lowest_loss(text, make
     assert choices["method"] == ["0.0001", "0.0005", "0.002"]
     assert choices["ERM"] == ["20.00", "18.00", "**18.00**"]
     assert choices["ζ-mixup"] == ["20.00", "**10.00**", "30.00"]
-    assert "better ones may lie beyond: ERM.\n" in found
+    assert "better values may lie beyond: ERM.\n" in found
     assert "There are no final runs yet" in text(tries)
 
 
@@ -249,7 +249,7 @@ def test_corruptions_are_averaged_by_family(text, make):
         "weather",
         "digital",
         "all",
-        "all, beside ERM",
+        "all, minus ERM",
     ]
     means = [cell.split(" ± ")[0] for cell in found["ERM"][1:6]]
     assert means == ["25.50", "60.50", "50.50", "40.50", "40.50"]
@@ -280,7 +280,7 @@ def test_conditions_and_costs_are_told(text, make):
         "bfloat16", "EPYC", "1", "2026-11-20 to 2026-11-23", "abc123",
     ]  # fmt: skip
     assert "Python 3.12.1, torch 2.13.0." in found
-    assert rows(found, "Medians of the time")["ERM"] == ["51.5", "3.0"]
+    assert rows(found, "Median time of a run")["ERM"] == ["51.5", "3.0"]
     assert "Fashion-MNIST: 10 classes; 7,200 train, 800 validation, 1,000 test images;" in found
     assert "A part of the set." in found
 
@@ -343,7 +343,7 @@ def test_what_is_missing_is_said(text, make):
     assert "Missing seeds of ζ-mixup, γ = 2.8: 1, 2.\n" in found
     assert "- ζ-mixup against ERM: no seed has runs of both.\n" in found
     assert "undecided, −1.00 points – over 1 seed," in found
-    assert "Errors beside ERM" not in found
+    assert "Differences from ERM" not in found
     assert "No intervals over images of test" in text(records[1:])
     assert "The ledgers hold no final runs." in text([])
     assert "a_new_one" in text(make({"erm": [120], "a_new_one": [110]}))
@@ -354,7 +354,7 @@ def test_methods_without_shared_seeds_are_not_compared(text, make):
     records[-1]["run"]["seed"] = 7
     found = text(records)
     assert "- ζ-mixup against ERM: no seed has runs of both.\n" in found
-    assert "Errors beside ERM" not in found
+    assert "Differences from ERM" not in found
     assert "for all 0 comparisons" in found
 
 
@@ -447,7 +447,7 @@ def test_a_picture_without_panels_says_why(program, make):
 def test_power_comes_from_the_deviations_of_the_runs(program, make):
     power, statistics = program("power"), program("statistics")
     found = "\n".join(power.power_report(make(table="Fashion-MNIST")))
-    row = rows(found, "## What the seeds can show")["Fashion-MNIST: ζ-mixup beside mixup, α = 1"]
+    row = rows(found, "## What the seeds can show")["Fashion-MNIST: ζ-mixup minus mixup, α = 1"]
     spread = np.std(np.subtract(WRONG["zeta"], WRONG["mixup-1"]) / 10, ddof=1)
     low, high = statistics.deviation_interval(spread, 4)
     assert row[:2] == ["4", f"{spread:.2f} [{low:.2f}, {high:.2f}]"]
@@ -461,7 +461,7 @@ def test_power_comes_from_the_deviations_of_the_runs(program, make):
 def test_power_of_many_seeds_and_of_few(program, make):
     report = program("power").power_report
     wide = make({"erm": [100, 300, 200], "mixup-1": [250, 110, 200]}, table="Fashion-MNIST")
-    row = rows("\n".join(report(wide)), "## What")["Fashion-MNIST: mixup, α = 1 beside ERM"]
+    row = rows("\n".join(report(wide)), "## What")["Fashion-MNIST: mixup, α = 1 minus ERM"]
     assert row[2] == "> 1,000"
     assert row[7] == "1 and 1 of 3"
     assert "No two methods share two seeds" in "\n".join(report(make({"erm": [1], "zeta": [2]})))

@@ -489,7 +489,7 @@ def test_an_array_that_memory_can_not_hold_is_refused(scheduler, monkeypatch):
     with dask.config.set(scheduler=scheduler):
         with pytest.raises(MemoryError, match=r"8,000 bytes of 8,000; .*LocalCluster\(n_workers=2"):
             lazily.shuffled(x)
-        with pytest.raises(MemoryError, match="at most half of what is free"):
+        with pytest.raises(MemoryError, match="at most half of the free memory"):
             lazily.mix(x)
         lazily.shuffled(x[:50])
 

@@ -180,9 +180,9 @@ def test_numbers_are_those_of_the_report(page, report):
 def test_advice_in_plain_words(page, report):
     row = next(row for row in report.rows if row.gamma == 2.8)
     assert (
-        "<p>Try γ = 2.8: the smallest at which mixed digits still look like digits: dimension "
+        "<p>Try γ = 2.8: the smallest at which mixed digits still look like digits (dimension "
         f"{row.dimension:.1f}, originals {report.originals.dimension:.1f}, mixup "
-        f"{report.rows[1].dimension:.1f}.</p>"
+        f"{report.rows[1].dimension:.1f}).</p>"
     ) in page.body
     code = re.search(r'<pre id="code">(.*?)</pre>', page.body)[1]
     assert "gamma=2.8, num_mix=8, num_classes=10" in code
@@ -191,7 +191,7 @@ def test_advice_in_plain_words(page, report):
     exec(code, names)
     assert (names["mixed"].shape, names["soft"].shape) == ((32, 8, 8), (32, 10))
     assert "If it does not help on validation data: try a larger γ, such as 4" in page.body
-    assert "the larger of two suggestions: that of dimension, precision and recall" in page.body
+    assert "larger of two suggestions: the one from dimension, precision and recall" in page.body
 
 
 def test_classes_one_by_one(page):
@@ -390,7 +390,7 @@ def test_some_of_many_samples(tmp_path):
 def test_fewer_samples_a_mixture(tmp_path):
     file = save(tmp_path, x=digits().points[:200], y=digits().targets[:200])
     page = write(tmp_path / "p.html", str(file), *SMALL, "--num-mix", "4", "--batch-size", "16")
-    assert "batches of 16, 4 of a batch mixed." in page.text
+    assert "batches of 16, 4 samples in a mixture." in page.text
     found = metrics.gamma_report(
         digits().points[:200], gammas=GAMMAS, n_neighbors=20, num_mix=4, batch_size=16
     )
@@ -485,7 +485,7 @@ def test_samples_and_labels_are_drawn_together(tmp_path):
 X = np.random.default_rng(0).normal(size=(60, 5))
 HOLE = np.where(np.arange(300).reshape(60, 5) == 37, np.nan, X)
 REFUSALS = [
-    ({"a": X, "b": X}, (), "has no array of samples, named x, x_train,"),
+    ({"a": X, "b": X}, (), "has no array named x, x_train,"),
     ({"a": X, "b": X}, (), "it has a, b: name one of them with --x"),
     ({}, (), "it has none at all"),
     ({"x": X}, ("--x", "z"), "has no array 'z', it has x"),
@@ -497,7 +497,7 @@ REFUSALS = [
     ),
     ({"x": X, "y": np.float64(3)}, (), "samples and labels must have the same length"),
     ({"x": X, "y": X[:, 0]}, (), "labels must be classes (N,) or weights of classes (N, C), got"),
-    ({"x": X, "y": X[:, 0]}, (), "(N, C), got shape (60,) and dtype float64; name others with"),
+    ({"x": X, "y": X[:, 0]}, (), "(N, C), got shape (60,) and dtype float64; name other labels"),
     ({"x": X, "y": X}, (), "y must be 0 or more and add up to 1 for each sample"),
     ({"x": X, "y": np.asarray([None] * 60)}, (), "it holds Python objects; save it again, as"),
     (
@@ -560,17 +560,17 @@ np.lib.format.write_array_header_1_0(
 )
 BROKEN = {
     "text.npz": (b"x,y\n", "must be an .npz or .npy file of NumPy or a .csv table, got something"),
-    "nothing.npz": (b"", "got an empty file; make one by numpy.savez"),
+    "nothing.npz": (b"", "got an empty file; make one with numpy.savez"),
     "nothing.csv": (b"", "got an empty file"),
     "half.npz": (
         WHOLE.getvalue()[:900],
-        "is no whole .npz file (File is not a zip file); the file",
+        "is not a complete .npz file (File is not a zip file); the file",
     ),
     "half.npy": (HUGE.getvalue(), "its header claims 2,199,023,255,552 bytes"),
-    "ragged.csv": (b"a,b\n1,2\n3\n", "same number of columns in all rows, got 1 in row 2 of 2"),
+    "ragged.csv": (b"a,b\n1,2\n3\n", "same number of columns in all rows, got 1 in row 2, not 2"),
     "words.csv": (
         b"a,b,c\nx,y,2\nz,w,3\n",
-        "got words in a, b; leave them out, or name one of them",
+        "got text in a, b; leave them out, or name one of them",
     ),
     "latin.csv": ("a,b\né,2\n".encode("latin-1"), "must be a table in UTF-8"),
     "holes.csv": (b"a,b\n1,2\n3,\n4,5\n", "x must be finite, got NaN or infinity, first in"),
@@ -654,7 +654,7 @@ def test_own_features(tmp_path):
     page = write(tmp_path / "p.html", str(file), *SMALL, "--features", str(tmp_path / "f.npy"))
     found = metrics.gamma_report(features, gammas=GAMMAS, n_neighbors=20)
     assert page.table[1][1] == f"{found.originals.dimension:.2f}"
-    assert "measured by 3 features of each" in page.body
+    assert "measured on 3 features of each" in page.body
     assert len(page.all("img")) == 12 * 5  # which are still the samples
     some = read_samples(file, features=tmp_path / "f.npy", max_samples=9, key=(0,))
     for image, row in zip(some.x, some.features, strict=True):  # drawn together
@@ -702,11 +702,10 @@ def test_few_samples(tmp_path, n):
 def test_rows_that_repeat_are_named(capsys, tmp_path):
     rows = np.concatenate([X, X[:7], np.zeros((1, 5)), -np.zeros((1, 5))])
     page = write(tmp_path / "page.html", str(save(tmp_path, x=rows)), *SMALL)
-    assert "8 of 69 samples repeat another one. Neighbourhoods of copies" in page.body
-    assert "8 of 69 samples repeat another one." in capsys.readouterr().out
-    assert (
-        "repeat another" not in write(tmp_path / "page.html", str(save(tmp_path, x=X)), *SMALL).body
-    )
+    assert "8 of 69 samples duplicate another one. Neighbourhoods of copies" in page.body
+    assert "8 of 69 samples duplicate another one." in capsys.readouterr().out
+    page = write(tmp_path / "page.html", str(save(tmp_path, x=X)), *SMALL)
+    assert "duplicate another" not in page.body
 
 
 ODD = {
@@ -761,8 +760,8 @@ def test_the_larger_of_two_suggestions(tmp_path, larger):
     assert found["gamma"] == max(found["gamma_report"], near)
     assert (near > found["gamma_report"]) == (larger == "neighbours")
     source = {
-        "neighbours": "that of the distances between neighbours (suggest_gamma)",
-        "measures": "that of dimension, precision and recall of mixed samples (gamma_report)",
+        "neighbours": "the one from the distances between neighbours (suggest_gamma)",
+        "measures": "the one from dimension, precision and recall of mixed samples (gamma_report)",
     }
     assert f"This is the larger of two suggestions: {source[larger]}" in page.body
     # The slider starts at the next of its places, and the mark is where the advice is.

@@ -130,7 +130,7 @@ def test_what_may_get_other_classes_is_told():
     ridge = RidgeClassifier(class_weight="balanced")
     with sklearn.config_context(enable_metadata_routing=True):
         voting = VotingClassifier([("a", ridge.set_fit_request(sample_weight=True))])
-        with pytest.warns(UserWarning, match="a__class_weight='balanced' may balance how") as told:
+        with pytest.warns(UserWarning, match="a__class_weight='balanced' may count") as told:
             model = ZetaMixupClassifier(voting, random_state=0).fit(X, classes())
         assert [each.filename for each in told] == [__file__]
         assert model.estimator_.get_params()["a__class_weight"] == "balanced"

@@ -1,4 +1,4 @@
-"""What users import: the public names of the core; adapters are modules beside this one."""
+"""What users import: the public names of the core. Adapters are modules next to this one."""
 
 from zetamix_core import *  # noqa: F403
 from zetamix_core import __all__ as __all__

@@ -1,4 +1,4 @@
-"""ζ-mixup on NVIDIA GPUs with CuPy: epochs from host memory, copied while the device is at work."""
+"""ζ-mixup on NVIDIA GPUs with CuPy: epochs from host memory, copied while the device works."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def batches(x: np.ndarray, y: np.ndarray | None, batch_size: int, **options: Any
     y : numpy.ndarray, shape (N, ...), or None
         Labels in one of the forms of `Plan.mix_labels`.
     batch_size : int
-        Number of samples in a batch; the last one has the rest.
+        Number of samples in a batch; the last batch has the rest.
     **options
         The keywords of `zetamix.batches`. Bytes give float64 by default, as CuPy does: pass
         ``dtype="float32"``.
@@ -47,7 +47,7 @@ def batches(x: np.ndarray, y: np.ndarray | None, batch_size: int, **options: Any
     ValueError
         If an argument is out of range, or `x` and `y` differ in length.
     TypeError
-        If an argument has the wrong type, or `x` or `y` is not of NumPy.
+        If an argument has the wrong type, or `x` or `y` is not a NumPy array.
 
     See Also
     --------
@@ -55,12 +55,11 @@ def batches(x: np.ndarray, y: np.ndarray | None, batch_size: int, **options: Any
 
     Notes
     -----
-    Before a batch is handed out, the next one is gathered into pinned memory of the host, and its
-    copy to the device is queued on a stream of its own. There are two places for a batch on the
-    host and on the device, so that the host runs a few batches ahead of the device at most. Mixing
-    is queued on the stream that is current when a batch is asked for, of the device that was
-    current at the first one. Hand batches over by DLPack, as in ``torch.from_dlpack(x_mixed)``,
-    without a copy.
+    Before a batch is returned, the next one is gathered into pinned host memory, and its copy to
+    the device is queued on a separate stream. The host and the device have two slots for a batch
+    each, so the host runs at most a few batches ahead of the device. Mixing is queued on the stream
+    that is current when a batch is requested, of the device that was current for the first batch.
+    Pass batches on by DLPack without a copy, as in ``torch.from_dlpack(x_mixed)``.
 
     Examples
     --------

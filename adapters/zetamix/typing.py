@@ -1,8 +1,8 @@
-"""The types of arguments, for annotations of one's own: ``from zetamix.typing import Gamma``.
+"""The types of arguments, for your own annotations: ``from zetamix.typing import Gamma``.
 
-`Gamma` is what `gamma` takes, `RNG` what `rng` takes, `Donors` what the `donors` of a plan may be;
-`SupportsSamples` is an array of any library, which has a shape and a dtype, as samples, labels and
-groups are.
+`Gamma` is the type of `gamma`, `RNG` that of `rng`, and `Donors` that of the `donors` of a plan.
+`SupportsSamples` is an array of any library with a shape and a dtype, as for samples, labels and
+groups.
 """
 
 from zetamix_core.adapting import RNG, Donors, Gamma, SupportsSamples

@@ -76,7 +76,7 @@ def run_key(run: Mapping[str, Any], conditions: Mapping[str, Any], data_hash: st
 
 
 def published(records: Iterable[Record]) -> Iterator[Record]:
-    """Yield records for others: which test images each run has wrong, but no labels of data."""
+    """Yield records to publish: which test images each run gets wrong, but no labels of data."""
     records = list(records)
     data = {each["hash"]: each for each in records if each["kind"] == "data"}
     labels = {name: each["labels"] for name, each in data.items() if "labels" in each}

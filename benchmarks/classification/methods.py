@@ -79,7 +79,7 @@ def _erm(setting: Setting) -> Method:
 
 
 def _smoothing(setting: Setting) -> Method:
-    """Give the labels the mass that ζ-mixup gives to others, spread as the classes are."""
+    """Smooth labels by the weight ζ-mixup gives to others, spread by class frequency."""
     epsilon = 1 - float(zeta_weights(setting.batch_size, gamma=setting.gamma)[0])
     return lambda x, y: (x, (1 - epsilon) * _rows(y, setting) + epsilon * setting.frequencies)
 

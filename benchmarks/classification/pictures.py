@@ -1,6 +1,6 @@
 """Picture of a training benchmark: differences to ERM with intervals; not a program itself.
 
-``python benchmarks/classify.py report`` draws it beside its tables.
+``python benchmarks/classify.py report`` draws it along with its tables.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ def save(records: Iterable[Mapping[str, Any]], path: Path, *, allow_mixed: bool 
 
 
 def forest(found: Sequence[Table], grid: Sequence[Comparison]) -> Figure:
-    """Draw the errors of all methods beside ERM, one panel for each test part of each table."""
+    """Draw the errors of all methods minus ERM, one panel for each test part of each table."""
     grid = [each for each in grid if each.reference == "erm"]
     panels = [
         (table.title(part), own)
@@ -61,14 +61,14 @@ def forest(found: Sequence[Table], grid: Sequence[Comparison]) -> Figure:
 
 
 def _start(rows: Sequence[int]) -> tuple[Figure, list[Any]]:
-    """Start a slide with panels of so many rows, and explain its signs."""
+    """Start a slide with panels of these numbers of rows, and a legend."""
     places, depth = _pack(rows)
     height = _TOP + _BOTTOM + max(depth, 2)
     note = (
-        "Means over shared seeds; left of 0 is better. Hollow: no interval over seeds, as there is "
-        "one seed, or no spread."
+        "Means over shared seeds; left of 0 is better. Hollow: no interval over seeds, because of "
+        "a single seed or no spread."
     )
-    figure = slide("Errors beside those of ERM, in percentage points", note, height=height)
+    figure = slide("Differences in error from ERM, in percentage points", note, height=height)
     if not rows:
         figure.text(0.5, 0.5, "No runs share a seed with runs of ERM.", ha="center", color=GREY)
         return figure, []
@@ -126,7 +126,7 @@ def _panel(axes: Any, own: Mapping[str, Comparison]) -> None:
 
 
 def _far_point(axes: Any, row: int, each: Comparison) -> None:
-    """Say where a point lies beside which all others would be one."""
+    """Write the place of a point that is too far away to be drawn with the others."""
     points = 100 * each.seeds.mean
     text, x = (f"{points:+.0f} →", 1) if points > 0 else (f"← {points:+.0f}", 0)
     place: dict[str, Any] = {"transform": axes.get_yaxis_transform(), "va": "center"}

@@ -1,4 +1,4 @@
-"""What this many seeds can show, and what single runs can; not a program itself.
+"""What these seeds can show, and what single runs can show; not a program itself.
 
 ``python benchmarks/classify.py report`` prints it after the tables.
 """
@@ -89,15 +89,15 @@ def _of_tables(found: list[Table]) -> Iterator[str]:
         row for table, pair in cases for part in table.parts for row in _rows(table, part, *pair)
     ]
     if not rows:
-        yield "No two methods share two seeds, so that the spread of their difference is unknown.\n"
+        yield "No two methods share two seeds, so the spread of their difference is unknown.\n"
         return
     yield (
-        f"Seeds that a paired t test at level {LEVEL:g} needs to find a true difference with a "
-        f"probability of {POWER:.0%}, from the standard deviation (sd) of the paired differences; "
-        f"its interval tells how roughly so few seeds estimate it. *Shown* is the smallest "
-        f"difference that the present seeds find with that probability. The last column counts "
-        f"the pairs of single runs in which McNemar's exact test has p < {LEVEL:g}, in favour of "
-        f"the first method and of the second.\n"
+        f"Number of seeds that a paired t test at level {LEVEL:g} needs to detect a true "
+        f"difference with a probability of {POWER:.0%}, from the standard deviation (sd) of the "
+        f"paired differences. The interval of the sd shows how uncertain it is with few seeds. "
+        f"*Shown* is the smallest difference that the present seeds detect with that probability. "
+        f"The last column counts the pairs of single runs in which McNemar's exact test has "
+        f"p < {LEVEL:g}, in favour of the first method and of the second.\n"
     )
     wanted = [f"seeds for {difference:g}" for difference in _DIFFERENCES]
     header = ["comparison", "seeds", "sd, points", *wanted, "shown, points", "single runs"]
@@ -112,7 +112,7 @@ def _rows(table: Table, part: str, first: str, second: str) -> Iterator[list[str
     spread = 100 * paired.deviation
     around = interval(*deviation_interval(spread, paired.pairs))
     yield [
-        f"{table.title(part)}: {NAMES[first]} beside {NAMES[second]}",
+        f"{table.title(part)}: {NAMES[first]} minus {NAMES[second]}",
         str(paired.pairs),
         f"{number(spread)} {around}",
         *(_seeds(difference, spread) for difference in _DIFFERENCES),
@@ -142,12 +142,13 @@ def _single_runs(table: Table, part: str, first: str, second: str) -> str:
 
 def _of_published() -> Iterator[str]:
     yield (
-        "Scores of the poster on ζ-mixup, one run each as far as it says, with their binomial "
-        "standard errors, in %: errors for CIFAR, micro-averaged F1 for skin lesions. n is the "
-        "number of test images; for ISIC 2018 those of its validation part, for DermoFit a fifth "
-        "of all. Two columns of CIFAR can't be told apart. The last column has the gain of ζ-mixup "
-        "over mixup with the interval that independent test images would give it. Pairing could "
-        "narrow it; other seeds, which no standard error of one run covers, would widen it.\n"
+        "Scores from the poster on ζ-mixup with binomial standard errors, in %: errors for CIFAR, "
+        "micro-averaged F1 for skin lesions. Each score is from one run, as far as the poster "
+        "states. n is the number of test images; for ISIC 2018, those of its validation part; for "
+        "DermoFit, a fifth of all images. It is not clear which data set two of the CIFAR columns "
+        "belong to. The last column is the gain of ζ-mixup over mixup, with the interval that "
+        "independent test images would give. Pairing could narrow it; other seeds, which the "
+        "standard error of one run does not cover, would widen it.\n"
     )
     header = [
         "data, network",

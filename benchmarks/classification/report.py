@@ -65,14 +65,15 @@ def report(records: Iterable[Record], *, allow_mixed: bool = False) -> Iterator[
 def _summary(found: Sequence[Table], grid: Sequence[Comparison]) -> Iterator[str]:
     yield "## Summary\n"
     yield (
-        f"Intervals hold {CONFIDENCE:.0%}. Those over seeds are Student's t of paired differences: "
-        f"how far other seeds would move them on the same test images. Those over images are a "
-        f"bootstrap of the test images: how far other images would move them for the same "
-        f"networks. Differences are of errors in percentage points, so that negative ones are "
-        f"better. Verdicts follow the interval over seeds; *ties* means that it holds 0, not that "
-        f"methods are equal. p values are of paired t tests, adjusted by Holm's rule for all "
-        f"{sum(not math.isnan(each.seeds.p) for each in grid)} comparisons of this report. Where "
-        f"each image has one label, micro-F1 is the accuracy.\n"
+        f"All intervals are {CONFIDENCE:.0%} intervals. Those over seeds are Student's t of paired "
+        f"differences, and show how much other seeds would change the result on the same test "
+        f"images. Those over images are a bootstrap of the test images, and show how much other "
+        f"images would change it for the same networks. Differences are differences in error, in "
+        f"percentage points: negative is better. Verdicts follow the interval over seeds; *ties* "
+        f"means that it contains 0, not that the methods are equal, and *(unadjusted)* that the "
+        f"verdict does not hold after adjustment. p-values are from paired t tests, adjusted by "
+        f"Holm's rule for all {sum(not math.isnan(each.seeds.p) for each in grid)} comparisons of "
+        f"this report. Where each image has one label, micro-F1 is the accuracy.\n"
     )
     for reference, name in ((MIXUP, "mixup of α = 1"), (ERM, "ERM")):
         lines = [
@@ -91,7 +92,7 @@ def _sentence(table: Table, each: Comparison, reference: str) -> str:
         f"ζ-mixup at γ = {table.setting('gamma', ZETA):g} against {reference} on "
         f"{table.title(each.part)}: {each.words}, {difference} points "
         f"{points(each.seeds.low, each.seeds.high)} over {each.seeds.pairs} {seeds}, "
-        f"{points(*each.images)} over images, adjusted p {p_value(each.adjusted)}."
+        f"bootstrap over images {points(*each.images)}, adjusted p-value: {p_value(each.adjusted)}."
     )
 
 
@@ -123,7 +124,7 @@ def _source_form(found: Sequence[Table]) -> Iterator[str]:
 
 
 def _noise(found: Sequence[Table]) -> Iterator[str]:
-    """Put tables that differ in the share of wrong labels side by side."""
+    """Compare tables that differ in the share of wrong labels."""
     together: dict[tuple[Any, ...], list[Table]] = {}
     for table in found:
         if table.runs:
@@ -149,7 +150,7 @@ def _noise(found: Sequence[Table]) -> Iterator[str]:
             if (seeds := _shared_seeds(group, name))
         ]
         yield f"## Wrong labels in training: {group[0].data_name}, {group[0].setting('model')}\n"
-        yield "Errors in %, against the share of training samples with a wrong label:\n"
+        yield "Errors in %, by the share of training samples with a wrong label:\n"
         yield markdown(header, rows)
 
 

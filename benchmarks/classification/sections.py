@@ -1,4 +1,4 @@
-"""What the report says of one table; not a program itself."""
+"""The part of the report about one table; not a program itself."""
 
 from __future__ import annotations
 
@@ -145,8 +145,8 @@ def _scores(table: Table, part: str) -> str:
     note = ""
     if any(map(_has_no_temperature, table.finals)):
         note = (
-            "\nScaled metrics are left out where the validation part of a run has no mistakes, so "
-            "that no temperature is too low for it.\n"
+            "\nScaled metrics are left out where a run makes no mistake on the validation part, "
+            "since no temperature is too low for it then.\n"
         )
     return markdown(["method", "seeds", *_METRICS.values()], rows) + note
 
@@ -179,13 +179,13 @@ def _differences(table: Table, grid: Sequence[Comparison]) -> Iterator[str]:
             if each.reference == reference
         ]
         if rows:
-            yield f"Errors beside {NAMES[reference]}:\n"
+            yield f"Differences from {NAMES[reference]}:\n"
             header = [
                 "method",
                 "seeds",
                 "points",
                 "over seeds",
-                "over images",
+                "bootstrap over images",
                 "p",
                 "adjusted p",
                 "verdict",
@@ -199,7 +199,7 @@ def _controls(table: Table, part: str, grid: Sequence[Comparison]) -> Iterator[s
     gain = next((each for each in grid if (each.method, each.reference) == (ZETA, ERM)), None)
     if not present or ZETA not in table.runs:
         return
-    yield "Controls, for where a gain of ζ-mixup comes from:\n"
+    yield "Controls, which show where a gain of ζ-mixup comes from:\n"
     explained = gain is not None and gain.verdict == "wins"
     if not explained:
         yield _no_gain(gain)
@@ -213,7 +213,7 @@ def _controls(table: Table, part: str, grid: Sequence[Comparison]) -> Iterator[s
             ends = interval(100 * share.low, 100 * share.high, 0)
             row.append(f"{number(100 * share.ratio, 0)} {ends}")
         rows.append(row)
-    header = ["control", "ζ-mixup beside it, points", "over seeds"]
+    header = ["control", "ζ-mixup minus the control, points", "over seeds"]
     if explained:
         header.append("share of the gain over ERM, %, bootstrap over seeds")
     yield markdown(header, rows)
@@ -223,7 +223,7 @@ def _no_gain(gain: Comparison | None) -> str:
     if gain is None:
         return "No seed has runs of both ERM and ζ-mixup, so there is no gain to explain.\n"
     if gain.verdict == "undecided":
-        return "These seeds cannot tell whether ζ-mixup gains over ERM, so no shares are given.\n"
+        return "These seeds do not show whether ζ-mixup gains over ERM, so no shares are given.\n"
     middle, ends = _signed(gain.seeds)
     what = "its gain is not distinguishable from 0" if gain.verdict == "ties" else "it loses"
     return f"ζ-mixup has no gain over ERM to explain: {what}, {middle} points {ends}.\n"
@@ -252,7 +252,7 @@ def _corruptions(table: Table) -> Iterator[str]:
         rows.append([_name(table, method), str(len(seeds)), *means, beside])
     if rows:
         yield f"Errors on corrupted images of {table.parts[0]}, in %:\n"
-        yield markdown(["method", "seeds", *families, "all, beside ERM"], rows)
+        yield markdown(["method", "seeds", *families, "all, minus ERM"], rows)
 
 
 def _corrupted(records: Iterable[Record]) -> dict[int, dict[str, float]]:
@@ -297,10 +297,10 @@ def _choices(table: Table) -> Iterator[str]:
         rows.append([title, *(cells.get(value, "–") for value in values)])
         if best in (values[0], values[-1]):
             edges.append(title)
-    yield f"Choices of the {_words(name)}: errors on the validation part in %, the chosen bold.\n"
+    yield f"Choices of the {_words(name)}: validation errors in %, the chosen in bold.\n"
     yield markdown(["method", *(f"{value:g}" for value in values)], rows)
     if edges:
-        yield f"At an end of the values, so that better ones may lie beyond: {', '.join(edges)}.\n"
+        yield f"Chosen at an end, so better values may lie beyond: {', '.join(edges)}.\n"
 
 
 def _costs(table: Table) -> Iterator[str]:
@@ -312,5 +312,5 @@ def _costs(table: Table) -> Iterator[str]:
         )
         rows.append([_name(table, method), number(seconds, 1), number(100 * share, 1)])
     if rows:
-        yield "Medians of the time of a run, and of the share of training spent in mixing:\n"
+        yield "Median time of a run, and median share of the training time spent on mixing:\n"
         yield markdown(["method", "seconds", "mixing, %"], rows)

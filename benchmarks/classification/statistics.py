@@ -1,4 +1,4 @@
-"""What seeds and test images can tell: paired intervals, tests, and how many seeds they need.
+"""What seeds and test images can show: paired intervals, tests, and how many seeds they need.
 
 All differences are of errors, so that negative ones are better.
 """

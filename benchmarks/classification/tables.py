@@ -60,10 +60,10 @@ NAMES: Mapping[str, str] = {
 CONTROLS: Mapping[str, str] = {
     "pair": "two terms of the p-series instead of all",
     "dirichlet": "all samples of the batch, with weights from a Dirichlet distribution",
-    "free": "orderings drawn freely, not one led by each sample",
-    "smoothing": "labels smoothed by the mass that ζ-mixup gives to others",
+    "free": "orderings drawn freely, not one anchored on each sample",
+    "smoothing": "labels smoothed by the weight that ζ-mixup gives to others",
     "hard": "mixed inputs with the label of the anchor",
-    "labels": "mixed labels of inputs that are not mixed",
+    "labels": "mixed labels on unmixed inputs",
     "displaced": "mixup of two samples, as far from the anchor as ζ-mixup",
 }
 _OF_ONE_RUN = {"seed", "stage", "corruptions"}
@@ -171,7 +171,7 @@ def _table(
         runs[method][seed] = record
     for method, seeds in runs.items():
         settings = [settings_of(record) for record in seeds.values()]
-        rule = f"runs of one method differ in their seeds alone, here those of {method}"
+        rule = f"runs of one method differ only in their seeds, here those of {method}"
         _check_alike(rule, name, settings, "choose, as by --only learning_rate=0.1")
     known = next(
         (data[record["data_hash"]] for record in records if record["data_hash"] in data), {}
@@ -224,7 +224,7 @@ def _row(record: Record) -> dict[str, Any]:
 
 
 class Comparison(NamedTuple):
-    """A method beside a reference: difference of errors, over seeds and over test images."""
+    """A method minus a reference: difference of errors, over seeds and over test images."""
 
     table: str
     part: str
@@ -240,9 +240,9 @@ class Comparison(NamedTuple):
 
     @property
     def words(self) -> str:
-        """The verdict, and whether it holds beside all other comparisons."""
+        """The verdict, and whether it holds after adjustment for all comparisons."""
         holds = self.verdict not in ("wins", "loses") or self.adjusted < LEVEL
-        return self.verdict if holds else f"{self.verdict} by itself"
+        return self.verdict if holds else f"{self.verdict} (unadjusted)"
 
 
 def comparisons(found: Sequence[Table]) -> list[Comparison]:

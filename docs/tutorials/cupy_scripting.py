@@ -2,7 +2,7 @@
 Scripting on a GPU with CuPy
 ============================
 
-CuPy arrays are mixed where they are: indices are drawn on the host or on the device,
+CuPy arrays are mixed on the device: indices are drawn on the host or on the device,
 and nothing else is copied. This page draws and mixes, goes through an epoch from host
 memory, and measures a mixture, all on one GPU.
 
@@ -12,9 +12,9 @@ It needs CuPy and a CUDA device.
 
    .. note::
 
-      No CUDA device answered where this page was built: its blocks were not
-      executed, and there is no output below them. The tests of the project run them
-      with NumPy in the place of CuPy, and with CuPy itself where a device answers.
+      This page was built without a CUDA device: its blocks were not executed, and
+      there is no output below them. The tests of the project run them with NumPy in
+      place of CuPy, and with CuPy itself where a device is available.
 """
 
 # %%
@@ -41,8 +41,8 @@ print(type(mixed).__module__, mixed.dtype, mixed.shape, soft.shape)
 # %%
 # With a number or a tuple as ``rng``, indices are drawn by NumPy, the same as
 # everywhere, and copied to the device: 16 kB here. To draw on the device, without a
-# copy and without waiting, hand over a generator of CuPy, or say ``"device"`` for its
-# default one.
+# copy and without waiting, pass a generator of CuPy, or ``"device"`` for its default
+# one.
 
 mixed, soft = zetamix.zeta_mixup(images, labels, num_mix=8, num_classes=10, rng=rng)
 
@@ -50,8 +50,8 @@ mixed, soft = zetamix.zeta_mixup(images, labels, num_mix=8, num_classes=10, rng=
 # A plan on the device
 # --------------------
 #
-# Drawn with ``like=``, a plan sits beside the arrays that it will be applied to. It
-# mixes any number of them, and writes into memory that is there.
+# A plan drawn with ``like=`` sits on the device of the arrays that it will be applied
+# to. It mixes any number of them, and can write to existing memory.
 
 plan = zetamix.zeta_plan(256, num_mix=8, rng=(0, 2), like=images)
 buffer = cp.empty_like(images)
@@ -60,7 +60,7 @@ classes, weights = plan.sparse_labels(labels)
 print(classes.shape, float(weights.sum()))
 
 # %%
-# The same plan from NumPy has the same indices; what was mixed on the device can be
+# The same plan from NumPy has the same indices, so results from the device can be
 # checked on the host.
 
 host = zetamix.zeta_plan(256, num_mix=8, rng=(0, 2))
@@ -76,8 +76,8 @@ print(
 # -------------------------
 #
 # Data that are larger than the memory of the device stay on the host, or in a memory
-# map of a file. The next batch is gathered and copied while the device works on the one
-# before.
+# map of a file. The next batch is gathered and copied while the device works on the
+# current one.
 
 stored = np.random.default_rng(0).integers(
     0, 256, size=(2000, 3, 32, 32), dtype=np.uint8
@@ -90,13 +90,13 @@ for x, _ in zetamix.cupy.batches(stored, classes, 128, epoch=0, **options):
 print(len(brightness), "batches, mean", float(cp.stack(brightness).mean()))
 
 # %%
-# Another library takes a batch over without a copy, by DLPack:
+# Other libraries take over a batch without a copy, by DLPack:
 # ``torch.from_dlpack(x)``, or ``jax.dlpack.from_dlpack(x)``.
 #
 # Measures
 # --------
 #
-# Neighbours are searched and spectra computed on the device, too.
+# The neighbour search and the spectra are also computed on the device.
 
 features = images.reshape(256, -1)[:, :64]
 dimension = zetamix.metrics.local_intrinsic_dimension(plan @ features, n_neighbors=64)

@@ -3,8 +3,8 @@ Digits and their soft labels
 ============================
 
 Labels are mixed with the weights of the samples. This page mixes handwritten digits,
-looks at what becomes of their labels, and takes a loss of them, with and without an
-array of all classes.
+looks at the mixed labels, and computes a loss on them, with and without an array of
+all classes.
 
 It needs the extra ``cli``, which brings scikit-learn and Matplotlib.
 """
@@ -13,8 +13,8 @@ It needs the extra ``cli``, which brings scikit-learn and Matplotlib.
 # One call
 # --------
 #
-# Classes go in as integers, rows of probabilities come out; for that the number of
-# classes must be said. With ``rng=0`` the mixture is the same each time.
+# Classes go in as integers, and rows of probabilities come out, which needs the number
+# of classes. With ``rng=0`` the mixture is the same each time.
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -29,8 +29,8 @@ print(mixed.shape, soft.shape)
 print(soft[0].round(3))
 
 # %%
-# Beside mixup, whose λ is drawn from a uniform distribution, mixtures are legible, and
-# each carries traces of many:
+# Compared with mixup, whose λ is drawn from a uniform distribution, these mixtures are
+# legible, and each carries traces of many samples:
 
 mixup_images, mixup_soft = zetamix.mixup(images, labels, num_classes=10, rng=0)
 
@@ -56,9 +56,9 @@ for row, (name, (pictures, targets)) in enumerate(rows.items()):
 # Richer labels
 # -------------
 #
-# How much a label says beyond one class, its entropy tells; its exponential is an
+# The entropy of a label shows how much it says beyond one class; its exponential is an
 # effective number of classes. A small γ makes labels rich, and samples less like the
-# data: that is what there is to choose.
+# data: that is the trade-off.
 
 gammas = np.linspace(1.6, 6, 12)
 effective, heaviest = [], []
@@ -84,8 +84,8 @@ for ax, value in (
 # Thousands of classes
 # --------------------
 #
-# An array of all classes may be larger than the images. The classes and weights of a
-# mixture say the same in T numbers, and a loss can be mixed in place of the labels.
+# An array of all classes may be larger than the images. The T classes and weights of a
+# mixture say the same, and a loss can be mixed instead of the labels.
 
 plan = zetamix.zeta_plan(64, num_mix=16, rng=0)
 classes, weights = plan.sparse_labels(labels)
@@ -93,8 +93,8 @@ for value, weight in zip(classes[0, :5], weights[0, :5], strict=True):
     print(f"{weight:.3f} of a {value}")
 
 # %%
-# Here is a cross-entropy both ways, for a model that guesses: it calls a loss on class
-# numbers once for each rank.
+# Here is a cross-entropy both ways, for a model that guesses. The mixed loss calls a
+# loss on class ids once for each rank.
 
 scores = np.random.default_rng(0).normal(size=(64, 10))
 log_probs = scores - np.log(np.exp(scores).sum(axis=1, keepdims=True))
@@ -112,9 +112,9 @@ print(sparse, dense)
 # Several arrays
 # --------------
 #
-# A plan mixes whatever shares its first axis. A nested batch says which integers are
-# classes, so that no class number is averaged by accident; a mask of classes becomes a
-# soft mask.
+# A plan mixes all arrays that share its first axis. For a nested batch, say which
+# integers are classes, so that no class id is averaged by accident; a mask of classes
+# becomes a soft mask.
 
 batch = {"image": images, "ink": (images > 0.5).astype(int), "label": labels}
 together = plan.apply(batch, num_classes={"ink": 2, "label": 10})
@@ -125,7 +125,7 @@ figure, axes = plt.subplots(1, 8, figsize=(9, 1.4), layout="constrained")
 for ax, mask in zip(axes, together["ink"][..., 1], strict=False):
     ax.imshow(mask, cmap="viridis", vmin=0, vmax=1)
     ax.set(xticks=[], yticks=[])
-figure.suptitle("where there is ink, with which probability")
+figure.suptitle("probability of ink")
 
 plt.show()
 

@@ -3,8 +3,8 @@ The intrinsic dimension of your data
 ====================================
 
 Images of digits have 64 pixels, but around each of them the data extend in a few
-directions only. Mixtures that leave the data add directions. This page measures that,
-and lets it choose a γ; put your own samples in the place of the digits.
+directions only. Mixtures that leave the data add directions. This page measures that
+to choose a γ; put your own samples in place of the digits.
 
 It needs the extra ``cli``, which brings scikit-learn and Matplotlib.
 """
@@ -29,7 +29,7 @@ dimension = zetamix.metrics.local_intrinsic_dimension(x)
 print(x.shape[1], "pixels,", dimension.mean().round(1), "dimensions")
 
 # %%
-# Not all digits are alike: a one has fewer ways to be written than an eight.
+# Digits differ: there are fewer ways to write a one than an eight.
 
 figure, ax = plt.subplots(figsize=(9, 2.8), layout="constrained")
 ax.violinplot([dimension[y == digit] for digit in range(10)], range(10), showmeans=True)
@@ -39,8 +39,8 @@ ax.set(xticks=range(10), xlabel="digit", ylabel="local dimension")
 # What mixing adds
 # ----------------
 #
-# An epoch in batches of 32, as they come in training, beside mixup, whose partners may
-# be any samples; the mixtures then are measured like a data set of their own.
+# We mix an epoch in batches of 32, as in training, also by mixup, whose partners may be
+# any samples, and measure the mixtures like a data set of their own.
 
 
 def epoch(**options):
@@ -62,10 +62,10 @@ for name, samples in mixtures.items():
     )
 
 # %%
-# Precision is the share of mixtures within reach of originals, recall that of originals
-# within reach of mixtures. mixup adds four dimensions, and so does γ = 1.8, whose
-# mixtures are realistic but reach few of the originals; at γ = 2.8 both measures are
-# those of the originals, and one dimension is new.
+# Precision is the share of mixtures within reach of originals, recall the share of
+# originals within reach of mixtures. mixup adds four dimensions, and so does γ = 1.8,
+# whose mixtures are realistic but reach few of the originals; at γ = 2.8 both measures
+# are those of the originals, and one dimension is added.
 #
 # Which γ?
 # --------
@@ -99,15 +99,15 @@ for ax, name in zip(axes, ("dimension", "recall", "effective_classes"), strict=T
 axes[0].legend()
 
 # %%
-# The gray stripe is the suggestion. It is the one to try first; what trains best, a
-# validation set says.
+# The gray stripe is the suggestion: try it first. A validation set decides what trains
+# best.
 #
 # The scale matters
 # -----------------
 #
-# A dimension is that of neighbourhoods of a size. With few neighbours it is bounded by
-# their number, and with many the curvature of the data counts as well: compare values
-# of one size only.
+# The dimension depends on the size of the neighbourhoods. With few neighbours it is
+# bounded by their number, and with many it includes the curvature of the data: compare
+# only values from the same number of neighbours.
 
 sizes = (16, 32, 64, 128, 256)
 by_size = {

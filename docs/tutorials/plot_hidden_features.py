@@ -2,11 +2,11 @@
 Mixing hidden features
 ======================
 
-A plan mixes whatever has the samples along its first axis, the output of a layer too.
-So the mixture need not be made of images: it can be made of what a network has
-understood of them, with the labels mixed by the same plan. With two samples this is
-manifold mixup (Verma et al., 2019). This page does it with ζ-mixup, at a layer chosen
-anew in each step, and looks at the features.
+A plan mixes any array with the samples along its first axis, including the output of a
+layer. So we can mix what a network has made of the images instead of the images
+themselves, and the labels by the same plan. With two samples this is manifold mixup
+(Verma et al., 2019). This page does it with ζ-mixup, at a layer chosen at random in
+each step, and looks at the features.
 
 It needs the extras ``torch`` and ``cli``.
 """
@@ -15,8 +15,8 @@ It needs the extras ``torch`` and ``cli``.
 # A network that can be cut open
 # ------------------------------
 #
-# Three blocks, the last with an output of two numbers, which can be drawn. ``mix_at``
-# is the number of blocks before the mixture; 0 mixes the images.
+# The network has three blocks; the last one outputs two numbers, which can be plotted.
+# ``mix_at`` is the number of blocks before the mixture; 0 mixes the images.
 
 import matplotlib.pyplot as plt
 import torch
@@ -98,11 +98,11 @@ networks = {
 }
 
 # %%
-# What becomes of the features
-# ----------------------------
+# What mixing does to the features
+# --------------------------------
 #
-# Below are the two features of digits that the networks have not seen, and behind them
-# how sure the head is of its class.
+# Below are the two features of digits that the networks have not seen; the background
+# shows how sure the head is of its class.
 
 unseen, truth = images[600:], labels[600:]
 figure, axes = plt.subplots(1, 3, figsize=(9, 3.2), layout="constrained")
@@ -123,10 +123,10 @@ for ax, (name, network) in zip(axes, networks.items(), strict=True):
     ax.set(title=f"{name}: {right:.1%}", xticks=[], yticks=[])
 
 # %%
-# Without a mixture the head is sure of its class nearly everywhere (dark), right up to
-# the borders. With mixtures, of images or of features, what lies between two classes
-# has been seen with the labels of both, and is doubted (bright). Mixing images alone
-# costs accuracy in so narrow a network; mixing at any layer does not. How sure the
+# Without mixing, the head is sure of its class nearly everywhere (dark), right up to
+# the borders. With mixed images or features, the head has seen the space between two
+# classes with the labels of both, and is unsure there (bright). Mixing only images
+# costs accuracy in such a narrow network; mixing at any layer does not. How sure the
 # networks are, on digits and on noise:
 
 noise = torch.rand(500, 64, generator=torch.Generator().manual_seed(0))
@@ -138,14 +138,14 @@ for name, network in networks.items():
     print(f"{name:>16}: {on_digits:.3f} on digits, {on_noise:.3f} on noise")
 
 # %%
-# The plain network is nearly as sure of noise as of digits. The others doubt both:
-# labels mixed at γ = 2 are never sure, and so the networks say 0.67 where they are
-# right nine times of ten. A larger γ, or training on plain samples at the end, takes
-# that back.
+# The plain network is nearly as sure of noise as of digits. The others are less sure of
+# both: labels mixed at γ = 2 are never certain, so the networks say 0.67 where they are
+# right nine times out of ten. A larger γ, or training on plain samples at the end,
+# reverses that.
 #
-# In JAX and elsewhere it is the same operator: a plan is a pytree that goes into
-# compiled functions. Only what has the samples along its first axis can be mixed so;
-# move another axis to the front before, and back after.
+# In JAX and elsewhere the operator is the same: a plan is a pytree that goes into
+# compiled functions. The samples must lie along the first axis: move another axis to
+# the front before mixing, and back afterwards.
 
 plan = zetamix.zeta_plan(60, num_mix=8, rng=0)
 sequence = torch.zeros(7, 60, 16)  # (time, sample, feature)

@@ -2,9 +2,9 @@
 An imbalanced table, from loading to a calibrated score
 =======================================================
 
-One patient in nine of this table gets worse fast. The page grows this rare class by
-mixtures of its rows, compares precision–recall curves with their intervals, and makes
-of the score a probability that can be read.
+In one patient of nine in this table, the disease gets worse fast. This page adds
+mixtures of rows to this rare class, compares precision–recall curves with their
+intervals, and turns the score into a probability.
 
 It needs the extras ``sklearn`` and ``cli``, and pandas.
 """
@@ -13,8 +13,8 @@ It needs the extras ``sklearn`` and ``cli``, and pandas.
 # The table
 # ---------
 #
-# Scikit-learn has 442 patients with diabetes and how the disease went on within a year.
-# Those with an index of 265 or more are the rare class.
+# Scikit-learn has data on 442 patients with diabetes, and on how the disease progressed
+# within a year. Those with an index of 265 or more are the rare class.
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -44,9 +44,9 @@ print(table.shape, labels.value_counts().to_dict())
 # More rows of the rare class
 # ---------------------------
 #
-# The sampler keeps the table a table: names and dtypes stay, new rows come last.
-# Numbers of a new row are mixed from eight rows of the class. A category has no mean:
-# it is that of the row which weighs most.
+# The sampler returns a table with the same names and dtypes; new rows come last. The
+# numbers of a new row are mixed from eight rows of the class. A category has no mean:
+# it comes from the row with the largest weight.
 
 sampler = ZetaMixupSampler(categorical_features=["sex"], random_state=0)
 more, more_labels = sampler.fit_resample(table, labels)
@@ -68,9 +68,9 @@ ax.legend()
 # Precision and recall, with intervals
 # ------------------------------------
 #
-# The sampler is a step of a pipeline, so that rows are added to the training part of
-# each split alone. Halves, split anew five times, tell how far the curves can be
-# trusted: with so few rare rows in a half, not far.
+# The sampler is a step of a pipeline, so rows are added only to the training part of
+# each split. Five random splits into halves show how far the curves can be trusted:
+# not far, with so few rare rows in a half.
 
 samplers = {
     "as it is": "passthrough",
@@ -111,10 +111,10 @@ for ax, name in zip(axes, samplers, strict=True):
 axes[0].set_ylabel("precision: median, 10 % to 90 %")
 
 # %%
-# A difference is told best split by split, since all methods see the same splits.
-# Splits share rows, so that their variance is taken to be larger than that of
-# independent ones (Nadeau and Bengio 2003). Where an interval holds zero, the table
-# can't tell.
+# Differences are best measured split by split, since all methods see the same splits.
+# Splits share rows, so their variance is taken to be larger than that of independent
+# splits (Nadeau and Bengio 2003). Where an interval contains zero, the table does
+# not decide.
 
 base = np.asarray(precisions["as it is"])
 for name, values in precisions.items():
@@ -126,10 +126,10 @@ for name, values in precisions.items():
 # From a score to a probability
 # -----------------------------
 #
-# A model that has seen as many rows of either class says "fast" too readily, whatever
-# the new rows were made by. ``CalibratedClassifierCV`` fits the pipeline on a part of
-# the training rows and learns on the others, to which nothing was added, how often a
-# score comes true.
+# A model that has seen equally many rows of both classes predicts "fast" too readily,
+# whatever method made the new rows. ``CalibratedClassifierCV`` fits the pipeline on a
+# part of the training rows, and learns how often a score comes true on the other rows,
+# to which nothing was added.
 
 models = {
     "as it is": model_with("passthrough"),
@@ -156,5 +156,5 @@ ax.legend()
 plt.show()
 
 # %%
-# :doc:`/tables` has the other ways to choose donors, and what there is for polars and
-# sparse tables.
+# :doc:`/tables` has the other ways to choose donors, and covers polars and sparse
+# tables.

@@ -12,10 +12,10 @@ It needs the extras ``grain`` and ``cli``, and Optax.
 # A pipeline that mixes
 # ---------------------
 #
-# Digits as a source of pairs, shuffled and put into batches.
+# The source yields digits and their classes, shuffled and batched.
 # :class:`zetamix.jax.grain.ZetaMixup` is a random transformation of these batches:
-# Grain hands it a generator for each, made of the seed and the place of the batch
-# alone.
+# Grain passes it a generator for each batch, made only from the seed and the position
+# of the batch.
 
 import grain
 import jax
@@ -49,8 +49,8 @@ for ax, image, label in zip(axes, x, y, strict=False):
     )
 
 # %%
-# A batch of the pipeline is the same whenever it is asked for, in any order, and epochs
-# differ:
+# A batch of the pipeline is the same whenever and in whatever order it is requested,
+# and epochs differ:
 
 epochs = mixed.repeat(2)
 again = np.array_equal(mixed[0][0], mixed[0][0])
@@ -97,8 +97,8 @@ def accuracy(weights):
 
 
 # %%
-# The iterator of the pipeline has a state. One taken in the middle of an epoch restores
-# the mixtures that would have come next.
+# The iterator of the pipeline has a state. A state saved in the middle of an epoch
+# restores the mixtures that would have come next.
 
 weights, state = start()
 iterator = iter(mixed.repeat(10).to_iter_dataset())
@@ -120,9 +120,9 @@ print(f"accuracy on other digits: {accuracy(weights):.1%}")
 # Mixed on the device
 # -------------------
 #
-# Now the pipeline hands over classes, and the compiled step mixes. In JAX the key comes
-# first; the number of the step is folded into it, so that no state is kept. γ is a
-# traced number: a schedule compiles nothing anew.
+# Now the pipeline passes classes, and the compiled step mixes. In JAX the key comes
+# first; the step number is folded into it, so no state is kept. γ is a traced number,
+# so a schedule causes no recompilation.
 
 compiled = []
 
@@ -147,8 +147,8 @@ print(
 )
 
 # %%
-# The losses differ by what the labels hold: the entropy of soft labels is the least
-# that a loss on them can reach, and it falls as γ grows.
+# The losses differ because the labels do: a loss on soft labels cannot fall below their
+# entropy, which decreases as γ grows.
 
 figure, ax = plt.subplots(figsize=(9, 3), layout="constrained")
 ax.plot(losses, color="tab:orange", label="mixed by Grain, γ = 2.8")

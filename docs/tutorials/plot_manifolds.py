@@ -2,7 +2,7 @@
 ζ-mixup on curves in the plane
 ==============================
 
-Where do mixed samples end up? In two dimensions one can look. This page mixes points on
+Where do mixed samples end up? In two dimensions we can look. This page mixes points on
 half-moons and on a helix, by mixup and by ζ-mixup, and measures how far they leave the
 curve.
 
@@ -16,7 +16,7 @@ It needs the extra ``cli``, which brings scikit-learn and Matplotlib.
 # mixup draws a partner for each sample, anywhere in the data, and a point on the line
 # between the two. ζ-mixup draws an ordering of many samples and gives the r-th of them
 # the weight :math:`r^{-\gamma} / \sum_j j^{-\gamma}`, so that the first one dominates.
-# Each is a *plan*: a draw of indices and weights, to be applied to any array.
+# Both yield a *plan*: indices and weights that can be applied to any array.
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -31,9 +31,9 @@ print(zeta.indices[0])
 print(zeta.weights.round(3))
 
 # %%
-# Apply them with ``@``, which takes the labels 0 and 1 as numbers, too; mixed ones lie
-# between, and color the points. (For more than two classes ``plan.mix_labels`` makes
-# probabilities of them.)
+# Apply them with ``@``, which also takes the labels 0 and 1 as numbers; mixed labels
+# lie between, and color the points. (For more than two classes, ``plan.mix_labels``
+# turns labels into probabilities.)
 
 panels = {"originals": None, "mixup": mixup, "ζ-mixup, γ = 2.8": zeta}
 figure, axes = plt.subplots(
@@ -46,9 +46,9 @@ for ax, (name, plan) in zip(axes, panels.items(), strict=True):
 figure.colorbar(shown, ax=axes, label="label", ticks=[0, 0.5, 1])
 
 # %%
-# Many points of mixup lie between the moons, with a label between. Those of ζ-mixup
-# have moved a little towards the middle, and no label is near one half. How far they
-# moved can be told in advance: :func:`zetamix.theory.displacement
+# Many points of mixup lie between the moons, with a label between 0 and 1. Those of
+# ζ-mixup have moved a little towards the middle, and no label is near one half. The
+# distance is known in advance: :func:`zetamix.theory.displacement
 # <zetamix.theory.displacement>` is the root mean square of the distance between a
 # sample and its mixture, in units of the spread of the data.
 
@@ -62,10 +62,10 @@ print(f"expected of ζ-mixup: {zetamix.theory.displacement(2.8, 32):.3f}")
 # What γ does
 # -----------
 #
-# With one γ a sample has as many mixtures as there are orderings of the others. Here
-# are 400 of each of two points, in black rings: a plan may have more outputs than
-# samples, and output i is anchored on sample i mod N, so that every 512th output
-# belongs to one point.
+# For one γ, a sample has as many mixtures as there are orderings of the other samples.
+# Here are 400 mixtures of each of the two points in black rings: a plan may have more
+# outputs than samples, and output i is anchored on sample i mod N, so every 512th
+# output belongs to one point.
 
 anchors = {100: "tab:blue", 200: "tab:orange"}
 figure, axes = plt.subplots(
@@ -83,9 +83,9 @@ for ax, gamma in zip(axes, (1.0, 1.7, 2.8, 6.0), strict=True):
     ax.set(title=f"γ = {gamma}", aspect="equal", xticks=[], yticks=[])
 
 # %%
-# At γ = 1 the mixtures of both crowd in the middle of the data. The larger γ, the
-# closer they keep to their own point. The second panel is just above the threshold for
-# mixtures of 32, from which on the first sample outweighs all others together:
+# At γ = 1 the mixtures of both points crowd in the middle of the data. The larger γ,
+# the closer they stay to their own point. The second panel is just above the threshold
+# for mixtures of 32, where the first sample begins to outweigh all others together:
 
 print(zetamix.theory.dominance_threshold(32))
 
@@ -94,9 +94,9 @@ print(zetamix.theory.dominance_threshold(32))
 # -----------------------------
 #
 # Samples of a helix are far from each other compared with its thickness, which is zero.
-# The weight that γ = 2.8 gives away is a fifth, enough to leave the curve. How far
-# mixed samples are from the originals, :func:`zetamix.metrics.nearest_distance
-# <zetamix.metrics.nearest_distance>` says.
+# γ = 2.8 gives a fifth of the weight to other samples, enough to leave the curve.
+# :func:`zetamix.metrics.nearest_distance <zetamix.metrics.nearest_distance>` measures
+# how far mixed samples are from the originals.
 
 angle = np.random.default_rng(0).uniform(0, 6 * np.pi, size=4096)
 helix = np.stack([np.cos(angle), np.sin(angle), angle / 6], axis=1)
@@ -125,8 +125,8 @@ ax.legend()
 plt.show()
 
 # %%
-# Below γ of about 2.6 mixtures end up farther from the curve than those of mixup, whose
-# λ is often close to 0 or 1; beyond, they come near, and at γ = 6 they are on it for
-# the eye. So the γ to choose depends on the data. :doc:`/gallery/plot_dimension`
-# chooses it where nothing can be seen, and :doc:`/metrics` has results on eight data
+# Below a γ of about 2.6, mixtures end up farther from the curve than those of mixup,
+# whose λ is often close to 0 or 1; above, they come near, and at γ = 6 they appear to
+# lie on it. So the right γ depends on the data. :doc:`/gallery/plot_dimension` chooses
+# it for data that cannot be plotted, and :doc:`/metrics` has results on eight data
 # sets.

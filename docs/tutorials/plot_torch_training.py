@@ -3,8 +3,8 @@ Training in PyTorch
 ===================
 
 A network learns digits from few examples, mixed at one of two places: in the workers of
-a ``DataLoader``, or in the training step, where ``torch.compile`` makes one graph of it
-all. At the end stands what mixing was worth.
+a ``DataLoader``, or in the training step, which ``torch.compile`` turns into one graph.
+The last section compares test scores with and without mixing.
 
 It needs the extras ``torch`` and ``cli``, and for ``torch.compile`` a C++ compiler.
 """
@@ -46,9 +46,9 @@ def make_model():
 # In the training loop
 # --------------------
 #
-# One line before the forward pass. :class:`~zetamix.torch.ZetaMixup` is a module, on
-# whatever device the batch is, and off in evaluation mode. PyTorch's cross-entropy
-# takes the soft labels that come out.
+# One line before the forward pass is enough. :class:`~zetamix.torch.ZetaMixup` is a
+# module that works on the device of the batch, and is off in evaluation mode. PyTorch's
+# cross-entropy takes the soft labels that it returns.
 
 mix = ZetaMixup(num_mix=8, num_classes=10, seed=0)
 model = make_model()
@@ -62,9 +62,9 @@ for x, y in DataLoader(data, batch_size=48, shuffle=True):
     print(f"{len(x)} samples, loss {loss.item():.3f}")
 
 # %%
-# The last batch is shorter than the others, which is fine. With ``seed=`` draws follow
-# from (seed, step, rank) alone, and the step is kept in ``state_dict``: a resumed run
-# goes on where it stopped.
+# The last batch is shorter than the others, which is fine. With ``seed=``, draws depend
+# only on (seed, step, rank), and the step is kept in ``state_dict``: a resumed run
+# continues where it stopped.
 
 print(mix, mix.state_dict())
 
@@ -73,8 +73,8 @@ print(mix, mix.state_dict())
 # --------
 #
 # Mixing and forward pass become one graph, without a break: the draw is an operator
-# that the graph calls. A γ that changes while training goes in as a tensor and compiles
-# nothing anew.
+# that the graph calls. Pass a γ that changes during training as a tensor, to avoid
+# recompilation.
 
 mix = ZetaMixup(
     gamma=lambda step: 4 - torch.clamp(step / 50, max=1.2), num_classes=10, seed=0
@@ -98,9 +98,9 @@ for x, y in DataLoader(data, batch_size=50, shuffle=True):
 # In the workers of a loader
 # --------------------------
 #
-# :class:`~zetamix.torch.ZetaMixupCollate` mixes where batches are made, beside the
-# training. Each batch of each epoch draws its own, and they are the same for any number
-# of workers. Bytes stay bytes, rounded, a quarter of the memory that floats take.
+# :class:`~zetamix.torch.ZetaMixupCollate` mixes where batches are made, in parallel to
+# training. Each batch of each epoch gets its own mixture, the same for any number of
+# workers. Bytes stay bytes, rounded, and take a quarter of the memory of floats.
 
 pixels = TensorDataset((images[train] * 255).to(torch.uint8), labels[train])
 first = {}
@@ -115,8 +115,8 @@ print("same with two workers:", torch.equal(first[0, 0], first[2, 0]))
 print("same in the next epoch:", torch.equal(first[0, 0], first[0, 1]))
 
 # %%
-# A plan of the same key repeats a batch anywhere, without PyTorch as well: for the
-# batches of a loader the key is (seed, epoch, restarts of the worker, number of the
+# A plan with the same key repeats a batch anywhere, even without PyTorch. For the
+# batches of a loader, the key is (seed, epoch, restarts of the worker, number of the
 # batch, rank).
 
 plan = zetamix.zeta_plan(50, num_mix=8, rng=(0, 1, 0, 0, 0))
@@ -127,9 +127,9 @@ assert torch.equal(mixed.round().to(torch.uint8), first[0, 1])
 # What it is worth
 # ----------------
 #
-# The same network from the same start on 600 digits, three times each with other
-# digits: not mixed, with mixup, and with ζ-mixup. Once all labels are right, and once
-# three of ten are wrong.
+# We train the same network from the same initial weights on 600 digits, without mixing,
+# with mixup, and with ζ-mixup, three times each on different digits. In the first
+# comparison all labels are right, in the second three of ten are wrong.
 
 
 def train_once(mix, wrong, seed, epochs=80):
@@ -176,10 +176,10 @@ axes[1].legend()
 plt.show()
 
 # %%
-# With clean labels, on digits this simple, all are alike within their spread. With
-# wrong ones the plain network learns them by heart, and mixtures hold that back:
-# ζ-mixup with γ = 1.8 most, mixup next, γ = 2.8 least. To stop after twenty epochs
-# would have done as well here. Three small runs are a picture, no benchmark: what does
-# better on your data, with your network, a validation set says.
+# With clean labels, on digits this simple, all methods agree within their spread. With
+# wrong labels, the plain network memorizes them, and mixing reduces that: ζ-mixup with
+# γ = 1.8 most, mixup next, γ = 2.8 least. Stopping after twenty epochs would have done
+# as well here. Three small runs are an illustration, not a benchmark: use a validation
+# set to find out what does better on your data, with your network.
 #
 # :doc:`/torch` has all options, :doc:`/scaling-out` several devices.

@@ -14,7 +14,7 @@ from collections.abc import Sequence
 __all__ = ["main"]
 
 _EXTRA = ("PIL", "click", "jinja2", "matplotlib", "rich", "sklearn")
-# As shells have it: 128 more than the number of the signal for what a signal ended.
+# As in shells: for a command that a signal ended, 128 plus the number of the signal.
 _FAULT, _BAD_INPUT, _INTERRUPTED, _PIPE_CLOSED = 1, 2, 130, 141
 _BAD_PATHS = (
     FileNotFoundError,
@@ -36,9 +36,9 @@ def main(args: Sequence[str] | None = None) -> int:
     Returns
     -------
     int
-        The exit code: 0 if all is well; 2 after one line on standard error about what is wrong
-        with the arguments or the data; 1 after one about a fault of the machine, such as a full
-        disk; 130 if interrupted; 141 if whoever read the output has closed it.
+        The exit code: 0 for success; 2 after one line on standard error about bad arguments or
+        data; 1 after one line about a fault of the machine, such as a full disk; 130 if
+        interrupted; 141 if the reader of the output has closed it.
 
     Examples
     --------
@@ -85,7 +85,7 @@ def _run(args: Sequence[str] | None) -> int:
     except OSError as error:
         return _refuse(_reason(error), _BAD_INPUT if isinstance(error, _BAD_PATHS) else _FAULT)
     except MemoryError:
-        return _refuse("there is not enough memory; take fewer samples (--max-samples)", _FAULT)
+        return _refuse("there is not enough memory; use fewer samples (--max-samples)", _FAULT)
 
 
 def _reason(error: OSError) -> str:

@@ -18,7 +18,7 @@ from zetamix.cli.terminal import BadInput, as_bad_input, console, progress
 
 __all__ = ["app", "augment", "demo", "report", "theory"]
 
-# Options of a report that tell how a file is read; the others are those of `gamma_report`.
+# Options of a report that say how a file is read; the others are those of `gamma_report`.
 _READING = (
     *("x_name", "y_name", "labelled", "image_shape", "max_samples"),
     *("features", "standardize"),
@@ -48,7 +48,7 @@ def app(context: click.Context) -> None:
     """ζ-mixup in pictures and in numbers.
 
     ζ-mixup mixes the samples of a batch, in random order, with the weights of a p-series, rank^-γ.
-    Each output stays close to one sample, and its soft label names many classes.
+    Each output stays close to one sample, and its soft label covers many classes.
 
     \b
     Examples:
@@ -187,7 +187,7 @@ class _Numbers(click.ParamType):
     help="Values of γ to try.  [default: 1 to 6]",
 )
 @click.option(
-    "--num-mix", metavar="T", type=int, help="Samples in a mixture.  [default: all of a batch]"
+    "--num-mix", metavar="T", type=int, help="Samples in a mixture.  [default: whole batch]"
 )
 @click.option(
     "--batch-size",
@@ -202,7 +202,7 @@ class _Numbers(click.ParamType):
     "n_neighbors",
     metavar="K",
     type=int,
-    help="Neighbours used to estimate the dimension.  [default: 128, or half of few samples]",
+    help="Neighbours used to estimate the dimension.  [default: 128, or half the samples if few]",
 )
 @click.option(
     "--tolerance",
@@ -210,7 +210,7 @@ class _Numbers(click.ParamType):
     default=0.1,
     show_default=True,
     type=float,
-    help="How far the dimension may be off, and precision and recall fall, at the suggested γ.",
+    help="How much the dimension may differ, and precision and recall drop, at the suggested γ.",
 )
 @click.option(
     "--seed",
@@ -222,7 +222,7 @@ class _Numbers(click.ParamType):
 )
 @click.pass_obj
 def report(words: list[str], /, file: Path | None, output: Path, seed: int, **options: Any) -> None:
-    """Show what ζ-mixup makes of your data, and suggest a γ.
+    """Show what ζ-mixup does to your data, and suggest a γ.
 
     DATA is an .npz file with arrays of samples and, optionally, of labels, an .npy file of samples
     or a .csv table; without it, the digits of scikit-learn are used. Writes one self-contained HTML
@@ -276,7 +276,7 @@ def _check_options(file: Path | None, options: dict[str, Any]) -> None:
 
 
 def _without_folders(words: list[str], paths: list[Path]) -> list[str]:
-    """Return the words with the names of these files alone: folders are nobody's business."""
+    """Return the words with these paths cut to file names: the page must show no folders."""
     shown = []
     for word in words:
         head, mark, tail = word.rpartition("=")
@@ -302,7 +302,7 @@ class _Count(click.ParamType):
         except ValueError:
             number = 0
         if number < 1 or 10**12 < number < math.inf:
-            self.fail(f"{value!r} is not a whole number from 1 to 10**12, or inf.", param, ctx)
+            self.fail(f"{value!r} must be an integer from 1 to 10**12, or inf.", param, ctx)
         return number
 
 
@@ -334,13 +334,13 @@ class _Count(click.ParamType):
     "file",
     metavar="FILE",
     type=click.Path(dir_okay=False, writable=True, path_type=Path),
-    help="Draw the weights, dominance and tail to a .png, .pdf or .svg file, PNG by default.",
+    help="Picture of weights, dominance and tail to write: .png, .pdf or .svg, PNG by default.",
 )
 def theory(gamma: float, n: float, num_mix: float | None, file: Path | None) -> None:
     """Explain what a choice of γ, N and T means.
 
-    Prints the weights, whether one sample outweighs all others, how many samples take part in
-    effect, how far outputs move, and what mixtures of fewer samples would leave out.
+    Prints the weights, whether one sample outweighs all others, the effective number of samples,
+    how far outputs move, and what mixtures of fewer samples would leave out.
 
     \b
     Examples:

@@ -26,7 +26,7 @@ __all__ = ["WideTable", "comparison_report", "file_report", "measures_report", "
 
 
 def comparison_report(rows: Iterable[Compared]) -> Group:
-    """Lay out measured values beside those of theory."""
+    """Lay out measured values next to those of theory."""
     names = ["from own", "theory", "from heaviest", "theory", "top weight", "theory", "richness"]
     cells = [
         (row.name, *(f"{value:.3f}" for value in row[1:-1]), f"{row.effective_classes:.2f}")

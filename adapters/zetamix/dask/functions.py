@@ -67,15 +67,15 @@ def mix(
         Labels in one of the forms of `zetamix.Plan.mix_labels`.
     rule : Rule, default Zeta()
         How plans are drawn: one of `zetamix.rules`, or an object of your own with such a method.
-        A callable `gamma` is given the epoch.
+        A callable `gamma` is called with the epoch.
     batch_size : int, default 128
-        Number of samples in a batch, which are mixed with one another; the last one has the rest.
+        Number of samples in a batch, which are mixed with one another; the last batch has the rest.
     num_classes : int, optional
         Number of classes; required for integer labels.
     ignore_index : int, optional
         The label that does not count, as in `zetamix.Plan.mix_labels`.
     groups : array of int, shape (N,), optional
-        What rules with `donors` go by: classes, patients, volumes.
+        Groups for rules with `donors`: classes, patients, volumes.
     dtype : dtype, optional
         Floating dtype of mixed samples, such as float32 for bytes; that of ``plan @ x`` by default.
     seed : int, optional
@@ -86,7 +86,7 @@ def mix(
     Returns
     -------
     x_mixed : dask.array.Array, shape (N, ...)
-        Mixed samples in the order that `shuffled` gives with this `batch_size`, in such blocks.
+        Mixed samples, in the order and blocks of `shuffled` with this `batch_size`.
     y_mixed : dask.array.Array or None
         Mixed labels, in the same blocks; None if `y` is.
 
@@ -98,9 +98,9 @@ def mix(
     TypeError
         If an argument has the wrong type, or `x` is not a Dask array.
     MemoryError
-        If a scheduler of this process would have to hold more than half of the free memory.
+        If a scheduler in this process would need more than half of the free memory.
     OSError
-        If a cluster on this machine lacks the disk to spill to.
+        If a cluster on this machine lacks the disk space to spill to.
 
     See Also
     --------
@@ -109,10 +109,10 @@ def mix(
 
     Notes
     -----
-    Batch i is drawn by the key (seed, epoch, i). What comes out depends on the rule, the seed, the
-    epoch, the size of batches, and the number of samples and the chunks of `x` along the first
-    axis; not on scheduler, workers or threads, nor on tasks that are run again. Nothing is read
-    before it is computed.
+    Batch i is drawn by the key (seed, epoch, i). The result depends on the rule, the seed, the
+    epoch, the batch size, and the number of samples and the chunks of `x` along the first axis; it
+    does not depend on scheduler, workers, threads or rerun tasks. No data are read before the
+    result is computed.
 
     Examples
     --------
@@ -184,9 +184,9 @@ def zeta_mixup(
     num_mix : int, optional
         T, the number of samples in a mixture; the whole batch by default.
     anchored : bool, default True
-        Whether each sample of a batch has the largest weight once; else random ones have.
+        Whether each sample of a batch has the largest weight once; otherwise random samples do.
     donors : "same" or "other", optional
-        Whom a sample may be mixed with, by `groups`; see `zetamix.zeta_plan`.
+        Which samples a sample may be mixed with, by `groups`; see `zetamix.zeta_plan`.
     batch_size : int, default 128
         Number of samples in a batch, which are mixed with one another.
     num_classes : int, optional
@@ -194,7 +194,7 @@ def zeta_mixup(
     ignore_index : int, optional
         The label that does not count.
     groups : array of int, shape (N,), optional
-        What `donors` goes by: classes, patients, volumes.
+        Groups for `donors`: classes, patients, volumes.
     dtype : dtype, optional
         Floating dtype of mixed samples, such as float32 for bytes.
     seed : int, optional
@@ -205,7 +205,7 @@ def zeta_mixup(
     Returns
     -------
     x_mixed : dask.array.Array, shape (N, ...)
-        Mixed samples in the order that `shuffled` gives with this `batch_size`, in such blocks.
+        Mixed samples, in the order and blocks of `shuffled` with this `batch_size`.
     y_mixed : dask.array.Array or None
         Mixed labels, in the same blocks; None if `y` is.
 
@@ -218,7 +218,7 @@ def zeta_mixup(
 
     See Also
     --------
-    mix : The same by any rule, with what else may be raised.
+    mix : The same with any rule, and all errors that it may raise.
 
     References
     ----------
@@ -282,7 +282,7 @@ def shuffled(
     Returns
     -------
     x_shuffled : dask.array.Array, shape (N, ...)
-        The same samples in another order.
+        The same samples in a different order.
     y_shuffled : dask.array.Array or None
         Their labels; None if `y` is.
 
@@ -294,9 +294,9 @@ def shuffled(
     TypeError
         If an argument has the wrong type, or `x` is not a Dask array.
     MemoryError
-        If a scheduler of this process would have to hold more than half of the free memory.
+        If a scheduler in this process would need more than half of the free memory.
     OSError
-        If a cluster on this machine lacks the disk to spill to.
+        If a cluster on this machine lacks the disk space to spill to.
 
     See Also
     --------
@@ -305,14 +305,14 @@ def shuffled(
     Notes
     -----
     Rows are permuted in each source block, dealt out in turn to the output blocks, and permuted
-    again in each of these. Each row comes to each place with the same probability, but not all
-    orders are equally probable: how many rows two blocks share is fixed to one. The permutations
-    are ``permutation(n, (seed, epoch, pass, block))``. The order depends on the seed, the epoch,
-    the size of batches, N and the chunks of `x` along the first axis; a lost task that is run again
-    gives the same.
+    again in each of these. Each row ends up in each place with the same probability, but not all
+    orders are equally probable: the number of rows that two blocks share is fixed, give or take
+    one. The permutations are ``permutation(n, (seed, epoch, pass, block))``. The order depends on
+    the seed, the epoch, the batch size, N and the chunks of `x` along the first axis; a lost task
+    gives the same rows when it is run again.
 
-    Any part of the result needs all of the array. Workers of `distributed` stay below their limit
-    because they spill to disk, which needs about the size of the array.
+    Every part of the result needs the whole array. Workers of `distributed` stay below their memory
+    limit because they spill to disk, which needs about the size of the array.
 
     Examples
     --------
@@ -340,7 +340,7 @@ def _checked(x: Any, y: Any) -> list[Any]:
         got = library(x) if is_array(x) else type(x).__name__
         raise TypeError(
             f"x must be a Dask array, got one of {got}; wrap it, as in dask.array.from_array(x) or "
-            f"dask.array.from_zarr(x), or mix arrays in memory by zetamix.batches"
+            f"dask.array.from_zarr(x), or mix arrays in memory with zetamix.batches"
         )
     if 0 in x.shape:
         raise ValueError(f"x must hold samples, got shape {x.shape}; leave empty arrays out")
@@ -365,7 +365,7 @@ def _checked_groups(x: da.Array, groups: Any) -> da.Array | None:
 
 
 def _groups_of_a_batch(groups: Any, size: int) -> np.ndarray | None:
-    """Return groups to try a rule with: of the first samples, or where these are lazy, one."""
+    """Return groups to try a rule with: those of the first samples, or a single group if lazy."""
     if groups is None:
         return None
     return np.zeros(size, int) if is_dask(groups) else np.asarray(groups)[:size]

@@ -1,4 +1,4 @@
-"""Whether a shuffle has the room that it needs, seen before it starts."""
+"""Check, before a shuffle starts, that it has the memory or the disk that it needs."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _CLUSTER = "distributed.Client(distributed.LocalCluster(n_workers=2, threads_per
 def check_room(size: int) -> None:
     """Check that the scheduler in use can hold an array of `size` bytes, in memory or on disk.
 
-    Schedulers of one process keep all of an array that is shuffled; workers of a cluster spill.
+    Schedulers in one process hold all of a shuffled array; workers of a cluster spill.
     """
     try:
         get = get_scheduler()
@@ -35,9 +35,9 @@ def _check_memory(size: int) -> None:
     if free is not None and size > free / 2:
         name = dask.config.get("scheduler", None) or "threads"
         raise MemoryError(
-            f"a shuffle on the scheduler {name!r} keeps the array in memory, which must be at most "
-            f"half of what is free, got {size:,} bytes of {free:,}; first start workers that "
-            f"spill to disk, under if __name__ == '__main__': client = {_CLUSTER}"
+            f"a shuffle on the scheduler {name!r} keeps the array in memory, which must take at "
+            f"most half of the free memory, got {size:,} bytes of {free:,}; first start workers "
+            f"that spill to disk, under if __name__ == '__main__': client = {_CLUSTER}"
         )
 
 
@@ -64,6 +64,6 @@ def _check_disk(client: Any, size: int) -> None:
         folder = min(folders)
         raise OSError(
             f"a shuffle of more than half of the memory of all workers spills to disk, which must "
-            f"have about the size of the array free, got {size:,} bytes for {free:,} at {folder}; "
-            f"make room, or pass LocalCluster(local_directory=...) a larger disk"
+            f"have space for the array, got {size:,} bytes for {free:,} at {folder}; free some "
+            f"space, or pass LocalCluster(local_directory=...) a folder on a larger disk"
         )

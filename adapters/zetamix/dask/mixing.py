@@ -20,7 +20,7 @@ __all__ = ["Mixing"]
 
 @dataclasses.dataclass(frozen=True)
 class Mixing:
-    """How batches are mixed: by a rule, of which batch i draws by the key (seed, epoch, i)."""
+    """How batches are mixed: by a rule that draws batch i with the key (seed, epoch, i)."""
 
     rule: Rule
     batch_size: int
@@ -42,7 +42,7 @@ class Mixing:
     def in_blocks(self, arrays: Sequence[da.Array | None]) -> list[da.Array | None]:
         """Return arrays with whole batches as blocks, and whole samples.
 
-        Where samples were cut, blocks keep about their size, but hold a batch at least.
+        Where samples were cut, blocks keep about their size, but hold at least one batch.
         """
         x: Any = arrays[0]
         parts = math.prod(x.numblocks[1:])
@@ -103,7 +103,7 @@ class Mixing:
     def _filled(
         self, mixed: Callable[[slice, Plan], Any], length: int, first: np.ndarray, groups: Any
     ) -> Any:
-        """Return the mixed batches of a block in one array, to which each is written in turn."""
+        """Return the mixed batches of a block, each written to the same array in turn."""
         out = None
         for rows, plan in self._plans(length, first, groups):
             part = mixed(rows, plan)

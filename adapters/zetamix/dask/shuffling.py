@@ -1,4 +1,4 @@
-"""A shuffle of Dask arrays in three steps, of which each keeps blocks at their size."""
+"""A shuffle of Dask arrays in three steps, each of which keeps the size of blocks."""
 
 from __future__ import annotations
 

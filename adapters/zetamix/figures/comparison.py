@@ -1,4 +1,4 @@
-"""The methods side by side, in numbers: measured on digits, and as theory has it."""
+"""The methods side by side, in numbers: measured on digits, and expected by theory."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _EPOCHS = 8
 
 
 class Compared(NamedTuple):
-    """What a method does to a sample and its label, and should do in theory.
+    """What a method does to a sample and its label, measured and in theory.
 
     Distances are from the own sample, and from the one that weighs most.
     """

@@ -1,4 +1,4 @@
-"""Data to show: digits, and curves on which one sees where mixtures fall."""
+"""Data to show: digits, and curves that show where mixtures fall."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ BATCH = 32
 
 @dataclass(frozen=True)
 class Dataset:
-    """Samples along the first axis of `points`, with what they are labelled by.
+    """Samples along the first axis of `points`, with their labels.
 
     `targets` are classes if `num_classes` is given, else numbers that are mixed as they are.
     """

@@ -1,4 +1,4 @@
-"""What mixed digits look like, and what their soft labels say."""
+"""Pictures of mixed digits and their soft labels."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def draw_methods(
 ) -> list[Any]:
     """Draw the first images of a batch and their labels in a grid, and return axes of the images.
 
-    A row is of a method.
+    There is one row for each method.
     """
     images = []
     for row, method in enumerate(methods):
@@ -97,7 +97,7 @@ def _draw_shares(axes: Any, label: np.ndarray, *, own: int) -> None:
 
 
 def digits_mixtures(key: Key) -> Figure:
-    """Draw a mixture of two, of four and of eight digits beside what went into it."""
+    """Draw mixtures of two, four and eight digits next to their sources."""
     figure = slide(
         "mixup mixes two samples, ζ-mixup any number of them",
         f"The sources by falling weight, their mixture and its soft label. {_PIXELS}",
@@ -118,7 +118,7 @@ def digits_mixtures(key: Key) -> Figure:
 def _take_apart(
     figure: Figure, place: Any, name: str, batch: Dataset, plan: MixPlan
 ) -> tuple[Any, Any]:
-    """Draw the first output of a mixture in a row: its sources, itself, its label."""
+    """Draw the first output of a plan in a row: its sources, the mixture, its label."""
     cells = place.subgridspec(1, 12, width_ratios=[1] * 8 + [0.5, 1, 0.1, 3], wspace=0.12)
     weights = np.broadcast_to(plan.weights, plan.indices.shape)[0]
     points, labels = batch.mixed(plan)

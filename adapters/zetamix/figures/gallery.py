@@ -1,4 +1,4 @@
-"""The pictures of the demonstration, by the name of their files."""
+"""The pictures of the demo, by file name."""
 
 from __future__ import annotations
 

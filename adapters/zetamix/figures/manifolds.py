@@ -1,4 +1,4 @@
-"""Where mixtures fall, beside the curves that the data lie on."""
+"""Where mixtures fall, relative to the curves that the data lie on."""
 
 from __future__ import annotations
 

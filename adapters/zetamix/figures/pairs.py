@@ -1,4 +1,4 @@
-"""Pairs of mixup, as they are shown beside mixtures in which the own sample weighs most."""
+"""Pairs of mixup, in the form that is shown next to ζ-mixup."""
 
 from __future__ import annotations
 
@@ -10,5 +10,5 @@ __all__ = ["heavier_first"]
 
 
 def heavier_first(plan: MixPlan) -> MixPlan:
-    """Let each own sample weigh most: as likely as the reverse, and alike to compare."""
+    """Swap weights so that each own sample weighs most, which is as likely as the reverse."""
     return MixPlan(plan.indices, -np.sort(-plan.weights, axis=-1), plan.num_samples)

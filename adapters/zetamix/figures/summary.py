@@ -19,19 +19,19 @@ class Summary:
     Attributes
     ----------
     weights : tuple of float
-        Weights of the first ranks, of all of them if they are few.
+        Weights of the first ranks, or of all if they are few.
     rest : float
-        Weight of the further ranks together.
+        Total weight of the remaining ranks.
     others : float
         Weight of all ranks but the first.
     threshold : float
         The γ at which the first rank has half of the weight.
     tails : tuple of (int, float)
-        For some T, what mixtures of T samples leave out of the weight of n.
+        For some T, the weight that mixtures of T out of n samples leave out.
     num_mix_for_percent : int or None
         The smallest T that leaves out at most one percent, if there is any.
     orderings : str
-        How many orderings there are.
+        Number of orderings.
     """
 
     gamma: float
@@ -59,7 +59,7 @@ class Summary:
 
 
 def summarize(gamma: float, n: float, num_mix: float | None = None) -> Summary:
-    """Ask the theory; `num_mix` is `n` by default, and both may be infinite."""
+    """Gather the numbers; `num_mix` is `n` by default, and both may be infinite."""
     num_mix = n if num_mix is None else num_mix
     tails = {num_mix: theory.tail_weight(gamma, num_mix, n)}  # refuses all that is out of range
     tails |= {size: theory.tail_weight(gamma, size, n) for size in (2, 4, 8, 16, 32) if size < n}

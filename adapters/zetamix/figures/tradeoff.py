@@ -1,4 +1,4 @@
-"""What a choice of γ buys: richness of labels against distance from the data."""
+"""The trade-off of γ: richness of labels against distance from the data."""
 
 from __future__ import annotations
 

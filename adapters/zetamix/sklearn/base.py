@@ -1,4 +1,4 @@
-"""What the estimators on mixed rows share: parameters, plans, and what is passed on."""
+"""What the estimators on mixed rows share: parameters, plans and delegated methods."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ class ZetaMixupEstimator(MetaEstimatorMixin, BaseEstimator):  # type: ignore[mis
         self.random_state = random_state
 
     def predict(self, X: Any) -> Any:
-        """Predict by the estimator that was fitted on mixed rows.
+        """Predict with the estimator that was fitted on mixed rows.
 
         Parameters
         ----------
@@ -85,7 +85,7 @@ class ZetaMixupEstimator(MetaEstimatorMixin, BaseEstimator):  # type: ignore[mis
         Raises
         ------
         ValueError
-            If `X` has other columns than the rows of `fit`, or NaN or infinite entries.
+            If the columns of `X` differ from those in `fit`, or entries are NaN or infinite.
 
         Examples
         --------

@@ -40,30 +40,30 @@ class ZetaMixupClassifier(ClassifierMixin, ZetaMixupEstimator):  # type: ignore[
               w_r = r^{-\gamma} / \sum_{j=1}^{T} j^{-\gamma}
 
     Where `fit` of the estimator takes `sample_weight`, a mixed row is passed once for each class
-    among the rows that it is mixed from, with the sum of their weights: together they weigh 1, and
-    the loss is that of the soft label. Else one class is drawn for each row.
+    among the rows that it is mixed from, with the sum of their weights: these weights add up to 1,
+    and the loss is that of the soft label. Otherwise one class is drawn for each row.
 
     Parameters
     ----------
     estimator : estimator, optional
-        What is fitted; `LogisticRegression` by default. A pipeline takes weights if its last step
-        does.
+        The estimator to fit; `LogisticRegression` by default. A pipeline takes weights if its last
+        step does.
     gamma : float, default 2.8
         Exponent :math:`\gamma \ge 0`: the larger, the closer mixed rows stay to those of the data.
     num_mix : int, default 8
         T, the number of rows in a mixture.
     donors : "same", "other" or None, default None
-        With whom a row is mixed: with its class, with other classes, or with all rows.
+        Which rows a row is mixed with: those of its class, of other classes, or all rows.
     num_outputs : int, optional
-        How many mixed rows; by default as many as there are rows, each of which weighs most once.
+        Number of mixed rows; by default the number of rows, each of which weighs most once.
     keep_originals : bool, default False
-        Fit on the rows themselves, too.
+        Whether to fit on the original rows as well.
     labels : {"auto", "weights", "draw", "anchor"}, default "auto"
         Weighted copies for each class, a class drawn by the weights (each class keeps a row), or
-        the class of the row that weighs most. "auto" takes weights where `fit` takes them, or
-        metadata routing requests them, else it draws and warns.
+        the class of the row that weighs most. "auto" uses weights where `fit` takes them, or
+        metadata routing requests them; otherwise it draws, and warns.
     random_state : int or numpy.random.RandomState, optional
-        What mixtures and classes are drawn from.
+        Source of randomness for mixtures and classes.
 
     Attributes
     ----------
@@ -76,7 +76,7 @@ class ZetaMixupClassifier(ClassifierMixin, ZetaMixupEstimator):  # type: ignore[
     n_features_in_ : int
         Number of columns.
     feature_names_in_ : numpy.ndarray of str
-        Names of the columns, where a table has any.
+        Names of the columns, if the table has any.
 
     Raises
     ------
@@ -86,7 +86,7 @@ class ZetaMixupClassifier(ClassifierMixin, ZetaMixupEstimator):  # type: ignore[
     Warns
     -----
     UserWarning
-        If labels are drawn because the estimator takes no weights, or classes inside of it cannot
+        If labels are drawn because the estimator takes no weights, or if classes inside it cannot
         be balanced.
 
     See Also
@@ -95,18 +95,19 @@ class ZetaMixupClassifier(ClassifierMixin, ZetaMixupEstimator):  # type: ignore[
 
     Notes
     -----
-    ``class_weight="balanced"`` of an estimator would balance how many weighted copies there are of
-    each class, which are nearly as many of a rare one as of others. With labels "weights",
-    `estimator_` therefore gets the same weights as a dict, by the counts of classes in `y` as
-    without mixing. `LogisticRegression` and `LinearSVC` keep "balanced" where scikit-learn has them
-    sum up weights (1.7 and later). Left alone are "balanced_subsample", which may count copies (use
-    "balanced"), values in the grid of a search inside (search around this estimator instead), and,
-    with a warning, what a meta-estimator may pass other classes on to, as `VotingClassifier` does.
+    ``class_weight="balanced"`` of an estimator would count the weighted copies of each class, and a
+    rare class has nearly as many as the others. With labels "weights", `estimator_` therefore gets
+    class weights as a dict, from the counts of classes in `y` as without mixing.
+    `LogisticRegression` and `LinearSVC` keep "balanced" where scikit-learn makes them sum up
+    weights (1.7 and later). Three cases are left unchanged: "balanced_subsample", which may count
+    copies (use "balanced"); values in the grid of a search inside (search around this estimator
+    instead); and, with a warning, estimators to which a meta-estimator may pass different classes,
+    as `VotingClassifier` does.
 
-    Early stopping inside of the estimator, as of `HistGradientBoostingClassifier` above 10,000
-    rows, sets rows aside at random. Copies of one mixed row then stand on both sides, and mixtures
-    of the same rows, so that validation is too good and stops too late: turn it off, or choose the
-    number of iterations by cross-validation around this estimator.
+    Early stopping inside the estimator, as in `HistGradientBoostingClassifier` above 10,000 rows,
+    holds out rows at random. Copies of a mixed row, and mixtures of the same rows, then end up on
+    both sides, so the validation score is too good and training stops too late: turn early stopping
+    off, or choose the number of iterations by cross-validation around this estimator.
 
     Examples
     --------
@@ -134,8 +135,8 @@ class ZetaMixupClassifier(ClassifierMixin, ZetaMixupEstimator):  # type: ignore[
         y : array-like, shape (N,)
             Their classes.
         sample_weight : array-like, shape (N,), optional
-            Weights of rows: the copy of a mixed row for a class weighs the sum of the weights in
-            the mixture times these, over its rows of that class.
+            Weights of rows: the copy of a mixed row for a class gets the sum, over its rows of
+            that class, of their weights in the mixture times these weights.
 
         Returns
         -------
@@ -181,7 +182,7 @@ class ZetaMixupClassifier(ClassifierMixin, ZetaMixupEstimator):  # type: ignore[
         return self
 
     def _balanced(self, classes: np.ndarray) -> dict[str, Any]:
-        """Return class weights by the rows, in place of those by how many copies there are."""
+        """Return class weights from the counts of rows, not of their copies."""
         if self.labels_used_ != "weights":
             return {}
         return balanced_parameters(self._unfitted(), to_host(self.classes_), classes)
@@ -207,12 +208,12 @@ class ZetaMixupClassifier(ClassifierMixin, ZetaMixupEstimator):  # type: ignore[
         Returns
         -------
         array, shape (N, C)
-            Probabilities by the estimator.
+            Probabilities from the estimator.
 
         Raises
         ------
         ValueError
-            If `X` has other columns than the rows of `fit`, or NaN or infinite entries.
+            If the columns of `X` differ from those in `fit`, or entries are NaN or infinite.
 
         Examples
         --------
@@ -236,12 +237,12 @@ class ZetaMixupClassifier(ClassifierMixin, ZetaMixupEstimator):  # type: ignore[
         Returns
         -------
         array, shape (N,) or (N, C)
-            Scores; of two classes those of the second.
+            Scores; for two classes, those of the second.
 
         Raises
         ------
         ValueError
-            If `X` has other columns than the rows of `fit`, or NaN or infinite entries.
+            If the columns of `X` differ from those in `fit`, or entries are NaN or infinite.
 
         Examples
         --------

@@ -28,22 +28,22 @@ class ZetaMixupRegressor(RegressorMixin, ZetaMixupEstimator):  # type: ignore[mi
     Parameters
     ----------
     estimator : estimator, optional
-        What is fitted; `Ridge` by default.
+        The estimator to fit; `Ridge` by default.
     gamma : float, default 2.8
         Exponent :math:`\gamma \ge 0`: the larger, the closer mixed rows stay to those of the data.
     num_mix : int, default 8
         T, the number of rows in a mixture.
     donors : None
-        Rows are mixed with all others; the parameter is that of the classifier.
+        Must be None: rows are mixed with all others; only the classifier takes other values.
     num_outputs : int, optional
-        How many mixed rows; by default as many as there are rows, each of which weighs most once.
+        Number of mixed rows; by default the number of rows, each of which weighs most once.
     keep_originals : bool, default False
-        Fit on the rows themselves, too.
+        Whether to fit on the original rows as well.
     labels : {"auto", "weights", "draw", "anchor"}, default "auto"
         The weighted mean of the targets ("weights", as "auto"), the target of a row drawn by the
         weights, or that of the row that weighs most.
     random_state : int or numpy.random.RandomState, optional
-        What mixtures are drawn from.
+        Source of randomness for mixtures.
 
     Attributes
     ----------
@@ -54,7 +54,7 @@ class ZetaMixupRegressor(RegressorMixin, ZetaMixupEstimator):  # type: ignore[mi
     n_features_in_ : int
         Number of columns.
     feature_names_in_ : numpy.ndarray of str
-        Names of the columns, where a table has any.
+        Names of the columns, if the table has any.
 
     Raises
     ------
@@ -67,9 +67,9 @@ class ZetaMixupRegressor(RegressorMixin, ZetaMixupEstimator):  # type: ignore[mi
 
     Notes
     -----
-    Early stopping inside of the estimator sets rows aside at random. Mixtures of the same rows then
-    stand on both sides, so that validation is too good and stops too late: turn it off, or choose
-    the number of iterations by cross-validation around this estimator.
+    Early stopping inside the estimator holds out rows at random. Mixtures of the same rows then end
+    up on both sides, so the validation score is too good and training stops too late: turn early
+    stopping off, or choose the number of iterations by cross-validation around this estimator.
 
     Examples
     --------
@@ -97,7 +97,7 @@ class ZetaMixupRegressor(RegressorMixin, ZetaMixupEstimator):  # type: ignore[mi
         y : array-like, shape (N,) or (N, K)
             Their targets.
         sample_weight : array-like, shape (N,), optional
-            Weights of rows: a mixed row weighs the sum of its weights times these.
+            Weights of rows: a mixed row gets the sum of its mixing weights times these weights.
 
         Returns
         -------

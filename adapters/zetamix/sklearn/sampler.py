@@ -31,25 +31,24 @@ class ZetaMixupSampler(BaseOverSampler):  # type: ignore[misc]
               w_r = r^{-\gamma} / \sum_{j=1}^{T} j^{-\gamma}
 
     It does for tables what `zetamix.oversample` does for arrays. NumPy arrays, lists, CSR and CSC
-    matrices, and tables of pandas and polars come back as what they were, with names and dtypes;
-    integers are rounded to the nearest.
+    matrices, and tables of pandas and polars keep their type, names and dtypes; integers are
+    rounded to the nearest.
 
     Parameters
     ----------
     sampling_strategy : str, float, dict or callable, default "auto"
         Which classes grow, and to which size, as in all oversamplers of imbalanced-learn.
     gamma : float, default 2.8
-        Exponent :math:`\gamma \ge 0`: the larger, the closer new rows stay to one of those that
-        there are.
+        Exponent :math:`\gamma \ge 0`: the larger, the closer new rows stay to an existing row.
     num_mix : int, default 8
-        T, the number of rows in a mixture; where a class has fewer, all of it are mixed.
+        T, the number of rows in a mixture; a class with fewer rows mixes all of them.
     neighbors : int, optional
         Mix a row only with this many nearest rows of its class.
     donors : "same" or None, default "same"
-        With whom a row is mixed: with its class, so that labels are exact, or with all rows.
+        Which rows a row is mixed with: those of its class, so that labels are exact, or all rows.
     categorical_features : "auto" or array-like of str, int or bool, optional
         Columns whose entries are not mixed but taken from the row that weighs most: names,
-        positions or a mask, or "auto" for all columns of a table that are no numbers. Columns of
+        positions or a mask, or "auto" for all columns of a table that hold no numbers. Columns of
         bool, objects, categories and text must be among them.
     random_state : int or numpy.random.RandomState, optional
         An int gives the rows of ``oversample(..., rng=random_state)``.
@@ -57,16 +56,16 @@ class ZetaMixupSampler(BaseOverSampler):  # type: ignore[misc]
     Attributes
     ----------
     sampling_strategy_ : dict
-        How many rows each class is given.
+        Number of rows to add to each class.
     n_features_in_ : int
         Number of columns.
     feature_names_in_ : numpy.ndarray of str
-        Names of the columns, where a table has any.
+        Names of the columns, if the table has any.
 
     Raises
     ------
     ValueError
-        If features are NaN or infinite, a column is no number, or a class to be grown, or a group
+        If features are NaN or infinite, a column holds no numbers, or a class to grow, or a group
         in it, has a single row.
 
     See Also
@@ -115,7 +114,7 @@ class ZetaMixupSampler(BaseOverSampler):  # type: ignore[misc]
         self.random_state = random_state
 
     def fit_resample(self, X: Any, y: Any, *, groups: Any = None) -> tuple[Any, Any]:
-        """Return the rows and, below them, those that are added.
+        """Return the rows, followed by the new ones.
 
         Parameters
         ----------
@@ -124,20 +123,20 @@ class ZetaMixupSampler(BaseOverSampler):  # type: ignore[misc]
         y : array-like, shape (N,)
             Their classes.
         groups : array-like, shape (N,), optional
-            Groups that mixtures do not cross: patients, sites, days. In a pipeline they are routed
-            as metadata, by ``set_fit_resample_request(groups=True)``.
+            Groups that mixtures do not cross: patients, sites, days. In a pipeline, route them as
+            metadata with ``set_fit_resample_request(groups=True)``.
 
         Returns
         -------
         X_resampled : array-like, table or sparse matrix, shape (N + M, D)
-            Of the form of `X`.
+            In the form of `X`.
         y_resampled : array-like, shape (N + M,)
-            Of the form of `y`.
+            In the form of `y`.
 
         Raises
         ------
         ValueError
-            If features are NaN or infinite, a column is no number, or a class to be grown, or a
+            If features are NaN or infinite, a column holds no numbers, or a class to grow, or a
             group in it, has a single row.
 
         Examples

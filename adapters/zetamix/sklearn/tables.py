@@ -14,25 +14,25 @@ _FLOATS = [np.float64, np.float32]
 
 
 class Native(NamedTuple):
-    """What a user passed, in a type of which imbalanced-learn makes nothing."""
+    """What a user passed, in a type that imbalanced-learn leaves alone."""
 
     x: Any
 
 
 class Features(Protocol):
-    """Rows of features, those that are numbers apart from categories."""
+    """Rows of features, with numbers separate from categories."""
 
     numbers: Any
 
     def with_rows(self, numbers: Any, anchors: np.ndarray) -> Any:
-        """Return all rows in the form that was passed, of all numbers, new ones below.
+        """Return all rows in the form that was passed, made from `numbers`, new rows last.
 
         Categories of a new row are those of its anchor.
         """
 
 
 def features_of(estimator: Any, x: Any, y: np.ndarray, categorical: Any) -> Features:
-    """Check features, tell an estimator their names, and return them."""
+    """Check features, record their names in an estimator, and return them."""
     refuse_lazy("X", x)
     frame, names = _frame_of(x)
     if isinstance(frame, nw.DataFrame) and not _is_sparse_frame(frame):
@@ -61,7 +61,7 @@ def refuse_lazy(name: str, x: Any) -> None:
 
 
 def _with_text_as_objects(x: Any) -> Any:
-    """Return lists of numbers and text as objects, of which NumPy would make text alone."""
+    """Return lists of numbers and text as objects, which NumPy would turn into text."""
     if hasattr(x, "shape") or np.asarray(x).dtype.kind not in "SU":
         return x
     return np.array(x, dtype=object)
@@ -81,7 +81,7 @@ def _frame_of(x: Any) -> tuple[Any, Any]:
 
 
 def _is_sparse_frame(frame: Any) -> bool:
-    """Tell whether a table of pandas is sparse, of numbers that one sparse matrix can hold."""
+    """Return whether a table of pandas is sparse, of numbers that one sparse matrix can hold."""
     if not frame.implementation.is_pandas():
         return False
     dtypes = frame.to_native().dtypes.tolist()
@@ -95,7 +95,7 @@ def _is_sparse(dtype: Any) -> bool:
 
 
 def _have_exact_sum(dtypes: set[np.dtype[Any]]) -> bool:
-    """Tell whether numbers of several dtypes are the same ones in a dtype for them all."""
+    """Return whether numbers of several dtypes are the same ones in a dtype for them all."""
     if len(dtypes) == 1:
         return True
     if any(each.kind not in "iuf" for each in dtypes):
@@ -295,7 +295,7 @@ def _refuse_text(mixed: Any, places: np.ndarray) -> None:
 
 
 def plain_classes(y: Any) -> tuple[Any, Any]:
-    """Return classes as imbalanced-learn takes them, and the polars that they were."""
+    """Return classes as imbalanced-learn takes them, and the polars object that they were."""
     refuse_lazy("y", y)
     given = nw.from_native(y, eager_only=True, allow_series=True, pass_through=True)
     if not isinstance(given, (nw.Series, nw.DataFrame)) or given.implementation.is_pandas():
@@ -315,7 +315,7 @@ def _column_of(given: Any) -> Any:
 
 
 def restored_classes(classes: Any, given: Any) -> Any:
-    """Return classes as a column, or a table of one, like that which there was."""
+    """Return classes as a column, or as a table of one column, as they were passed."""
     backend, column = nw.get_native_namespace(given), _column_of(given)
     series = nw.new_series(column.name, classes, column.dtype, backend=backend)
     return (series if isinstance(given, nw.Series) else series.to_frame()).to_native()
@@ -329,14 +329,14 @@ def checked_groups(groups: Any) -> np.ndarray:
     if missing.any():
         row = int(np.argwhere(missing)[0, 0])
         raise ValueError(
-            f"groups must name one for each row, got {np.atleast_1d(values)[row]} in row {row}; "
+            f"groups must have one for each row, got {np.atleast_1d(values)[row]} in row {row}; "
             f"leave such rows out, or give each of them a group"
         )
     return names
 
 
 def _is_missing(values: np.ndarray) -> Any:
-    """Tell which entries are NaN, NaT, None or NA."""
+    """Return which entries are NaN, NaT, None or NA."""
     if values.dtype.kind in "fcmM":
         return values != values
     if values.dtype.kind != "O":
@@ -346,5 +346,5 @@ def _is_missing(values: np.ndarray) -> Any:
 
 
 def _is_no_value(each: Any) -> bool:
-    """Tell whether an object is not equal to itself, or the NA of pandas, which is neither."""
+    """Return whether an object differs from itself, or is the NA of pandas."""
     return type(each).__name__ == "NAType" or bool(each != each)

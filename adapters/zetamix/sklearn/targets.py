@@ -1,4 +1,4 @@
-"""What mixed labels become where an estimator takes one class a row: weighted copies, or a draw."""
+"""Mixed labels for estimators that take one class per row: as weighted copies, or drawn."""
 
 from __future__ import annotations
 
@@ -91,9 +91,9 @@ def balanced_parameters(
     for name, owner in _to_balance(estimator):
         if owner is None:
             warnings.warn(
-                f"{name}='balanced' may balance how many weighted copies of mixed rows there are, "
-                f"as what is around it may pass other classes on than it gets; pass labels='draw', "
-                f"or {name} as a dict",
+                f"{name}='balanced' may count weighted copies of mixed rows, since the estimator "
+                f"around it may pass on different classes than it gets; pass labels='draw', or "
+                f"{name} as a dict",
                 UserWarning,
                 stacklevel=4,
             )
@@ -137,7 +137,7 @@ def _key(name: Any) -> Any:
 
 
 def labels_for(labels: str, estimator: Any) -> str:
-    """Return how an estimator is told mixed labels, of "auto" what it can take."""
+    """Return how an estimator gets mixed labels; for "auto", in the form that it can take."""
     takes = weight_parameter(estimator) is not None
     if labels == "weights" and not takes:
         raise ValueError(

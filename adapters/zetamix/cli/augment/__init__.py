@@ -1,7 +1,7 @@
 """The command `zetamix augment`: files in, mixed files out.
 
-`command` has the options, `running` the order of things, `places` what is written where, and a
-module each format: `arrays`, `images`, `tables` and `stores`.
+`command` defines the options, `running` the steps of a run, and `places` where files are written.
+Each format has its own module: `arrays`, `images`, `tables` and `stores`.
 """
 
 from zetamix.cli.augment.command import augment

@@ -34,7 +34,7 @@ _CLASS_NAMES = "class_names"
 
 
 class ArrayFile(PassesWork):
-    """What is to be made of an .npz or .npy file: one of the same arrays, mixed."""
+    """The work on an .npz or .npy file: to write the same arrays, mixed."""
 
     def __init__(self, source: Path, options: Options, space: Workspace) -> None:
         self.is_single = source.suffix.lower() == ".npy"
@@ -48,7 +48,7 @@ class ArrayFile(PassesWork):
             else:
                 x, labels = self._unpacked(source, options, space)
         if x.ndim == 0:
-            raise ValueError(f"samples must lie along a first axis, got a number from {source}")
+            raise ValueError(f"samples must lie along a first axis, got a number in {source}")
         self.passes = Passes.of(x, labels, options)
         self.rows = self.passes.rows
         self.classes = labels.names
@@ -71,7 +71,7 @@ class ArrayFile(PassesWork):
             x_name = chosen_name(source, present, options.x, X_NAMES)
             if x_name is None:
                 raise ValueError(
-                    f"it has no array of samples, named {', '.join(X_NAMES)}, but "
+                    f"it has no array named {', '.join(X_NAMES)}; it has "
                     f"{', '.join(present) or 'none at all'}: name one of them with --x"
                 )
             check_claim(archive, x_name)
@@ -103,7 +103,7 @@ class ArrayFile(PassesWork):
                 self._pack(parts, stream)
 
     def _pack(self, parts: Sequence[Path], stream: BinaryIO) -> None:
-        """Write an archive, whose members have the same date whenever they were written."""
+        """Write an archive whose members always have the same date."""
         with zipfile.ZipFile(stream, "w") as archive:
             for name, each in zip(self.names, "xy", strict=False):
                 with _member(archive, name) as member:
@@ -121,7 +121,8 @@ def _reading(source: Path) -> Iterator[None]:
         raise
     except UNREADABLE as error:
         raise ValueError(
-            f"{source} can't be read: {error}; save arrays of numbers by numpy.savez or numpy.save"
+            f"{source} can't be read: {error}; save arrays of numbers with numpy.savez or "
+            f"numpy.save"
         ) from error
 
 
@@ -146,7 +147,7 @@ def _member(archive: zipfile.ZipFile, name: str) -> IO[bytes]:
 
 
 def _join(files: Sequence[Path], stream: Any) -> None:
-    """Write arrays one below the other, without reading them."""
+    """Concatenate arrays along the first axis, without reading them."""
     first = np.load(files[0], mmap_mode="r")
     rows = sum(np.load(file, mmap_mode="r").shape[0] for file in files)
     header = npy.header_data_from_array_1_0(first)

@@ -51,7 +51,7 @@ class _Rate(ProgressColumn):
     metavar="OUT",
     required=True,
     type=click.Path(path_type=Path),
-    help="The file or folder to write, of the format of IN.",
+    help="File or folder to write, in the format of IN.",
 )
 @click.option("--x", metavar="NAME", help="Array of samples.  [default: x, x_train, …]")
 @click.option("--y", metavar="NAME", help="Array of labels, if any.  [default: y, y_train, …]")
@@ -108,7 +108,7 @@ class _Rate(ProgressColumn):
     default=128,
     show_default=True,
     type=click.IntRange(min=1),
-    help="Samples that are mixed with one another.",
+    help="Samples mixed with one another.",
 )
 @click.option(
     "--seed",
@@ -156,26 +156,27 @@ class _Rate(ProgressColumn):
 @click.option(
     "--memory-limit",
     metavar="SIZE",
-    help="Compute a Zarr store on workers of this machine with so much memory each, such as 2GB.",
+    help="Compute a Zarr store on local workers with this much memory each, such as 2GB.",
 )
-@click.option("--resume", is_flag=True, help="Go on with a run that was stopped.")
-@click.option("--overwrite", is_flag=True, help="Replace OUT, and parts of a run that was stopped.")
+@click.option("--resume", is_flag=True, help="Continue an interrupted run.")
+@click.option("--overwrite", is_flag=True, help="Replace OUT, and the parts of an interrupted run.")
 @click.pass_context
 def augment(context: click.Context, /, source: Path, out: Path, **options: Any) -> None:
     """Mix the samples of a file or folder, and write files of the same kind.
 
     IN is an .npz or .npy file, a Parquet or CSV table, a folder with a folder of images for each
     class, or a Zarr store with arrays of samples and of labels. Copy k of the data is what
-    zetamix.batches gives in epoch k: the same samples, shuffled, each mixed with others of its
-    batch (of a Zarr store: what zetamix.dask.mix gives). Labels become weights of classes: array y,
-    columns label=CLASS, or labels.csv beside images.
+    zetamix.batches returns in epoch k: the same samples, shuffled, each mixed with others of its
+    batch (for a Zarr store, what zetamix.dask.mix returns). Labels become class weights: array y,
+    columns label=CLASS, or labels.csv next to the images.
 
-    Images are read upright, as RGB unless all are gray; transparency is dropped. Mixed columns of a
-    table are all that are neither --label nor --keep, and must be floats.
+    Images are read upright, as RGB unless all are gray; transparency is dropped. All columns of a
+    table except --label and --keep are mixed, and must be floats.
 
-    Parts go to OUT.partial, and to OUT when all are finished, with a manifest of options and
-    inputs. After Ctrl-C, a kill or a full disk the same command with --resume goes on, to the same
-    bytes. All that takes twice the room of OUT while it runs.
+    Parts are written to OUT.partial, and moved to OUT when all are finished, with a manifest of
+    options and inputs. After Ctrl-C, a kill or a full disk, repeat the command with --resume: it
+    continues, and the output has the same bytes. Until it ends, a run needs twice the disk space of
+    OUT.
 
     \b
     Examples:

@@ -51,7 +51,7 @@ def image_files(source: Path) -> tuple[list[Path], list[Path]]:
     if not images:
         raise ValueError(
             f"{source} must hold a folder for each class, with images that end in "
-            f"{', '.join(sorted(_ENDINGS))}, got none; if it is a Zarr store, its zarr.json lacks"
+            f"{', '.join(sorted(_ENDINGS))}, got none; if it is a Zarr store, it has no zarr.json"
         )
     return images, others + [file for file in inside if not _is_image(file)]
 
@@ -65,7 +65,7 @@ def _is_image(file: Path) -> bool:
 
 
 class ImageFolder(PassesWork):
-    """What is to be made of a folder of images: one of the same classes, with their mixtures."""
+    """The work on a folder of images: to write their mixtures to the same class folders."""
 
     def __init__(self, source: Path, options: Options, space: Workspace) -> None:
         files, others = image_files(source)
@@ -144,12 +144,12 @@ def _class_folders(source: Path) -> list[Path]:
 
 
 def _dtype(options: Options) -> Any:
-    """Return in which precision pixels are averaged before they are rounded."""
+    """Return the dtype in which pixels are averaged before they are rounded."""
     return None if options.rule == "cutmix" else np.float32
 
 
 def _stems(files: Sequence[Path]) -> list[str]:
-    """Return names without endings, or numbers in a class where those are odd or doubled."""
+    """Return names without endings, or numbers in a class where names are unusual or repeated."""
     usable = {}
     for folder in {file.parent for file in files}:
         stems = [file.stem.lower() for file in files if file.parent == folder]
@@ -247,7 +247,9 @@ def _opened(file: Path) -> Image.Image:
 
 
 def _unreadable(file: Path, error: Exception) -> ValueError:
-    reason = "no image that Pillow knows" if isinstance(error, UnidentifiedImageError) else error
+    reason = (
+        "not an image that Pillow can read" if isinstance(error, UnidentifiedImageError) else error
+    )
     return ValueError(
         f"the image {file} can't be read: {reason}; replace it, or leave such images out with "
         f"--skip-bad"

@@ -1,4 +1,4 @@
-"""Labels of files: classes by number or by name, and what is mixed of them."""
+"""Labels of files: classes by number or by name, in the form to mix."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def labels_of(y: np.ndarray | None, num_classes: int | None) -> Labels:
     """Return the labels in an array: words, integers of some form, or soft labels."""
     if y is None or y.ndim == 0:
         if num_classes is not None:
-            raise ValueError("--num-classes is for labels, got an input without; leave it out")
+            raise ValueError("--num-classes needs labels, got input without labels; leave it out")
         return Labels(y)
     if y.dtype.kind in "US" and y.ndim == 1:
         return _of_words(y, num_classes)
@@ -62,14 +62,14 @@ def _of_words(y: np.ndarray, num_classes: int | None) -> Labels:
     names, ids = np.unique(words, return_inverse=True)
     if num_classes not in (None, len(names)):
         raise ValueError(
-            f"--num-classes must be the number of different words, {len(names)}, got "
+            f"--num-classes must be the number of distinct words, {len(names)}, got "
             f"{num_classes}; leave it out"
         )
     return Labels.of_classes(ids, [str(name) for name in names])
 
 
 def check_class_names(names: Sequence[str]) -> None:
-    """Refuse names that are none of a single file or column, or lead out of a folder."""
+    """Refuse names that cannot name a file or column, or that lead out of a folder."""
     for name in names:
         steps = any(mark in name for mark in ("/", "\\", "..")) or name in ("", ".")
         if steps or not name.isprintable():

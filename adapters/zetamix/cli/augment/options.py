@@ -1,4 +1,4 @@
-"""What the command is told, and the rule that it makes of it."""
+"""The options of the command, and the mixing rule that they define."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ class Options:
     Attributes
     ----------
     given : frozenset of str
-        Names of those that were given, not left at their default.
+        Names of the options that were given explicitly.
     """
 
     x: str | None = None
@@ -73,7 +73,7 @@ class Options:
     given: frozenset[str] = frozenset()
 
     def check(self, kind: str) -> None:
-        """Refuse options that this format, or the rule, has no use for."""
+        """Refuse options that do not apply to this format or rule."""
         for name in sorted(self.given):
             formats, rules = _OF_FORMATS.get(name, (kind,)), _OF_RULES.get(name, (self.rule,))
             if kind not in formats:
@@ -101,7 +101,7 @@ class Options:
             )
 
     def recorded(self) -> dict[str, Any]:
-        """Return the options that the result depends on, as JSON has them."""
+        """Return the options that the result depends on, in the form of JSON."""
         found = dataclasses.asdict(self)
         return {
             name.replace("_", "-"): list(value) if isinstance(value, tuple) else value
@@ -119,8 +119,8 @@ class Options:
             return Mixup(alpha=self.alpha, donors=self.donors)
         if len(shape) < 3:
             raise ValueError(
-                f"--rule cutmix pastes boxes of images, so that samples must have two axes or "
-                f"more, got an array of shape {tuple(shape)}; choose zeta, mixup or dirichlet"
+                f"--rule cutmix pastes boxes of images, so samples must have two or more axes, "
+                f"got an array of shape {tuple(shape)}; choose zeta, mixup or dirichlet"
             )
         return CutMix(alpha=self.alpha, axes=box_axes(shape), donors=self.donors)
 

@@ -1,4 +1,4 @@
-"""The copies of the data, one after the other: batches, and parts of several batches."""
+"""The copies of the data in sequence: batches, and parts of several batches."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ class Unmixed:
         step: Any = None,
         anchors: Any = None,
     ) -> Plan:
-        """Return the plan that takes each sample by itself."""
+        """Return the plan that leaves each sample unmixed."""
         if self.averages:
             return drawn(Zeta(num_mix=1), shape, rng, like)
         return drawn(self.rule, shape, rng, like).where(np.zeros(shape[0], dtype=bool))
@@ -78,7 +78,7 @@ class Unmixed:
 
 @dataclasses.dataclass(frozen=True)
 class Passes:
-    """Epochs over the data, originals first if they are wanted.
+    """Epochs over the data, with the originals first if requested.
 
     Attributes
     ----------
@@ -101,12 +101,12 @@ class Passes:
         dtype: Any = None,
         part_rows: int | None = None,
     ) -> Passes:
-        """Return the passes over an array, with parts of so many rows, or of some megabytes."""
+        """Return the passes over an array, with parts of `part_rows` rows or some megabytes."""
         rule = options.mixing_rule(x.shape)
         if options.donors is not None and labels.groups is None:
             raise ValueError(
-                f"--donors {options.donors} goes by classes, and the input has none that are "
-                f"integers or words; name them, or leave it out"
+                f"--donors {options.donors} needs classes that are integers or words, got none "
+                f"in the input; name them, or leave it out"
             )
         shared: dict[str, Any] = {
             "batch_size": options.batch_size,

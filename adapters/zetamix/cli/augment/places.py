@@ -1,8 +1,8 @@
-"""What is written where: numbered parts beside the output, and the output at the end.
+"""Where files are written: numbered parts next to the output, and the output at the end.
 
 The folder ``OUT.partial`` holds ``start.json``, what the run depends on; a folder for each finished
-part; ``result``, what becomes of them; and ``assembled``, the manifest, once ``result`` is whole.
-Everything gets its name when it is finished, so that a run can be killed at any moment.
+part; ``result``, which is assembled from them; and ``assembled``, the manifest, once ``result`` is
+complete. Everything gets its name when it is finished, so a run can be killed at any moment.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ def check_places(source: Path, out: Path) -> None:
     """Refuse an output that has no directory to go to, or would hurt the input."""
     if not out.parent.is_dir():
         raise ValueError(
-            f"the output needs a directory that exists, got {out}; make {out.parent}, or choose "
+            f"the directory of the output must exist, got {out}; create {out.parent}, or choose "
             f"another -o"
         )
     read = source.resolve()
@@ -41,7 +41,7 @@ def check_places(source: Path, out: Path) -> None:
             )
         if read in written.parents or written in read.parents:
             raise ValueError(
-                f"the output must not be inside of the input, nor the input inside of the output, "
+                f"the output must not be inside the input, nor the input inside the output, "
                 f"got {source} and {place}; choose another -o"
             )
 
@@ -74,7 +74,7 @@ class Workspace:
         resume: bool,
         overwrite: bool,
     ) -> Workspace:
-        """Make the folder, or find that of a run that is to go on with the same `start`."""
+        """Create the folder, or find that of a run to resume with the same `start`."""
         space = cls(out, is_folder, fresh=False)
         if resume and space._is_finished(start):
             return space
@@ -96,40 +96,40 @@ class Workspace:
         return dataclasses.replace(space, fresh=True)
 
     def _check_found(self, *, resume: bool, overwrite: bool) -> None:
-        """Refuse a folder of an earlier run, unless it is said what to do with it."""
+        """Refuse a folder of an earlier run, unless an option says what to do with it."""
         found = {file.name for file in self.folder.iterdir()} if self.folder.is_dir() else {""}
         left = {name for name in found if not re.fullmatch(r"\.zetamix-[0-9a-f]+\.tmp", name)}
         if left and not left & {_START, _ASSEMBLED}:
             raise ValueError(
-                f"parts go to {self.folder}, which is there and was not made by zetamix augment; "
+                f"parts go to {self.folder}, which exists and was not made by zetamix augment; "
                 f"move it away, or choose another -o"
             )
         if not (resume or overwrite):
             raise ValueError(
-                f"{self.folder} is there, from a run that was not finished; go on with --resume, "
-                f"or begin anew with --overwrite"
+                f"{self.folder} exists, from an unfinished run; continue that run with --resume, "
+                f"or start over with --overwrite"
             )
 
     def _check_agrees(self, start: Mapping[str, Any]) -> None:
-        """Refuse to go on with a run of other options or inputs."""
+        """Refuse to resume a run that had different options or inputs."""
         try:
             found = json.loads((self.folder / _START).read_bytes())
         except ValueError:
             found = {}
         if difference := _difference(found, json.loads(as_json(start))):
             raise ValueError(
-                f"--resume needs the same input, options and version as the run before, got "
-                f"{difference}; restore that, or begin anew with --overwrite"
+                f"--resume needs the input, options and version of the interrupted run, got "
+                f"{difference}; restore them, or start over with --overwrite"
             )
 
     def _check_output(self, *, overwrite: bool) -> None:
-        """Refuse to replace what is there, unless told to, and then a folder only of ours."""
+        """Refuse to replace an output without --overwrite, or a folder that we did not write."""
         if not os.path.lexists(self.out):
             return
         if not overwrite:
             raise ValueError(
-                f"the output must not be there already, got {self.out}; choose another -o, or "
-                f"replace it with --overwrite"
+                f"the output must not exist yet, got {self.out}; choose another -o, or replace it "
+                f"with --overwrite"
             )
         if self.out.is_dir() and not (self.is_folder and _is_ours(self.out / _MANIFEST)):
             raise ValueError(
@@ -138,7 +138,7 @@ class Workspace:
             )
 
     def _is_finished(self, start: Mapping[str, Any]) -> bool:
-        """Tell whether the output is there, from the same run, of which nothing is left to do."""
+        """Return whether the output of the same run is complete."""
         if (self.folder / _START).exists() or (self.folder / _ASSEMBLED).exists():
             return False
         try:
@@ -148,7 +148,7 @@ class Workspace:
         return self.out.exists() and not _difference({**found, **start}, found)
 
     def _is_moved(self) -> bool:
-        """Tell whether the output is that of this run, stopped before it cleared its folder."""
+        """Return whether the output is that of this run, stopped before it cleared its folder."""
         return self.is_assembled() and not os.path.lexists(self.folder / _RESULT)
 
     def _sweep(self) -> None:
@@ -184,7 +184,7 @@ class Workspace:
         beside.rename(self.place(number))
 
     def staged(self, name: str, write: Callable[[BinaryIO], object]) -> Path:
-        """Return a file of the folder, written as a whole unless it is there from a run before."""
+        """Return a file of the folder, written as a whole unless an earlier run wrote it."""
         file = self.folder / name
         if not file.exists():
             with replacing(file) as stream:
@@ -192,7 +192,7 @@ class Workspace:
         return file
 
     def remembered(self, name: str, find: Callable[[], Any]) -> Any:
-        """Return what was found out about the input, unless a run before did."""
+        """Return what `find` finds out about the input, once for all runs."""
         file = self.staged(name, lambda stream: stream.write(as_json(find())))
         return json.loads(file.read_bytes())
 
@@ -204,7 +204,7 @@ class Workspace:
         return self.folder / _RESULT
 
     def is_assembled(self) -> bool:
-        """Tell whether nothing is left to do but to move the result."""
+        """Return whether only the move of the result is left."""
         return (self.folder / _ASSEMBLED).exists() or not (self.folder / _START).exists()
 
     def rows_in_all(self) -> int:
@@ -233,7 +233,7 @@ class Workspace:
         self.remove()
 
     def remove(self) -> None:
-        """Clear the folder, in an order that tells a later run what was left."""
+        """Clear the folder, in an order that shows a later run what was left."""
         if not self.folder.exists():
             return
         last = [self.folder / _START, self.folder / _ASSEMBLED]

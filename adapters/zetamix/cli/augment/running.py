@@ -37,13 +37,13 @@ _MODULES = {"pillow": "PIL"}
 
 
 class Fault(click.ClickException):
-    """What goes wrong with the machine, not with the arguments."""
+    """A fault of the machine, not of the arguments."""
 
     exit_code = 1
 
 
 class Made(NamedTuple):
-    """What a run made: rows in all, and how many of them in so many seconds."""
+    """What a run made: all rows, the new ones among them, and the seconds they took."""
 
     rows: int
     new: int
@@ -86,17 +86,17 @@ def run(source: Path, out: Path, options: Options, bar: Progress) -> Made:
     except OSError as error:
         reason = error.strerror or str(error)
         raise Fault(
-            f"{out} can't be finished: {reason}; what is finished is kept in {space.folder}: go on "
-            f"with --resume when there is a remedy"
+            f"{out} can't be finished: {reason}; finished parts are kept in {space.folder}: fix "
+            f"the cause, then continue with --resume"
         ) from error
     except MemoryError as error:
         raise Fault(
-            f"{out} can't be finished: there is not enough memory ({error}); take a smaller "
-            f"--batch-size, and --overwrite"
+            f"{out} can't be finished: there is not enough memory ({error}); use a smaller "
+            f"--batch-size, and start over with --overwrite"
         ) from error
     except KeyboardInterrupt:
         click.echo(
-            f"Interrupted: what is finished is kept in {space.folder}; go on with --resume.",
+            f"Interrupted: finished parts are kept in {space.folder}; continue with --resume.",
             err=True,
         )
         raise click.Abort from None  # else click would end with an empty line
@@ -129,7 +129,7 @@ def _made(
 
 
 def _format(source: Path, out: Path) -> str:
-    """Return the format of the input, which the output has, too."""
+    """Return the format of the input, which is also that of the output."""
     if not source.exists():
         raise ValueError(f"the input must be a file or folder that exists, got {source}")
     if source.is_dir():
@@ -143,8 +143,8 @@ def _format(source: Path, out: Path) -> str:
         )
     if out.suffix.lower() != ending:
         raise ValueError(
-            f"the output has the format of the input, got {source.name} and {out.name}; let -o end "
-            f"in {ending}"
+            f"the output must have the format of the input, got {source.name} and {out.name}; let "
+            f"-o end in {ending}"
         )
     return _ENDINGS[ending]
 
@@ -165,7 +165,7 @@ def _is_installed(name: str) -> bool:
 
 
 def _digests(source: Path, kind: str, bar: Progress) -> Iterator[dict[str, Any]]:
-    """Tell names, sizes and contents of the input's files."""
+    """Yield the names, sizes and hashes of the input's files."""
     files = [source]
     if kind == "zarr":
         files = sorted(file for file in source.rglob("*") if file.is_file())

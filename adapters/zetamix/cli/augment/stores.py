@@ -31,10 +31,10 @@ _PATIENCE = 10  # seconds for a scheduler to answer
 
 
 class ZarrStore(Work):
-    """What is to be made of a Zarr store: one of the same arrays, mixed.
+    """The work on a Zarr store: to write the same arrays, mixed.
 
-    A part is a chunk of samples with its labels, written to the result at once; its folder tells
-    that it is there.
+    A part is a chunk of samples with its labels, written directly to the result; its folder marks
+    it as finished.
     """
 
     def __init__(self, source: Path, options: Options, space: Workspace) -> None:
@@ -43,8 +43,8 @@ class ZarrStore(Work):
         self.x, self.labels = x, labels_of(y, options.num_classes)
         if options.donors is not None and self.labels.groups is None:
             raise ValueError(
-                f"--donors {options.donors} goes by classes, and {source} has none that are "
-                f"integers; name them with --y, or leave it out"
+                f"--donors {options.donors} needs classes that are integers, got none in "
+                f"{source}; name them with --y, or leave it out"
             )
         self.rows = x.shape[0] * (options.copies + options.with_originals)
         self.facts = {
@@ -198,7 +198,7 @@ def _answering(address: str) -> Iterator[Any]:
     except (OSError, ValueError, TypeError) as error:
         raise ValueError(
             f"--scheduler must be the address of a Dask scheduler that answers within "
-            f"{_PATIENCE} s, got {address!r}; start one by `dask scheduler`, or leave it out"
+            f"{_PATIENCE} s, got {address!r}; start one with `dask scheduler`, or leave it out"
         ) from error
     with client:
         yield client
@@ -241,7 +241,7 @@ def _as_bad_memory() -> Iterator[None]:
     try:
         yield
     except MemoryError as error:
-        raise ValueError(f"{error}, here by --memory-limit 2GB") from error
+        raise ValueError(f"{error}, here with --memory-limit 2GB") from error
 
 
 # --- reading --------------------------------------------------------------------------------------
@@ -262,7 +262,7 @@ def _arrays(source: Path, options: Options) -> tuple[da.Array, Any, list[str]]:
     x_name = chosen_name(source, present, options.x, X_NAMES)
     if x_name is None:
         raise ValueError(
-            f"{source} has no array of samples, named {', '.join(X_NAMES)}; it has "
+            f"{source} has no array named {', '.join(X_NAMES)}; it has "
             f"{', '.join(present) or 'none at all'}: name one of them with --x"
         )
     y_name = chosen_name(source, present, options.y, Y_NAMES)

@@ -26,10 +26,10 @@ _ROWS = "rows"
 
 
 class TableFile(PassesWork):
-    """What is to be made of a table: one with the same columns, mixed, and labels as weights.
+    """The work on a table: to write the same columns, mixed, and labels as class weights.
 
-    Numbers to mix are put into a file that is read batch by batch; labels and columns that are kept
-    are held in memory.
+    Numbers to mix go to a file that is read batch by batch; labels and kept columns are held in
+    memory.
     """
 
     def __init__(self, source: Path, options: Options, space: Workspace) -> None:
@@ -57,8 +57,8 @@ class TableFile(PassesWork):
         column = self.kept.column(name)
         if column.null_count:
             raise ValueError(
-                f"labels must be there in each row, got {column.null_count} rows without in the "
-                f"column {name!r}; fill them, or leave these rows out"
+                f"each row must have a label, got {column.null_count} rows without one in column "
+                f"{name!r}; fill it in, or leave these rows out"
             )
         words = not pa.types.is_integer(column.type)
         labels = labels_of(
@@ -154,7 +154,7 @@ def _mixed_columns(source: Path, schema: pa.Schema, options: Options) -> dict[st
             )
     doubled = sorted({name for name in schema.names if schema.names.count(name) > 1})
     if doubled:
-        raise ValueError(f"columns must have names of their own, got {doubled[0]!r} twice; rename")
+        raise ValueError(f"column names must be unique, got {doubled[0]!r} twice; rename one")
     if options.label is not None:
         _check_label(schema.field(options.label), options)
     mixed = {}
@@ -186,7 +186,7 @@ def _check_label(field: pa.Field, options: Options) -> None:
     if not any(fits(kind) for fits in (*words, pa.types.is_integer, pa.types.is_boolean)):
         raise ValueError(
             f"--label must name a column of integers or words, got {field.name!r} of type "
-            f"{field.type}; numbers to predict are mixed like others, without --label"
+            f"{field.type}; numbers to predict are mixed like other columns, without --label"
         )
 
 
@@ -212,8 +212,8 @@ def _matrix(batch: pa.RecordBatch, names: Sequence[str], dtype: np.dtype) -> np.
         column = batch.column(name)
         if column.null_count:
             raise ValueError(
-                f"numbers that are mixed must be there in each row, got a row without in the "
-                f"column {name!r}; fill it, keep that column with --keep {name}, or leave such "
+                f"columns that are mixed must have a number in each row, got a row without one in "
+                f"column {name!r}; fill it in, keep the column with --keep {name}, or leave such "
                 f"rows out"
             )
         matrix[:, place] = column.to_numpy(zero_copy_only=False)

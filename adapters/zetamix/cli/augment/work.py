@@ -1,4 +1,4 @@
-"""What all formats have in common: parts are made one after the other, then assembled."""
+"""What all formats share: parts are made one after the other, then assembled."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ __all__ = ["PassesWork", "Work"]
 
 
 class Work(ABC):
-    """What is to be made of an input.
+    """The work on an input.
 
     Attributes
     ----------
     facts : dict
-        What the manifest says of input and output, besides what the run was told.
+        What the manifest says about input and output, besides the options.
     rows : int
         Number of rows in the output.
     """
@@ -29,19 +29,19 @@ class Work(ABC):
 
     @abstractmethod
     def rows_done(self, space: Workspace) -> int:
-        """Return how many rows a run before has finished."""
+        """Return how many rows earlier runs have finished."""
 
     @abstractmethod
     def make(self, space: Workspace, advance: Callable[[int], object]) -> None:
-        """Make the parts that are not there yet, and tell how many rows were made."""
+        """Make the missing parts, and call `advance` with the number of rows made."""
 
     @abstractmethod
     def assemble(self, space: Workspace) -> None:
-        """Make the result of all parts."""
+        """Assemble the result from all parts."""
 
 
 class PassesWork(Work):
-    """What is to be made of an input that is read batch by batch."""
+    """The work on an input that is read batch by batch."""
 
     passes: Passes
 
@@ -63,7 +63,7 @@ class PassesWork(Work):
 
     @abstractmethod
     def join(self, parts: Sequence[Path], result: Path) -> None:
-        """Write the result, or the rest of one that was begun."""
+        """Write the result, or complete one that an earlier run began."""
 
 
 def _counted(batches: Iterator[Batch], advance: Callable[[int], object]) -> Iterator[Batch]:

@@ -1,6 +1,6 @@
-"""A page about one's own data, with a choice of γ.
+"""A page about your data, with a γ to try.
 
-What draws is imported when a page is written: the numbers need neither altair nor vl-convert.
+Drawing is imported only when a page is written: the numbers need neither altair nor vl-convert.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ __all__ = ["Findings", "Samples", "embedded_digits", "measure", "read_samples", 
 
 
 def report_page(data: Samples, found: Findings, command: str, *, seed: int) -> str:
-    """Return the page with what was measured of the data with this seed."""
+    """Return the page with what was measured on the data with this seed."""
     from zetamix.figures.report.page import render
 
     return render(data, found, (seed,), command)

@@ -54,7 +54,7 @@ class Measured:
 
 @dataclass(frozen=True)
 class Chart:
-    """A picture with its title, and what one has to know to read it.
+    """A picture with its title, and a note on how to read it.
 
     Without a specification the note says why there is no picture.
     """
@@ -113,8 +113,9 @@ def _distance(measured: Measured) -> Chart:
     return Chart(
         "Distance moved",
         "Root mean square distance of a mixed sample, in units of the data's root total variance. "
-        "In mixup the partner weighs more half of the time, so it is shown from the own sample "
-        "and from the heaviest; in ζ-mixup these are the same. Dashed: α = 1, dotted: α = 0.2.",
+        "In mixup the partner weighs more half of the time, so its distance is shown from the own "
+        "sample and from the heaviest; in ζ-mixup these are the same. Dashed: α = 1, dotted: "
+        "α = 0.2.",
         _several(measured, curves, rules, "distance moved"),
     )
 
@@ -123,9 +124,9 @@ def _shares(measured: Measured) -> Chart:
     names = {name: name for name in ("precision", "recall", "coverage")}  # shown as they are
     return Chart(
         "Realism and diversity",
-        "Precision: share of mixed samples within the reach of an original. Recall: share of "
-        "originals within the reach of a mixed sample. Coverage: share that a mixed sample is near "
-        "to. Dashed: mixup with α = 1, dotted: α = 0.2.",
+        "Precision: share of mixed samples within reach of an original. Recall: share of "
+        "originals within reach of a mixed sample. Coverage: share of originals with a mixed "
+        "sample within their own reach. Dashed: mixup with α = 1, dotted: α = 0.2.",
         _several(measured, names, names, "share", top=1.0),
     )
 
@@ -136,8 +137,8 @@ def _density(measured: Measured) -> Chart:
     axis = " The axis is logarithmic." if steep else ""
     return Chart(
         "Density",
-        "How many originals a mixed sample is within the reach of, over the number of neighbours; "
-        f"1 for the originals themselves.{axis}",
+        "Number of originals within whose reach a mixed sample lies, over the number of "
+        f"neighbours; 1 for the originals themselves.{axis}",
         _over_gamma(measured, "density", "density" + " (logarithmic)" * steep, steep=steep),
     )
 
@@ -173,8 +174,8 @@ def _labels(measured: Measured) -> Chart | None:
     line = base.mark_line().encode(order="i:Q").transform_filter("datum.i >= 0")
     chart = alt.layer(line, base.mark_circle(size=50, opacity=1), _large(base))
     note = (
-        "What a label says beyond one class, against how far the oracle agrees: the vote of the "
-        f"nearest originals, which is right on {100 * right:.0f} % of the originals."
+        "Richness of labels against their agreement with an oracle: the vote of the nearest "
+        f"originals, which is right on {100 * right:.0f} % of the originals."
     )
     return Chart(title, note, finished(chart, measured.start))
 
@@ -203,8 +204,8 @@ def _tail(measured: Measured) -> Chart | None:
     chart = alt.layer(all_of_them, percent.encode(y="y:Q"), here)
     return Chart(
         "How many samples to mix",
-        "Weight that mixtures of fewer samples leave out of a whole batch: blue at the γ of the "
-        "slider, grey at the others, dashed at 1 %.",
+        "Share of the weight of a whole batch that mixtures of fewer samples leave out. Blue: the "
+        "γ of the slider; grey: the others; dashed: 1 %.",
         finished(chart, measured.start),
     )
 
@@ -274,7 +275,7 @@ def _colours(names: Iterable[str], colours: Sequence[str], field: str = "series"
 
 
 def _large(base: Any) -> Any:
-    """Draw what the slider shows when it is at this place."""
+    """Draw the point that the slider is at."""
     return base.transform_filter("datum.i == place").mark_circle(size=170, opacity=1)
 
 
@@ -302,7 +303,7 @@ def _chosen(measured: Measured, *, below: bool = False) -> Any:
 def _over_gamma(
     measured: Measured, name: str, title: str, *, below: Sequence[Any] = (), steep: bool = False
 ) -> dict[str, Any]:
-    """Draw one measure over γ, beside the originals and mixup."""
+    """Draw one measure over γ, with the originals and mixup."""
     rows = [
         {"series": "ζ-mixup", "i": i, "gamma": row.gamma, "value": _short(getattr(row, name))}
         for i, row in enumerate(measured.zetas)

@@ -25,14 +25,14 @@ _DOMINATES = 0.9  # share of the variance that one column may have without a war
 
 @dataclass(frozen=True)
 class Samples:
-    """What is reported on.
+    """The data of a report.
 
     Attributes
     ----------
     name : str
         Name of the data.
     x : numpy.ndarray, shape (N, height, width, channels) or (N, D)
-        Floating samples: images, or whatever else.
+        Floating samples: images or others.
     labels : numpy.ndarray of shape (N, C), or None
         Weights of classes.
     classes : tuple of str
@@ -40,13 +40,13 @@ class Samples:
     span : tuple of float
         The values shown as black and as white.
     total : int
-        Number of samples in the file, of which these were drawn.
+        Number of samples in the file, from which these were drawn.
     features : numpy.ndarray of shape (N, D), or None
-        What is measured in place of the samples.
+        What is measured instead of the samples.
     standardized : bool
-        Whether each column was moved and scaled to mean 0 and variance 1.
+        Whether columns were scaled to mean 0 and variance 1.
     notes : tuple of str
-        What a reader must know about the data.
+        What readers should know about the data.
     """
 
     name: str
@@ -96,7 +96,7 @@ def read_samples(
     features: Path | None = None,
     standardize: bool = False,
 ) -> Samples:
-    """Read samples and labels from a file, and draw some if there are too many."""
+    """Read samples and labels from a file, and draw a part if there are too many."""
     found = read_arrays(file, x_name, y_name, labelled=labelled)
     x, y = found.x, found.y
     own = None if features is None else read_features(features)
@@ -162,8 +162,8 @@ def _dominating(rows: np.ndarray, columns: Sequence[str]) -> list[str]:
         return []
     name = repr(columns[place]) if columns else f"{place} (counted from 0)"
     return [
-        f"Column {name} has {100 * variances[place] / whole:.1f} % of the variance, so that "
-        f"distances depend on it alone. Add --standardize to give all columns the same weight."
+        f"Column {name} has {100 * variances[place] / whole:.1f} % of the variance, so distances "
+        f"depend almost only on it. Add --standardize to give all columns the same weight."
     ]
 
 
@@ -193,7 +193,7 @@ def _check_samples(x: np.ndarray, y: np.ndarray | None, features: np.ndarray | N
     if y is not None and (y.ndim < 1 or len(y) != len(x)):
         raise ValueError(
             f"samples and labels must have the same length, got shapes {x.shape} and {y.shape}; "
-            f"name others with --x and --y, or leave labels out with --no-labels"
+            f"name other arrays with --x and --y, or leave labels out with --no-labels"
         )
     if features is not None and len(features) != len(x):
         raise ValueError(
@@ -209,8 +209,8 @@ def _as_labels(y: np.ndarray, names: np.ndarray | None) -> tuple[np.ndarray, tup
     """Return labels as weights of classes, and the names of the classes."""
     if y.dtype.kind not in "biufUS" or (y.dtype.kind == "f" and not np.isfinite(y).all()):
         raise ValueError(
-            f"labels must be words or finite real numbers, got dtype {y.dtype}; name others with "
-            f"--y, or leave labels out with --no-labels"
+            f"labels must be words or finite real numbers, got dtype {y.dtype}; name other labels "
+            f"with --y, or leave labels out with --no-labels"
         )
     if y.ndim == 2 and y.shape[1] > 1 and y.dtype.kind in "biuf":
         return y.astype(np.float64), _names(names, list(map(str, range(y.shape[1]))))
@@ -218,12 +218,12 @@ def _as_labels(y: np.ndarray, names: np.ndarray | None) -> tuple[np.ndarray, tup
     if y.shape[1] != 1 or (np.issubdtype(y.dtype, np.inexact) and np.any(y != np.rint(y))):
         raise ValueError(
             f"labels must be classes (N,) or weights of classes (N, C), got shape {given.shape} "
-            f"and dtype {y.dtype}; name others with --y, or leave labels out with --no-labels"
+            f"and dtype {y.dtype}; name other labels with --y, or leave labels out with --no-labels"
         )
     classes, which = np.unique(y[:, 0], return_inverse=True)
     if len(classes) > _MOST_CLASSES:
         raise ValueError(
-            f"labels must be of at most {_MOST_CLASSES} classes, got {len(classes)} distinct ones; "
+            f"labels must have at most {_MOST_CLASSES} classes, got {len(classes)} distinct ones; "
             f"leave labels out with --no-labels"
         )
     found = [f"{name:g}" if isinstance(name, np.floating) else str(name) for name in classes]
@@ -248,7 +248,7 @@ def _as_images(x: np.ndarray, shape: Sequence[int] | None) -> np.ndarray:
         if min(shape) < 1 or math.prod(shape) * len(x) != x.size or channels not in _CHANNELS:
             raise ValueError(
                 f"--image-shape {','.join(map(str, shape))} must be height, width and 1, 3 or 4 "
-                f"channels, with as many numbers as a sample, which has shape {x.shape[1:]}"
+                f"channels, and have the size of a sample, got samples of shape {x.shape[1:]}"
             )
         return x.reshape(len(x), height, width, channels)
     if x.ndim == 3 and min(x.shape[1:]) >= _SMALLEST_SIDE:

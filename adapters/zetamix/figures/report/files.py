@@ -60,7 +60,7 @@ def read_arrays(file: Path, x_name: str | None, y_name: str | None, *, labelled:
             return _read_csv(file, stream, y_name, labelled=labelled)
     raise ValueError(
         f"{file} must be an .npz or .npy file of NumPy or a .csv table, got "
-        f"{'an empty file' if not start else 'something else'}; make one by numpy.savez"
+        f"{'an empty file' if not start else 'something else'}; make one with numpy.savez"
     )
 
 
@@ -70,7 +70,7 @@ def read_features(file: Path) -> np.ndarray:
     if found.ndim < 1 or found.dtype.kind not in "biuf" or found.size == 0:
         raise ValueError(
             f"features must be real numbers along a first axis, got shape {found.shape} and dtype "
-            f"{found.dtype} in {file}; save an array (N, D) by numpy.save"
+            f"{found.dtype} in {file}; save an array (N, D) with numpy.save"
         )
     return found
 
@@ -80,7 +80,7 @@ def _refuse_names(file: Path, x_name: str | None, y_name: str | None) -> None:
         option = "--x" if x_name else "--y"
         raise ValueError(
             f"{option} names an array of an .npz file, got {x_name or y_name!r} for {file.name}; "
-            f"leave {option} out, or save samples and labels by numpy.savez"
+            f"leave {option} out, or save samples and labels with numpy.savez"
         )
 
 
@@ -89,7 +89,7 @@ def _refuse_names(file: Path, x_name: str | None, y_name: str | None) -> None:
 
 @contextmanager
 def _readable(what: str) -> Iterator[None]:
-    """Name what can't be read, and what to do about it."""
+    """Say what can't be read, and what to do about it."""
     try:
         yield
     except Exception as error:  # broken files raise whatever they may
@@ -116,11 +116,11 @@ def _read_npz(
     try:
         archive: Any = np.load(stream, allow_pickle=False)
     except (ValueError, EOFError, zipfile.BadZipFile) as error:
-        raise ValueError(f"{file} is no whole .npz file ({error}); {_AGAIN}") from error
+        raise ValueError(f"{file} is not a complete .npz file ({error}); {_AGAIN}") from error
     x_name = x_name or _first(archive, _X_NAMES)
     if x_name is None:
         raise ValueError(
-            f"{file} has no array of samples, named {', '.join(_X_NAMES)}; it has "
+            f"{file} has no array named {', '.join(_X_NAMES)}; it has "
             f"{', '.join(archive) or 'none at all'}: name one of them with --x"
         )
     x = _array(archive, file, "samples", x_name)
@@ -190,7 +190,7 @@ def _read_csv(file: Path, stream: BinaryIO, y_name: str | None, *, labelled: boo
     names, rows = _header(rows)
     if not rows or {*map(len, rows)} != {len(names)}:
         short = next((place for place, row in enumerate(rows) if len(row) != len(names)), 0)
-        got = f"{len(rows[short])} in row {short + 1} of {len(names)}" if rows else "no rows"
+        got = f"{len(rows[short])} in row {short + 1}, not {len(names)}" if rows else "no rows"
         raise ValueError(
             f"{file} must have the same number of columns in all rows, got {got}; fix it"
         )
@@ -206,7 +206,7 @@ def _read_csv(file: Path, stream: BinaryIO, y_name: str | None, *, labelled: boo
     words = [names[place] for place in kept if numbers[place] is None]
     if words:
         raise ValueError(
-            f"the columns of {file} must hold numbers, got words in {', '.join(words)}; leave them "
+            f"the columns of {file} must hold numbers, got text in {', '.join(words)}; leave them "
             f"out, or name one of them as the labels with --y"
         )
     columns: list[Any] = [numbers[place] for place in kept]

@@ -35,7 +35,7 @@ _ENCODINGS = (
 
 @dataclass(frozen=True)
 class Share:
-    """A part of a soft label, with the place of its class on the card: the own one comes first."""
+    """A part of a soft label: the weight of one class, and whether it is the sample's own."""
 
     name: str
     percent: float
@@ -61,7 +61,7 @@ class Card:
 
 
 def cards(data: Samples, mixup: MixPlan, zetas: Sequence[MixPlan]) -> list[Card]:
-    """Show some samples, of as many classes as there are, in as many bytes as a page may have."""
+    """Show some samples from all classes if possible, in the bytes that a page may have."""
     found: list[Card] = []
     rows = _of_all_classes(data)
     mixed = [
@@ -135,7 +135,7 @@ def scatters(
 ) -> list[tuple[str, dict[str, Any]]]:
     """Draw mixed samples over the originals, by mixup and by ζ-mixup at the γ of the slider.
 
-    Of more than two features it takes the plane of the two principal components.
+    For more than two features, the plane of the first two principal components is shown.
     """
     originals, titles = _plane(data)
     low, high = originals.min(axis=0), originals.max(axis=0)
@@ -178,7 +178,7 @@ def _rounded(points: np.ndarray, extent: np.ndarray) -> list[list[float]]:
 
 
 def _names_of_colours(data: Samples) -> tuple[list[str], list[str]] | None:
-    """Return the name that each sample has in the legend, and all of them: ten at most."""
+    """Return the legend name of each sample, and all of these names, ten at most."""
     if data.labels is None:
         return None
     own = data.labels.argmax(axis=1)
@@ -200,7 +200,7 @@ def _scatter(
     legend: list[str],
     slides: bool,
 ) -> Any:
-    """Draw originals in grey, and what became of them in the colours of their classes."""
+    """Draw originals in grey, and mixed samples in the colours of their classes."""
     place = "place" if slides else "0"
     scales = [alt.Scale(domain=list(limit), nice=False, zero=False) for limit in limits]
     originals = (

@@ -21,7 +21,7 @@ MILD = mixup_method(0.2, name="mixup, α = 0.2")
 
 @dataclass(frozen=True)
 class ClassRow:
-    """What is known of one class."""
+    """What was measured on one class."""
 
     name: str
     count: int
@@ -33,7 +33,7 @@ class ClassRow:
 
 @dataclass(frozen=True)
 class Advice:
-    """The γ to try: in a sentence, where it is from, and as a line of code."""
+    """The γ to try: a sentence, where it comes from, and a line of code."""
 
     gamma: float
     sentence: str
@@ -64,7 +64,7 @@ class Findings:
 def measure(
     data: Samples, *, seed: int, n_neighbors: int | None = None, **options: Any
 ) -> Findings:
-    """Measure as `gamma_report` does with these options, and what goes beyond that."""
+    """Measure what `gamma_report` does with these options, and what the page adds."""
     n_neighbors = checked_neighbors(n_neighbors, len(data.x))
     options["n_neighbors"] = n_neighbors
     report = metrics.gamma_report(data.measured, data.labels, seed=seed, **options)
@@ -98,13 +98,13 @@ def checked_neighbors(n_neighbors: int | None, n: int) -> int:
 
 
 def _repeated(x: np.ndarray) -> list[str]:
-    """Say that rows repeat, and what that does to the measures."""
+    """Warn about duplicate rows, and say how they affect the measures."""
     rows = np.ascontiguousarray(x.reshape(len(x), -1)) + 0.0  # -0.0 is 0.0
     copies = len(rows) - len({row.tobytes() for row in rows})
     if not copies:
         return []
     return [
-        f"{copies:,} of {len(rows):,} samples repeat another one. Neighbourhoods of copies are "
+        f"{copies:,} of {len(rows):,} samples duplicate another one. Neighbourhoods of copies are "
         f"small or empty, so the originals' own precision, recall, density and coverage may be "
         f"below 1, and those of mixed samples above theirs."
     ]
@@ -130,7 +130,7 @@ def _classes(data: Samples) -> np.ndarray | None:
 def _advise(
     data: Samples, report: metrics.GammaReport, suggestion: metrics.GammaSuggestion | None
 ) -> Advice:
-    """Take the larger of both suggestions, and say which it is."""
+    """Take the larger of the two suggestions, and say which it is."""
     near = None if suggestion is None else math.ceil(10 * suggestion.gamma - 1e-9) / 10
     found = report.suggested_gamma
     if found is not None and (near is None or found >= near):
@@ -145,14 +145,14 @@ def _advise(
 
 
 _BY_MEASURES = (
-    "This is the larger of two suggestions: that of dimension, precision and recall of mixed "
+    "This is the larger of two suggestions: the one from dimension, precision and recall of mixed "
     "samples (gamma_report)"
 )
 _BY_NEIGHBORS = (
-    "This is the larger of two suggestions: that of the distances between neighbours "
+    "This is the larger of two suggestions: the one from the distances between neighbours "
     "(suggest_gamma)"
 )
-_BY_NONE = "Neither measure found a γ that is safe (gamma_report and suggest_gamma)"
+_BY_NONE = "Neither method found a safe γ (gamma_report and suggest_gamma)"
 
 
 def _of_measures(data: Samples, report: metrics.GammaReport, gamma: float) -> str:
@@ -161,22 +161,22 @@ def _of_measures(data: Samples, report: metrics.GammaReport, gamma: float) -> st
     kind = data.name.split()[-1] if data.name == "handwritten digits" else "samples"
     like = "digits" if kind == "digits" else "the originals"
     return (
-        f"Try γ = {gamma:.12g}: the smallest at which mixed {kind} still look like {like}: "
-        f"dimension {row.dimension:.1f}, originals {original.dimension:.1f}, mixup "
-        f"{mixup.dimension:.1f}."
+        f"Try γ = {gamma:.12g}: the smallest at which mixed {kind} still look like {like} "
+        f"(dimension {row.dimension:.1f}, originals {original.dimension:.1f}, mixup "
+        f"{mixup.dimension:.1f})."
     )
 
 
 def _of_neighbors(gamma: float, found: float, suggestion: metrics.GammaSuggestion | None) -> str:
     if suggestion is not None and suggestion.gamma == _LOWEST:
         return (
-            f"Try γ = {gamma:.12g}: just above the bound from which on the own sample outweighs "
-            f"all others together. Dimension, precision and recall alone would allow γ = "
+            f"Try γ = {gamma:.12g}: just above the bound where the own sample begins to "
+            f"outweigh all others together. Dimension, precision and recall alone would allow γ = "
             f"{found:.12g}, and neighbours are far apart."
         )
     return (
-        f"Try γ = {gamma:.12g}: the smallest at which a mixed sample moves no farther than its "
-        f"own sample's neighbours are away. Dimension, precision and recall alone would allow "
+        f"Try γ = {gamma:.12g}: the smallest at which a mixed sample is no farther from its own "
+        f"sample than that sample's neighbours. Dimension, precision and recall alone would allow "
         f"γ = {found:.12g}."
     )
 
@@ -224,7 +224,7 @@ def _each_class(
     gamma: float,
     seed: int,
 ) -> tuple[ClassRow, ...]:
-    """Measure the classes by themselves, at the γ that the slider starts at."""
+    """Measure each class separately, at the γ that the slider starts at."""
     own = _classes(data)
     if own is None or data.labels is None:
         return ()

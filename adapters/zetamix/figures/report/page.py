@@ -1,4 +1,4 @@
-"""The page of a report: one file with all pictures in it, which needs no network."""
+"""The page of a report: one self-contained file, which needs no network."""
 
 from __future__ import annotations
 
@@ -96,7 +96,7 @@ def _measured(found: Findings) -> Measured:
 
 
 def _frames(data: Samples, found: Findings, key: Key) -> dict[str, Any]:
-    """Mix the samples as they were for the measures, and draw them."""
+    """Mix the samples as for the measures, and draw them."""
     report = found.report
     n, batch = report.num_samples, report.batch_size
     plan, *plans = (
@@ -126,13 +126,13 @@ def _describe(data: Samples, report: metrics.GammaReport) -> str:
     if data.total > report.num_samples:
         parts[0] += f", drawn from {data.total:,}"
     if data.features is not None:
-        parts.append(f"measured by {data.features.shape[1]:,} features of each")
+        parts.append(f"measured on {data.features.shape[1]:,} features of each")
     if data.standardized:
         parts.append("columns standardized")
     if data.classes:
         parts.append(f"{len(data.classes)} classes")
     whole = report.num_mix == min(report.batch_size, report.num_samples)
-    mixed = "all of a batch mixed" if whole else f"{report.num_mix} of a batch mixed"
+    mixed = "mixed whole" if whole else f"{report.num_mix} samples in a mixture"
     parts.append(f"batches of {report.batch_size}, {mixed}")
     return "; ".join(parts) + "."
 
@@ -166,7 +166,7 @@ def _class_table(found: Findings) -> dict[str, Any]:
 
 
 def _numbers(found: Findings) -> dict[str, Any]:
-    """Return all numbers of the page, to be saved from there."""
+    """Return all numbers of the page, which readers can save from it."""
     report = found.report
     return {
         "zetamix": __version__,
@@ -195,9 +195,9 @@ def _methods(report: metrics.GammaReport) -> list[tuple[str, str]]:
     found = [
         (
             "dimension",
-            f"Local principal components: eigenvalues above five percent of the largest, of the "
-            f"covariance of {report.n_neighbors} nearest neighbours, counted at each sample and "
-            f"averaged.",
+            f"Local principal components: the number of eigenvalues above five percent of the "
+            f"largest, in the covariance of {report.n_neighbors} nearest neighbours, averaged over "
+            f"the samples.",
         ),
         (
             "from own, from heaviest, nearest",
@@ -207,8 +207,8 @@ def _methods(report: metrics.GammaReport) -> list[tuple[str, str]]:
         ),
         (
             "precision, recall, density, coverage",
-            "Against the originals, with balls up to the fifth nearest neighbour, if there are so "
-            "many.",
+            "Relative to the originals, with balls that reach to the fifth nearest neighbour, if "
+            "there are that many.",
         ),
     ]
     if report.originals.overlap is None:
@@ -219,7 +219,7 @@ def _methods(report: metrics.GammaReport) -> list[tuple[str, str]]:
         (
             "classes, over 1 %",
             "Effective number of classes in a label, the exponential of its entropy; number of "
-            "classes with one percent or more.",
+            "classes with one percent of the weight or more.",
         ),
         (
             "classes, one by one",
@@ -230,8 +230,8 @@ def _methods(report: metrics.GammaReport) -> list[tuple[str, str]]:
         (
             "overlap, same class",
             f"Agreement of the label with an oracle, the vote of the ten nearest originals (all, "
-            f"of fewer), among which the sample's own has none: weight on the same classes; "
-            f"whether the largest is the same. On the originals the oracle itself is off by "
+            f"if fewer), without the sample's own: the weight on the same classes, and whether the "
+            f"largest class is the same. On the originals, the oracle itself is off by "
             f"{100 * error:.1f} % of the weight.",
         ),
     ]
