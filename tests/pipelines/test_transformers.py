@@ -74,9 +74,12 @@ def soft_loss(outputs, labels, num_items_in_batch=None):
     """Cross-entropy of classes and of soft labels, said explicitly.
 
     Left alone, a model of the library takes labels of floats for those of many classes at once, and
-    silently trains on binary cross-entropy.
+    silently trains on binary cross-entropy. The Trainer does not divide what it is given by the
+    number of batches that it accumulates, and counts entries of labels.
     """
-    return cross_entropy(outputs.logits, labels)
+    loss = cross_entropy(outputs.logits, labels, reduction="sum")
+    total = labels.numel() if num_items_in_batch is None else num_items_in_batch
+    return loss * labels[0].numel() / total
 
 
 @pytest.fixture
@@ -182,6 +185,29 @@ def test_without_an_epoch_no_epoch_repeats_another(transformers, make_trainer, d
         plan = zeta_plan(len(x), num_mix=num_mix, rng=(4, 0, epoch, number, 0), like=x)
         assert torch.equal(batch["pixel_values"], plan @ x), "new workers count as restarts"
     assert accuracy(trainer.model.layers) > 0.85
+
+
+def test_accumulated_batches_train_as_a_large_one(transformers, make_trainer):
+    """Which a loss that is a mean of each batch would not: gradients four times as large."""
+    weights = []
+    for size, accumulated in ((64, 1), (16, 4)):
+        collate = ZetaMixupCollate(
+            transformers.default_data_collator, num_mix=1, num_classes=10, keep=["index"]
+        )
+        transformers.set_seed(0)
+        trainer = make_trainer(
+            collate,
+            per_device_train_batch_size=size,
+            gradient_accumulation_steps=accumulated,
+            max_steps=1,
+            optim="sgd",
+            max_grad_norm=0.0,
+            eval_strategy="no",
+        )
+        trainer.train()
+        assert len(trainer.trained) == accumulated
+        weights.append(nn.utils.parameters_to_vector(trainer.model.parameters()))
+    torch.testing.assert_close(*weights)
 
 
 def test_what_happens_without_a_loss_of_ones_own(transformers, make_trainer):
