@@ -158,7 +158,7 @@ SAMPLES = [
     ),
     (TypeError, "y must be an array", lambda: cutmix(X, [0, 1, 2, 1], axes=(1,), num_classes=3)),
     (TypeError, "x must have no mask", lambda: zeta_mixup(np.ma.masked_equal(X, 0))),
-    (ValueError, "axes must be one or more different axes", lambda: cutmix(X, axes=())),
+    (ValueError, "axes must be one or more distinct axes", lambda: cutmix(X, axes=())),
     (TypeError, "axes must be a tuple of whole numbers, got 1.0", lambda: cutmix(X, axes=1.0)),
     (TypeError, "got ('a',)", lambda: cutmix(X, axes=("a",))),
     (TypeError, "got (True,)", lambda: cutmix(X, axes=(True,))),
@@ -418,12 +418,12 @@ PLANS = [
     ),
     (
         ValueError,
-        "the weights of an output must be >= 0 and sum to 1, got a least weight of 1.0",
+        "the weights of an output must be >= 0 and sum to 1, got a smallest weight of 1.0",
         lambda: MixPlan(np.asarray([[0, 1]]), np.ones(2), 2),
     ),
     (
         ValueError,
-        "got a least weight of -1.0",
+        "got a smallest weight of -1.0",
         lambda: MixPlan(np.asarray([[0, 1]]), np.asarray([2.0, -1.0]), 2),
     ),
     (ValueError, "sum to 1", lambda: MixPlan(np.asarray([[0, 1]]), np.full(2, np.nan), 2)),

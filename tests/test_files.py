@@ -391,8 +391,8 @@ def test_a_directory_that_is_not_writable():
     with folder_without_permission(0o555) as folder, pytest.raises(PermissionError) as caught:
         PLAN.save(folder / "plan")
     assert str(caught.value) == (
-        f"[Errno 13] a file is written beside and renamed, so its directory must be writable, got "
-        f"{folder} (Permission denied); choose another directory: '{folder / 'plan'}'"
+        f"[Errno 13] a temporary file is written and renamed, so its directory must be writable, "
+        f"got {folder} (Permission denied); choose another directory: '{folder / 'plan'}'"
     )
 
 
@@ -412,8 +412,8 @@ def test_the_command_in_a_directory_that_is_not_writable(capsys, monkeypatch):
     captured = capsys.readouterr()
     assert captured.out == ""
     assert captured.err == (
-        f"Error: {folder / 'a.png'}: a file is written beside and renamed, so its directory must "
-        f"be writable, got {folder} (Permission denied); choose another directory\n"
+        f"Error: {folder / 'a.png'}: a temporary file is written and renamed, so its directory "
+        f"must be writable, got {folder} (Permission denied); choose another directory\n"
     )
 
 

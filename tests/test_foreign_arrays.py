@@ -95,7 +95,7 @@ FOREIGN = {
     "objects, missing": (
         np.asarray([1, None, 2, 3], dtype=object),
         "must hold numbers, got Python objects",
-        "fill what is missing",
+        "fill missing values",
     ),
     "records": (RECORDS, "must hold numbers, got records", UNSTRUCTURED),
     "recarray": (RECORDS.view(np.recarray), "must hold numbers, got records", UNSTRUCTURED),
@@ -272,7 +272,7 @@ def torch_forms():
         ),
         "quantized": (
             torch.quantize_per_tensor(x, 0.1, 0, torch.quint8),
-            "must hold numbers as they are",
+            "must hold plain numbers",
             "{it}.dequantize()",
         ),
     }
@@ -554,7 +554,7 @@ def test_libraries_without_export_work(sealed):
         zeta_plan(4, gamma=np.asarray([1.0, 2.0, 3.0, 4.0]), rng=0, like=X) @ X,
     )
     for call in (lambda: plan == plan, lambda: plan.save("nowhere.npz")):
-        refused(call, "must be one that NumPy can read", "draw the plan with like=None")
+        refused(call, "must be readable by NumPy", "draw the plan with like=None")
 
 
 # --- two leaves at one path -----------------------------------------------------------------------

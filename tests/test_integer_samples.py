@@ -16,8 +16,8 @@ FORMS = [(dtype, axes) for dtype in DTYPES for axes in SHAPES]
 IMAGES = [(dtype, axes) for dtype, axes in FORMS if axes >= FEWEST_AXES.get(dtype, 9)]
 IDS = [form for form in FORMS if form not in IMAGES]
 RULE = (
-    "x must be floating or complex, or integers of images (uint8 of two or more axes, 8 or 16 bits "
-    "of three or more), so that ids are never averaged, got shape"
+    "x must be floating or complex, or integer images (uint8 with two or more axes, 8 or 16 bits "
+    "with three or more), so that ids are never averaged, got shape"
 )
 PLAN = zeta_plan(4, num_mix=3, rng=0)
 

@@ -459,7 +459,7 @@ def test_ranks_are_not_promoted():
             {"label": np.arange(4)},
             {"num_classes": {"lable": 4}},
             ValueError,
-            r"num_classes must be an int or of the structure of y, got \{'lable': 4\}.*; give",
+            r"num_classes must be an int or have the structure of y, got \{'lable': 4\}.*; give",
         ),
         (
             np.ones((4, 2)),

@@ -42,7 +42,7 @@ def test_number_of_classes_without_paths(plan, counts):
 def test_more_classes_than_rows_can_hold(backend, count):
     y = backend.asarray(np.arange(3, dtype=np.int32))
     for mix in (PLAN.mix_labels, BOXES.mix_labels):
-        with pytest.raises(ValueError, match=r"at most 2\*\*26 .*take plan.sparse_labels or mixed"):
+        with pytest.raises(ValueError, match=r"at most 2\*\*26 .*use plan.sparse_labels or mixed"):
             mix(y, count)
     ids, _ = PLAN.sparse_labels(backend.asarray(np.asarray([0, 1, 2**31 - 1], dtype=np.int32)))
     assert backend.to_numpy(ids).max() == 2**31 - 1
@@ -198,7 +198,7 @@ def test_integers_too_long_to_be_written_out(name):
 
 @pytest.mark.parametrize("n", [2**26 + 1, 2**70])
 def test_numbers_of_orderings_that_are_too_long(n):
-    with pytest.raises(ValueError, match=r"at most 2\*\*26 samples .*; take log_num_orderings"):
+    with pytest.raises(ValueError, match=r"at most 2\*\*26 samples .*; use log_num_orderings"):
         theory.num_orderings(n)
     assert theory.num_orderings(n, 2) == n * (n - 1)
 

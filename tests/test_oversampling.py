@@ -200,7 +200,7 @@ def test_ratios_mean_what_they_do_next_door(ratio, sizes):
         ({9: 2}, ValueError, "got 2 for class 9 with 3; pass 3 or more"),
         ({9: -1}, ValueError, "got -1 for class 9"),
         ({9: 4.5}, TypeError, "whole numbers of rows, got 4.5 for class 9"),
-        ({7: 10, "a": 3}, ValueError, "got 7, 'a', of which there is no row; .* 2, 4, 9"),
+        ({7: 10, "a": 3}, ValueError, "got 7, 'a' without any row; .* 2, 4, 9"),
         ([9], TypeError, r"a mapping .*, got \[9\]; pass for instance 'auto' or \{9: 40\}"),
         (None, TypeError, "got None"),
         (lambda y: 5, TypeError, "must return a mapping .*, got 5"),
@@ -240,13 +240,13 @@ def test_a_single_row_is_named():
     y = CLASSES.copy()
     y[np.flatnonzero(y == 9)[1:]] = 4
     for donors in ("same", None):
-        with pytest.raises(ValueError, match=r"two rows or more, .* got one of class 9; leave"):
+        with pytest.raises(ValueError, match=r"two rows or more, .* got one row of class 9; leave"):
             oversample(EYE, y, donors=donors)
     assert oversample(EYE, y, strategy={2: 20}, rng=0)[1].size == N + 3
     groups = GROUPS.copy()
     groups[np.flatnonzero(CLASSES == 9)[0]] = 77
     for donors in ("same", None):
-        with pytest.raises(ValueError, match="got one of group 77 in class 9; join it"):
+        with pytest.raises(ValueError, match="got one row of group 77 in class 9; join it"):
             oversample(EYE, CLASSES, groups=groups, donors=donors)
 
 

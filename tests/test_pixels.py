@@ -175,13 +175,13 @@ def test_padded_images_of_integers_stay_integers(backend):
         (TypeError, "scale must be True or False, got 255", lambda: checked_pixels(None, 255)),
         (
             ValueError,
-            r"scale=True divides images of integers .*, got samples float64 \(12, 3, 6, 5\); leave",
+            r"scale=True divides integer images .*, got samples float64 \(12, 3, 6, 5\); leave",
             lambda: PLANS["zeta"]._applied(np.ones(SHAPE), Roles(pixels=Pixels(None, True))),
         ),
-        (ValueError, "scale=True divides images", lambda: unmixed(np.ones(SHAPE), scale=True)),
+        (ValueError, "scale=True divides", lambda: unmixed(np.ones(SHAPE), scale=True)),
         (
             ValueError,
-            "dtype= makes real numbers, got complex samples of dtype complex128",
+            "dtype= gives real numbers, got complex samples of dtype complex128",
             lambda: PLANS["zeta"]._applied(np.ones(SHAPE) * 1j, Roles(pixels=Pixels("float32"))),
         ),
     ],

@@ -440,7 +440,7 @@ def test_damaged_files_are_refused():
 BOXES = cutmix_plan((3, 4, 4), rng=0)
 FIELDS = [
     (TypeError, "volumes must be the MixPlan that mixes labels, got int", {"volumes": 1}),
-    (ValueError, "must mix two samples an output", {"volumes": zeta_plan(3)}),
+    (ValueError, "must mix two samples per output", {"volumes": zeta_plan(3)}),
     (TypeError, "lower must be an array of floats, got int", {"lower": 2}),
     (
         TypeError,

@@ -290,7 +290,7 @@ class TestTorch:
     def test_bad_keys_in_tensors(self):
         import torch
 
-        shape = "a tensor as rng is a key (seed, *key) of dtype int64 and one axis on the CPU, got"
+        shape = "must be a key (seed, *key) of dtype int64 with one axis, on the CPU, got"
         cases = [
             (torch.tensor([1.0, 2.0]), f"{shape} shape (2,), dtype torch.float32 on cpu"),
             (torch.tensor([1, 2], dtype=torch.int32), f"{shape} shape (2,), dtype torch.int32"),

@@ -83,7 +83,7 @@ def test_another_resolution_is_declared():
     ends = np.asarray([[2.0, 0.0], [3.0, 3.0]]), np.asarray([[6.0, 8.0], [4.0, 4.0]])
     plan = CutMixPlan(volumes, *ends, (-2, -1), (8, 8))
     small = np.stack([np.zeros((4, 4)), np.ones((4, 4))])
-    with pytest.raises(ValueError, match=r"declare what has another resolution by scaled=\[path\]"):
+    with pytest.raises(ValueError, match=r"arrays of another resolution with scaled=\[path\]"):
         plan.apply({"image": np.ones((2, 8, 8)), "small": small})
     mixed = plan.apply({"image": np.ones((2, 8, 8)), "small": small}, scaled=["small"])["small"]
     assert mixed[0].tolist() == [[0] * 4, [1] * 4, [1] * 4, [0] * 4]
@@ -322,7 +322,7 @@ def test_of_the_sample_that_weighs_most(backend, plan):
     assert mixed["id"].tolist() == (10 + heaviest).tolist()
     assert mixed["file"] == ["abcd"[j] for j in heaviest]
     assert [len(boxes) for boxes in mixed["boxes"]] == heaviest.tolist()
-    with pytest.raises(ValueError, match="an entry for each of 4 samples, got 2 at 'file'"):
+    with pytest.raises(ValueError, match="one entry for each of 4 samples, got 2 at 'file'"):
         plan.apply({"image": X, "file": ["a", "b"]}, dominant="file")
 
 
@@ -344,7 +344,7 @@ def test_lists_can_not_be_taken_from_in_traces():
         plan = zeta_plan(N, rng=key, like=x)
         return plan.apply({"x": x, "file": list("abcd")}, dominant=["file"])
 
-    with pytest.raises(TypeError, match="lists and arrays of NumPy can be taken from"):
+    with pytest.raises(TypeError, match="entries of lists and NumPy arrays can only be taken"):
         jax.jit(mix)(jax.random.key(0), jnp.asarray(X))
 
 
@@ -386,8 +386,8 @@ def test_padding_is_cut_with_its_leaf():
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"as_data": ["a"], "keep": ["a"]}, "a leaf must be one thing, got 'a' in as_data and in"),
-        ({"num_classes": {"a": 2}, "dominant": ["a"]}, "a leaf must be one thing"),
+        ({"as_data": ["a"], "keep": ["a"]}, "a leaf must have one role, got 'a' in as_data and in"),
+        ({"num_classes": {"a": 2}, "dominant": ["a"]}, "a leaf must have one role"),
         ({"as_data": ["a"], "positions": ["a"]}, "positions and onehot say what labels are"),
         ({"dominant": ["b"]}, r"declared paths must lead to arrays, got \['b'\]"),
         ({"valid": {"x": "a"}}, "must be bool or 0 and 1 over the first axes of its leaf"),
@@ -597,7 +597,7 @@ def test_more_that_contradicts_itself(options, message):
 
 @pytest.mark.parametrize("value", [None, 4, "abcd", {1, 2, 3, 4}, {"a": 1}, np.asarray(3.0)])
 def test_what_is_no_list_of_samples_is_not_taken_from(value):
-    with pytest.raises(TypeError, match="must be an array or a list of an entry for each sample"):
+    with pytest.raises(TypeError, match="must be an array or a list with one entry for each"):
         zeta_plan(4, rng=0).apply({"x": np.eye(4), "id": value}, dominant=["id"])
 
 
@@ -632,7 +632,7 @@ def test_union_of_one_box_for_all_after_where():
 
 
 def test_union_takes_rows_of_one_form():
-    with pytest.raises(ValueError, match="one library and one shape behind the first axis"):
+    with pytest.raises(ValueError, match="one library and one shape after the first axis"):
         zeta_plan(2, rng=0).union([np.ones((2, 4)), np.asarray([])])
 
 

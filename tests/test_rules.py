@@ -299,7 +299,7 @@ def test_errors():
         (ValueError, "num_mix must be >= 1, got 0", lambda: Zeta(num_mix=0)),
         (ValueError, "gamma must be a number >= 0, got -1", lambda: Zeta(gamma=-1)),
         (ValueError, "a range of gamma must be two finite", lambda: Zeta(gamma=(3, 1))),
-        (ValueError, "must be told the step", lambda: Zeta(gamma=abs).plan((4, 1))),
+        (ValueError, "a callable gamma needs the step", lambda: Zeta(gamma=abs).plan((4, 1))),
         (TypeError, "anchored must be True or False", lambda: Mixup(anchored=1)),
         (ValueError, "alpha must be a positive number", lambda: Dirichlet(alpha=0)),
         (TypeError, "axes must be a tuple of whole", lambda: CutMix(axes=1)),
@@ -408,5 +408,5 @@ def test_short_forms_take_no_ranges(x):
 
 
 def test_what_a_rule_can_not_do_is_told_before_the_first_batch(x):
-    with pytest.raises(ValueError, match="axes must be one or more different axes"):
+    with pytest.raises(ValueError, match="axes must be one or more distinct axes"):
         zetamix.batches(x, None, 4, rule=CutMix(axes=(7,)))

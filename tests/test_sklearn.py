@@ -307,11 +307,11 @@ def test_all_columns_may_be_categories():
 def test_classes_and_groups_go_by_their_names():
     y = np.asarray(["low", "high", "odd"], dtype=object)[np.where(Y == 2, 0, Y)]
     y[7] = "odd"
-    with pytest.raises(ValueError, match="got one of class 'odd'; leave the class out"):
+    with pytest.raises(ValueError, match="got one row of class 'odd'; leave the class out"):
         ZetaMixupSampler().fit_resample(X, y)
     groups = np.asarray(["a", "b"], dtype=object)[np.arange(90) % 2]
     groups[np.flatnonzero(Y == 1)[0]] = "alone"
-    with pytest.raises(ValueError, match="got one of group 'alone' in class 1"):
+    with pytest.raises(ValueError, match="got one row of group 'alone' in class 1"):
         ZetaMixupSampler().fit_resample(X, Y, groups=groups)
     with pytest.raises(ValueError, match="groups must have shape"):
         ZetaMixupSampler().fit_resample(X, Y, groups=groups[1:])

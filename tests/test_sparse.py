@@ -77,7 +77,7 @@ def test_a_plan_on_a_device_is_refused(backend):
     if backend.plan_library == "numpy":
         pytest.skip("plans of NumPy apply to sparse matrices")
     plan = zeta_plan(N, rng=0, like=backend.like)
-    with pytest.raises(TypeError, match=f"got one of {backend.plan_library}.* with like=None"):
+    with pytest.raises(TypeError, match=f"got a plan of {backend.plan_library}.* with like=None"):
         plan @ sparse.csr_array(rows())
 
 

@@ -559,7 +559,7 @@ def test_num_mix_beyond_n(call):
 def test_bad_lam(lam, kind):
     assert refusal(kind, mixup_gamma, lam) == (
         f"lam must be a number in [1/2, 1), got {lam!r}; "
-        "below 1/2 exchange the two samples (1 - lam); at 1 take gamma=math.inf"
+        "below 1/2 exchange the two samples (1 - lam); at 1 use gamma=math.inf"
     )
 
 

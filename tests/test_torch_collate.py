@@ -632,7 +632,7 @@ def test_the_seed_and_rank_of_a_module_are_those_of_its_collate_function():
         ),
         (
             ValueError,
-            "one seed must be that of all draws, got OneOf without one for modules with seeds [2]",
+            "all draws must use one seed, got OneOf without one for modules with seeds [2]",
             lambda: Collate(OneOf([ZetaMixup(seed=2)])),
         ),
         (

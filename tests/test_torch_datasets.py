@@ -477,7 +477,7 @@ class Endless(data.IterableDataset):
         ([1.0], {"seed": 2**63}, ValueError, "seed must be an int from 0"),
         ([1.0], {"seed": None}, TypeError, "seed must be an int from 0 .*got None"),
         ([1.0], {"seed": "a"}, TypeError, "seed must be an int from 0 .*got 'a'"),
-        ([1.0], {"p": 0.5, "stop_at": 3}, TypeError, "got p, stop_at; .*goes with those that mix"),
+        ([1.0], {"p": 0.5, "stop_at": 3}, TypeError, "got p, stop_at; pass options of batches"),
         ([1.0], {"gama": 2.0}, TypeError, "a mixed data set takes as_data, .*got gama"),
         ([1.0], {"rule": Zeta(gamma=np.ones(256))}, ValueError, r"array of shape \(256,\)"),
         ([1.0], {"rule": Zeta(donors="same"), "groups": 5}, TypeError, "got 5; pass an array"),
@@ -512,7 +512,7 @@ def test_what_does_not_fit_is_refused_when_it_is_read(images):
         def plan(self, shape, *, rng=None, like=None, groups=None, step=None, anchors=None):
             return zeta_plan(shape[0], num_mix=2, num_outputs=256, anchored=False, rng=rng)
 
-    with pytest.raises(ValueError, match=r"must give the anchors .* the first rank"):
+    with pytest.raises(ValueError, match=r"must put the anchors .* the first rank"):
         MixedDataset(list(images), Deaf(), seed=0)[0]
 
     class Elsewhere(Half):
@@ -525,7 +525,7 @@ def test_what_does_not_fit_is_refused_when_it_is_read(images):
             return zeta_plan(shape[0] + 3, num_mix=2, rng=rng, anchors=anchors)
 
     for rule in (Elsewhere(), OfMore()):
-        with pytest.raises(ValueError, match=r"must draw plans of NumPy for the shape"):
+        with pytest.raises(ValueError, match=r"must draw NumPy plans for the shape"):
             MixedDataset(list(images), rule, seed=0)[0]
     with pytest.raises(TypeError, match=r"items must hold arrays and numbers.*object"):
         MixedDataset([object()] * 2, seed=0)[0]
@@ -537,19 +537,19 @@ def test_what_does_not_fit_is_refused_when_it_is_read(images):
         boxed.__getitems__(others)
     dataset = MixedDataset(list(images), seed=0)
     for index in (slice(0, 2), [0, 1], "a", None):
-        with pytest.raises(TypeError, match="asked for by a whole number, got"):
+        with pytest.raises(TypeError, match="the index of an item must be a whole number, got"):
             dataset[index]
     for index in (N, -N - 1):
         with pytest.raises(IndexError, match=f"from -{N} to {N - 1} for {N} items, got {index};"):
             dataset[index]
-    with pytest.raises(TypeError, match=r"asked for by a whole number, got 1\.5"):
+    with pytest.raises(TypeError, match=r"the index of an item must be a whole number, got 1\.5"):
         dataset[1.5]
 
     class Few(Many):
         def __getitems__(self, indices):
             return [self[0]]
 
-    with pytest.raises(ValueError, match="an item for each number, got 1 for 4"):
+    with pytest.raises(ValueError, match="one item for each index, got 1 items for 4 indices"):
         MixedDataset(Few(list(images)), seed=0)[5]
     for epoch in (-1, 2**32, 1.0):
         with pytest.raises(ValueError, match="epoch must be an int from 0"):

@@ -150,12 +150,12 @@ def test_other_modules_have_no_form():
         (TypeError, "scale must be True or False, got 255", lambda: CutMix(scale=255)),
         (
             ValueError,
-            r"scale=True divides images of integers .* got samples torch.float32 \(8, 3\)",
+            r"scale=True divides integer images .* got samples torch.float32 \(8, 3\)",
             lambda: ZetaMixup(scale=True)(torch.rand(8, 3)),
         ),
         (
             ValueError,
-            "scale=True divides images of integers",
+            "scale=True divides integer images",
             lambda: ZetaMixup(scale=True).eval()(torch.rand(8, 3)),
         ),
         (

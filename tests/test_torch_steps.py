@@ -252,7 +252,7 @@ def test_seeded_steps_end_at_the_largest_entry_of_a_key():
     assert mix.draw(X) == zeta_plan(16, num_mix=4, rng=(0, 2**32 - 1, 0), like=X)
     message = (
         "a module with a seed draws for steps from 0 to 2**32 - 1, got step 4294967296; make a "
-        "new one with another seed, which begins at step 0"
+        "new module with another seed, which begins at step 0"
     )
     for run in (mix, mix.draw, torch.compile(mix, backend="eager"), OneOf([mix])):
         with pytest.raises(ValueError, match=re.escape(message)):

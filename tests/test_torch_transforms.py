@@ -255,8 +255,8 @@ def test_a_step_that_counts_in_the_graph():
 @pytest.mark.parametrize(
     ("key", "message"),
     [
-        (torch.tensor([1.0]), "a tensor as rng is a key .*float32"),
-        (torch.tensor([[1, 2]]), r"a tensor as rng is a key .*\(1, 2\)"),
+        (torch.tensor([1.0]), "a tensor as rng must be a key .*float32"),
+        (torch.tensor([[1, 2]]), r"a tensor as rng must be a key .*\(1, 2\)"),
         (torch.tensor([-1, 0]), "a seed must be from 0"),
         (torch.tensor([1, -1]), "each entry of the key"),
         (torch.tensor([1, 2**32]), "each entry of the key"),

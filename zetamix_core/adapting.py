@@ -1,4 +1,4 @@
-"""What adapters need of the core besides its public names: the one door to its modules."""
+"""The core names that adapters use besides the public ones: their only way into its modules."""
 
 from zetamix_core.annotations import RNG, Donors, Gamma, RoleOptions, SupportsSamples
 from zetamix_core.arrays import (

@@ -1,4 +1,4 @@
-"""What arguments may be, as type checkers read it; nothing here is asked while running."""
+"""Types of arguments, for type checkers; nothing here is checked at run time."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class SupportsSamples(Protocol):
 
     @property
     def dtype(self) -> Any:
-        """What the entries are."""
+        """Type of the entries."""
 
     @property
     def ndim(self) -> int:
@@ -38,14 +38,14 @@ class SupportsSamples(Protocol):
 
 
 class SupportsSeed(Protocol):
-    """A generator of torch, without an import of it."""
+    """A torch generator, without importing torch."""
 
     def initial_seed(self) -> int:
-        """Return the seed that it was made with."""
+        """Return the seed it was made with."""
 
 
 class SupportsOrderings(Protocol):
-    """A stream of draws, as rules hand it on."""
+    """A stream of draws, as rules pass it on."""
 
     def orderings(self, num_outputs: int, n: int, num_mix: int, *, anchored: bool) -> Any:
         """Return the orderings of a plan."""
@@ -72,12 +72,12 @@ RNG: TypeAlias = (
 )
 
 
-# Whom a sample may be mixed with: a rule for groups, or a table.
+# The donors of a sample: a rule for groups, or a table.
 Donors: TypeAlias = Literal["same", "other"] | SupportsSamples | None
 
 
 class RoleOptions(TypedDict, total=False):
-    """What is said of the leaves of a batch by their paths; see `Plan.apply`."""
+    """Declarations for the leaves of a batch, by path; see `Plan.apply`."""
 
     as_data: str | Iterable[str]
     keep: str | Iterable[str]

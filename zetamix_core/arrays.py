@@ -1,4 +1,4 @@
-"""What the core needs to know of an array: library, device, and whether it can be read."""
+"""What the core needs to know about an array: library, device, and whether it can be read."""
 
 from __future__ import annotations
 
@@ -14,29 +14,29 @@ Array = Any
 Namespace = Any
 
 
-# Asked about most often where an array may be given instead.
+# The commonest types of arguments that may also be arrays.
 _PLAIN_VALUES = frozenset({bool, bytes, dict, float, int, list, str, tuple, type(None)})
 
 
 def _loaded(module: str) -> Any:
-    """Return an imported module, or None: whoever holds its arrays has imported it."""
+    """Return a module if it is imported, else None: whoever holds its arrays has imported it."""
     return sys.modules.get(module)
 
 
 def is_torch(x: object) -> bool:
-    torch = sys.modules.get("torch")  # asked for so often that another call would be felt
+    torch = sys.modules.get("torch")  # needed so often that another call would be felt
     return torch is not None and isinstance(x, torch.Tensor)
 
 
 def is_torch_symbol(x: object) -> bool:
-    """Tell whether `x` is a node of a graph under construction, without shape or values."""
+    """Return whether `x` is a node of a graph under construction, without shape or values."""
     fx = _loaded("torch.fx")
     return fx is not None and isinstance(x, fx.Proxy)
 
 
 def is_jax(x: object) -> bool:
     jax = sys.modules.get("jax")
-    # Dynamo can't ask the type of JAX whether a tensor is one of it.
+    # Dynamo can't check a tensor against the type of JAX.
     return jax is not None and not is_torch(x) and isinstance(x, jax.Array)
 
 
@@ -73,7 +73,7 @@ def is_jax_tracer(x: object) -> bool:
 
 
 def is_jax_key(value: object) -> bool:
-    """Tell whether `value` is one JAX key, typed or raw."""
+    """Return whether `value` is one JAX key, typed or raw."""
     if not is_jax(value):
         return False
     key: Any = value
@@ -84,10 +84,10 @@ def is_jax_key(value: object) -> bool:
 
 
 def is_jax_tracing(*arrays: Array) -> bool:
-    """Tell whether host numbers drawn now would be frozen into a traced function of JAX.
+    """Return whether host numbers drawn now would be frozen into a traced function of JAX.
 
     Inside ``jit`` even an addition of constants is staged. Under eager ``vmap`` it is not, but the
-    array itself then has no value to give. Eager ``grad`` runs with values, and is not tracing.
+    array itself then has no readable value. Eager ``grad`` runs with values, and is not tracing.
     """
     jax = sys.modules["jax"]
     if isinstance(jax.numpy.add(0, 0), jax.core.Tracer):
@@ -96,7 +96,7 @@ def is_jax_tracing(*arrays: Array) -> bool:
 
 
 def grad_is_enabled() -> bool:
-    """Tell whether torch, which has been imported, records derivatives."""
+    """Return whether torch, already imported, records derivatives."""
     return bool(sys.modules["torch"].is_grad_enabled())
 
 
@@ -107,7 +107,7 @@ def torch_is_compiling() -> bool:
 
 def namespace(x: Array) -> Namespace:
     """Return the array-API namespace of `x`."""
-    if isinstance(x, np.ndarray):  # asked for most often
+    if isinstance(x, np.ndarray):  # the commonest case
         return array_api_compat.numpy
     if is_torch(x):
         import array_api_compat.torch as compat_torch
@@ -142,7 +142,7 @@ def from_host(host: np.ndarray, like: Array | None) -> Array:
     if like is None or isinstance(like, np.ndarray):
         return host
     if is_torch(like):
-        ours = not torch_is_compiling() and host.flags.writeable  # graphs know no flags
+        ours = not torch_is_compiling() and host.flags.writeable  # graphs have no flags
         tensor = sys.modules["torch"].from_numpy(host if ours else host.copy())
         if like.device.type == "cuda":
             tensor = tensor.pin_memory()  # else the copy may wait for what the device is doing
@@ -170,17 +170,17 @@ def to_host(x: Array) -> np.ndarray:
     if is_numpy(x) or is_jax(x) or is_dask(x):
         return np.asarray(x)
     try:
-        # Another array-API library: by DLPack, of a copy, as old NumPy refuses read-only memory.
+        # Another array-API library: by DLPack, from a copy, as old NumPy refuses read-only memory.
         return np.from_dlpack(namespace(x).asarray(x, copy=True))
     except (AttributeError, BufferError) as error:
         raise TypeError(
-            f"an array must be one that NumPy can read, got one of {library(x)} without export "
+            f"an array must be readable by NumPy, got one of {library(x)} that can't be exported "
             f"({error}); draw the plan with like=None, which applies to any library"
         ) from error
 
 
 def same(a: Any, b: Any) -> bool:
-    """Tell whether two values are equal, which may be arrays."""
+    """Return whether two values, perhaps arrays, are equal."""
     if is_array(a) or is_array(b):
         return is_array(a) and is_array(b) and np.array_equal(to_host(a), to_host(b))
     return bool(a == b)
@@ -220,10 +220,10 @@ def ready_values(x: Array) -> np.ndarray | None:
 
 
 def in_memory(x: Array) -> bool:
-    """Tell whether kernels for values in host memory, which have no derivative, may have `x`.
+    """Return whether `x` may go to kernels for host memory, which have no derivative.
 
-    True for NumPy arrays and for torch tensors on the CPU, but not where a transformation of torch
-    looks at what is done to them.
+    True for NumPy arrays and for torch tensors on the CPU, unless a transformation of torch watches
+    what is done to them.
     """
     if is_numpy(x):
         return bool(x.size and x.dtype.isnative)
@@ -231,7 +231,7 @@ def in_memory(x: Array) -> bool:
 
 
 def has_plain_memory(x: Array) -> bool:
-    """Tell what `in_memory` does of a tensor that is not one of a graph."""
+    """Return `in_memory` of a tensor that is not part of a graph."""
     torch = sys.modules["torch"]
     if type(x) not in (torch.Tensor, torch.nn.Parameter) or x.is_complex():
         return False
@@ -245,7 +245,7 @@ def has_plain_memory(x: Array) -> bool:
 
 
 def share_memory(x: Array, y: Array) -> bool:
-    """Tell whether the memory of two arrays may overlap, where there is a way to tell."""
+    """Return whether the memory of two arrays may overlap, as far as that can be known."""
     if is_numpy(x) and is_numpy(y):
         return np.may_share_memory(x, y)
     if is_cupy(x) and is_cupy(y):
@@ -260,20 +260,20 @@ def share_memory(x: Array, y: Array) -> bool:
 
 
 def _torch_bounds(x: Array) -> tuple[int, int]:
-    """Return the addresses of the first byte of a tensor and of the first behind it."""
+    """Return the addresses of the first byte of a tensor and of the first one past its end."""
     reach = sum((n - 1) * stride for n, stride in zip(x.shape, x.stride(), strict=True))
     start = x.data_ptr()
     return start, start + (reach + 1) * x.element_size() * bool(x.numel())
 
 
-# --- what a call asks ---
+# --- what a call needs to know ---
 
 
 NUMPY_KINDS = {"b": "bool", "i": "integer", "u": "integer", "f": "floating", "c": "complex"}
 
 
 class Facts(NamedTuple):
-    """What one call needs to know of an array of samples, asked once."""
+    """What one call needs to know about an array of samples, looked up once."""
 
     length: int
     kind: str
@@ -281,7 +281,7 @@ class Facts(NamedTuple):
 
 
 def quick_facts(x: Any) -> Facts | None:
-    """Return the facts of a plain array of NumPy or tensor of torch, None of anything else."""
+    """Return the facts of a plain NumPy array or torch tensor, None for anything else."""
     if type(x) is np.ndarray:
         found = NUMPY_KINDS.get(x.dtype.kind)
         return Facts(x.shape[0], found, "numpy") if found and x.ndim else None

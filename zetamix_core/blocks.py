@@ -25,19 +25,19 @@ from zetamix_core.rules.one_of import check_asked
 # Row i is row i % 256 of block i // 256, drawn by the key (seed, epoch, block). To change this
 # changes all draws.
 _BLOCK = 256
-# Blocks are kept up to so many entries.
+# Blocks are kept up to this many entries.
 _MOST_ENTRIES = 1 << 22
-# So many items are made of one stack of their samples, and of large samples so few that the stack
-# stays in the cache.
+# Up to this many items are mixed from one stack of their samples; of large samples, only so many
+# that the stack stays in the cache.
 _MOST_ITEMS, _MOST_NUMBERS = 32, 1 << 17
-# How many samples a rule mixes that would mix all: here these are a whole data set.
+# num_mix of a rule that would mix all samples, which here are a whole data set.
 _NUM_MIX = 4
 
 
 class Part(NamedTuple):
-    """Items that one plan makes of some samples of the data set."""
+    """Items that one plan mixes from some samples of the data set."""
 
-    # Where the items stand among those that were asked for.
+    # Positions of the items among those requested.
     places: np.ndarray
     # The samples that the plan is applied to, each once.
     samples: np.ndarray
@@ -45,11 +45,11 @@ class Part(NamedTuple):
 
 
 class Blocks:
-    """How each item of a data set is mixed with others of it.
+    """How each item of a data set is mixed with other items.
 
     The row of an item depends on the rule, the number of samples, the shape of one of them, the
-    groups, the seed and the epoch, and on nothing else: not on which items are asked for together,
-    nor in which order.
+    groups, the seed and the epoch, and on nothing else: neither on which items are requested
+    together, nor on their order.
     """
 
     def __init__(
@@ -69,11 +69,11 @@ class Blocks:
         read: Callable[[list[int]], Sequence[Any]],
         mix: Callable[[list[Any], list[int], Plan], tuple[Batch, list[Any]]],
     ) -> list[Any]:
-        """Return mixed items, for samples of such a shape each.
+        """Return mixed items, for samples of the given shape.
 
-        `read` returns samples by their numbers, and is called once with each that is needed; `mix`
-        stacks samples, of these numbers, to a batch, and returns its leaves with what the plan
-        makes of them.
+        `read` returns samples by number, and is called with each number that is needed once. `mix`
+        stacks samples, which have these numbers, into a batch, and returns its leaves with the
+        mixed values.
         """
         parts = []
         step = min(_MOST_ITEMS, max(1, _MOST_NUMBERS // max(1, math.prod(shape))))
@@ -84,8 +84,8 @@ class Blocks:
         samples = read(needed)
         if len(samples) != len(needed):
             raise ValueError(
-                f"a data set must give an item for each number, got {len(samples)} for "
-                f"{len(needed)}; mend its __getitems__"
+                f"a data set must return one item for each index, got {len(samples)} items for "
+                f"{len(needed)} indices; correct its __getitems__"
             )
         found = dict(zip(needed, samples, strict=True))
         result: list[Any] = [None] * len(items)
@@ -98,9 +98,9 @@ class Blocks:
         return result
 
     def parts(self, items: Sequence[int], epoch: int, shape: tuple[int, ...]) -> Iterator[Part]:
-        """Yield the plans of items, for samples of such a shape each.
+        """Yield the plans of items, for samples of the given shape.
 
-        There is one plan, unless the rule draws several kinds of them.
+        There is one plan, unless the rule draws several kinds of plans.
         """
         blocks, rows = np.divmod(np.asarray(items, dtype=np.int64), _BLOCK)
         plans = {int(b): self._plan(int(b), epoch, shape) for b in np.unique(blocks)}
@@ -125,7 +125,7 @@ class Blocks:
         self._lock = threading.Lock()
 
     def _plan(self, block: int, epoch: int, shape: tuple[int, ...]) -> Plan:
-        """Return the plan of a block, the last of which goes on from the first sample."""
+        """Return the plan of a block; the last block is filled up with the first samples."""
         key = (epoch, block)
         with self._lock:
             if key not in self._kept:
@@ -158,7 +158,7 @@ class Blocks:
             )
         listed = hasattr(groups, "__len__") and not isinstance(groups, (Mapping, AbstractSet))
         if listed and not is_array(groups):
-            groups = list(groups)  # as of a column of a table
+            groups = list(groups)  # such as a column of a table
         values = np.array(to_host(check_groups(groups, self.num_samples)))
         return Groups.of(values)
 
@@ -173,31 +173,31 @@ def _checked_seed(seed: Any) -> int:
 
 
 def _check_drawn(rule: Rule, plan: Plan, n: int, anchors: np.ndarray) -> None:
-    """Check what a rule of one's own has drawn."""
+    """Check the plan that a custom rule has drawn."""
     first = plan._label_plan.indices
     if not is_numpy(first) or plan.shape != (anchors.size, n):
         raise ValueError(
-            f"a rule must draw plans of NumPy for the shape and the anchors that it is handed, got "
-            f"{plan!r} for {anchors.size} anchors and {n} samples from {rule}; hand on n, like and "
+            f"a rule must draw NumPy plans for the shape and the anchors it is given, got "
+            f"{plan!r} for {anchors.size} anchors and {n} samples from {rule}; pass on n, like and "
             f"anchors"
         )
     if (wrong := np.flatnonzero(first[:, 0] != anchors)).size:
         i = int(wrong[0])
         raise ValueError(
-            f"a rule must give the anchors that it is handed the first rank, got sample "
-            f"{first[i, 0]} in output {i} with anchor {anchors[i]} from {rule}; hand them on, as "
+            f"a rule must put the anchors it is given at the first rank, got sample "
+            f"{first[i, 0]} in output {i} with anchor {anchors[i]} from {rule}; pass them on, as "
             f"in zeta_plan(..., anchors=anchors)"
         )
 
 
 def _for_anchors(rule: Rule) -> Rule:
-    """Return a rule that can be told its anchors, and mixes a few samples instead of all."""
+    """Return a rule that accepts anchors, and mixes a few samples instead of all."""
     if isinstance(rule, OneOf):
         return dataclasses.replace(rule, rules=tuple(map(_for_anchors, rule.rules)))
     if not takes_anchors(rule):
         raise TypeError(
             f"a rule must take anchors to mix across a data set, got {type(rule).__name__} without "
-            f"them; add anchors=None to its method plan, and hand them on as in "
+            f"them; add anchors=None to its method plan, and pass them on as in "
             f"zeta_plan(..., anchors=anchors)"
         )
     if getattr(rule, "anchored", True) is False:
@@ -221,7 +221,7 @@ Piece = tuple[Plan, np.ndarray]
 
 
 def _joined(pieces: list[Piece]) -> tuple[np.ndarray, Plan]:
-    """Return the samples that the chosen rows of plans of one kind use, and a plan for these."""
+    """Return the samples that the chosen rows of plans of one kind use, and a plan for them."""
     mixes = [(plan._label_plan, rows) for plan, rows in pieces]
     samples, places = np.unique(_rows_of(mixes, "indices"), return_inverse=True)
     weights = _rows_of(mixes, "weights")

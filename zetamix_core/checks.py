@@ -30,7 +30,7 @@ from zetamix_core.numbers import as_real, as_whole, is_whole_number
 
 MAX_ENTRIES = 2**26
 MIN_ALPHA = 1e-6
-MAX_SAMPLES = 2**31 - 1  # what 32-bit indices count, the only ones that JAX has by default
+MAX_SAMPLES = 2**31 - 1  # the most that 32-bit indices, JAX's default, can count
 
 
 def check_count(name: str, value: Any, remedy: str = "pass a positive int") -> int:
@@ -51,7 +51,7 @@ def check_count(name: str, value: Any, remedy: str = "pass a positive int") -> i
 def check_number(
     name: str, value: Any, bounds: tuple[float, float], *, rule: str, remedy: str
 ) -> float:
-    """Return a real number as a float, which lies within its bounds, both included."""
+    """Return a real number as a float, after checking its bounds, both included."""
     number = as_real(value)
     if number is not None and bounds[0] <= number <= bounds[1]:
         return number
@@ -60,7 +60,7 @@ def check_number(
 
 
 def check_num_mix_of_batches(num_mix: Any, batch_size: int) -> None:
-    """Check that batches have as many samples as are to be mixed, None for all."""
+    """Check that batches have at least `num_mix` samples; None means all."""
     if num_mix is not None and check_count("num_mix", num_mix) > batch_size:
         raise ValueError(
             f"num_mix must be between 1 and batch_size, got num_mix={num_mix} for batches of "
@@ -74,7 +74,7 @@ def check_gamma_of_batches(gamma: Any) -> None:
     if is_array(gamma) and np.ndim(gamma):
         raise ValueError(
             f"gamma must be one number for all batches, got an array of shape {np.shape(gamma)}; "
-            f"draw plans yourself for one gamma an output"
+            f"draw plans yourself for one gamma per output"
         )
 
 
@@ -130,7 +130,7 @@ def check_size(num_outputs: int, num_mix: int) -> None:
         raise ValueError(
             f"a plan holds at most 2**26 entries (num_outputs * num_mix), got "
             f"{shown(num_outputs, str)} * {shown(num_mix, str)}; pass a smaller num_mix, such as "
-            f"32, behind which gamma=2.8 leaves 0.0009 of the weight (theory.tail_weight)"
+            f"32, which leaves out 0.0009 of the weight at gamma=2.8 (theory.tail_weight)"
         )
 
 
@@ -179,7 +179,7 @@ def check_alpha(alpha: Any) -> float:
     if not MIN_ALPHA <= number <= 1 / MIN_ALPHA:
         raise ValueError(
             f"alpha must be a positive number from 1e-6 to 1e6, got {shown(alpha, str)}; "
-            f"alpha=1 draws weights uniformly, and beyond these limits they are as good as constant"
+            f"alpha=1 draws weights uniformly, and beyond these limits they hardly vary"
         )
     return number
 
@@ -204,7 +204,7 @@ def check_fit(name: str, x: Array, otherwise: str = "") -> None:
 def checked_blocks(name: str, x: Array) -> Array:
     """Return a Dask array that checks its blocks when it is computed, anything else as it is.
 
-    What the blocks are, a Dask array can't tell for certain before.
+    Before that, a Dask array does not know for certain what its blocks are.
     """
     if not is_dask(x):
         return x
@@ -225,12 +225,12 @@ def said_of(name: str, found: Finding, otherwise: str = "") -> str:
 
 
 def as_code(name: str) -> str:
-    """Return how remedies write an argument, which may be named by words."""
+    """Return how remedies write an argument whose name may be a phrase."""
     return "array" if " " in name else name
 
 
 def examined(name: str, x: Any) -> Facts:
-    """Check that something is an array of samples that can be mixed, and tell what it is."""
+    """Check that something is an array of samples that can be mixed, and return its facts."""
     facts = quick_facts(x)
     if facts is not None and 1 <= facts.length <= MAX_SAMPLES:
         return facts
@@ -270,38 +270,39 @@ def check_flag(name: str, value: Any) -> None:
         raise TypeError(f"{name} must be True or False, got {shown(value)}; {remedy}")
 
 
-# Integers of images. Those of other widths and of fewer axes are ids or counts more often.
+# Dtypes of integer images, and how many axes they have at least. Integers of other widths or with
+# fewer axes are more often ids or counts.
 _PIXELS = {"uint8": 2, "int8": 3, "int16": 3, "uint16": 3}
 
 
 def holds_pixels(x: Array) -> bool:
-    """Tell whether integers are those of images: bytes of two axes, 16 bits of three, or more."""
+    """Return whether `x` holds integer images, judged by dtype and number of axes."""
     name = x.dtype.name if isinstance(x.dtype, np.dtype) else str(x.dtype).rpartition(".")[2]
     return bool(x.ndim >= _PIXELS.get(name.lower(), math.inf))
 
 
 def check_no_ids(name: str, x: Array, found: str | None = None) -> None:
-    """Check that samples, of a kind if it is known, are no integers that may be ids."""
+    """Check that samples, whose kind may be known, are not integers that may be ids."""
     if (found or kind_of(x)) in ("integer", "bool") and not holds_pixels(x):
         raise ValueError(
-            f"{name} must be floating or complex, or integers of images (uint8 of two or more "
-            f"axes, 8 or 16 bits of three or more), so that ids are never averaged, got shape "
+            f"{name} must be floating or complex, or integer images (uint8 with two or more "
+            f"axes, 8 or 16 bits with three or more), so that ids are never averaged, got shape "
             f"{tuple(x.shape)} and dtype {x.dtype}; cast numbers that may be averaged to a "
-            f"floating dtype, or mix them as plan @ {as_code(name)} with a plan of zeta_plan"
+            f"floating dtype, or mix them as plan @ {as_code(name)} with a plan from zeta_plan"
         )
 
 
-# What torchvision marks as something that has no mean.
+# Types by which torchvision marks what has no mean, and what to do with them.
 _MARKED = {
     "BoundingBoxes": "take those of the heaviest sample with dominant=, leave them with keep=, or "
-    "make lists of them by plan.union",
+    "collect them with plan.union",
     "KeyPoints": "take those of the heaviest sample with dominant=, or leave them with keep=",
-    "Mask": "mix it as labels, by num_classes, or pass as_data for one of numbers",
+    "Mask": "mix it as labels, by num_classes, or pass as_data for a mask of plain numbers",
 }
 
 
 def check_unmarked(name: str, x: Array) -> None:
-    """Check that samples which are averaged are not of a type that says it has no mean."""
+    """Check that samples to be averaged are not of a type marked as having no mean."""
     kind = type(x).__name__
     if kind in _MARKED and is_torch(x):
         raise ValueError(
@@ -360,7 +361,7 @@ def check_out(out: Any, x: Array, num_outputs: int, *, averages: bool = True) ->
     if is_jax(out) or is_dask(out):
         raise TypeError(
             f"out must be an array that can be written to, got one of {library(out)}; leave it out "
-            f"and take what is returned"
+            f"and use the returned array"
         )
     check_same_place(x, out, "x and out", f"allocate out in {library(x)} on the device of x")
     shape = (num_outputs, *x.shape[1:])
@@ -379,8 +380,8 @@ def check_out(out: Any, x: Array, num_outputs: int, *, averages: bool = True) ->
         raise ValueError("out must be writable, got a read-only array; pass a copy of it")
     if _repeats_memory(out):
         raise ValueError(
-            f"out must have memory of its own for each number, got one that repeats what is along "
-            f"an axis (shape {shape}); pass a copy of it"
+            f"out must have separate memory for each entry, got an array expanded along an axis "
+            f"(shape {shape}); pass a copy of it"
         )
     if is_torch(out) and out.requires_grad and out.is_leaf and grad_is_enabled():
         raise ValueError(
@@ -389,13 +390,13 @@ def check_out(out: Any, x: Array, num_outputs: int, *, averages: bool = True) ->
         )
     if share_memory(x, out):
         raise ValueError(
-            f"out must lie apart from x, whose samples are read while it is written, got arrays "
-            f"that may overlap (shapes {tuple(x.shape)} and {shape}); pass another array"
+            f"out must not overlap x, which is read while out is written, got arrays that may "
+            f"overlap (shapes {tuple(x.shape)} and {shape}); pass another array"
         )
 
 
 def _repeats_memory(out: Array) -> bool:
-    """Tell whether an array is expanded along an axis."""
+    """Return whether an array is expanded along an axis."""
     strides = out.stride() if is_torch(out) else getattr(out, "strides", ())
     return 0 not in out.shape and any(
         stride == 0 and length > 1 for stride, length in zip(strides, out.shape, strict=False)
@@ -403,7 +404,7 @@ def _repeats_memory(out: Array) -> bool:
 
 
 def check_active(active: Any, beside: Array, num_outputs: int) -> None:
-    """Check what tells whether to mix: a bool, or one for all or each of the outputs."""
+    """Check whether `active` is a bool, or an array of one bool for all or for each output."""
     if isinstance(active, bool):
         return
     if not is_array(active) or kind_of(active) != "bool":

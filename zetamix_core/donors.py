@@ -1,4 +1,4 @@
-"""Who may be mixed with whom: anchors, and the samples that each may be given as donors."""
+"""Which samples may be mixed: anchors, and the donors that each may be given."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class Groups(NamedTuple):
     """Groups of samples on the host, sorted once for many draws."""
 
     values: np.ndarray
-    # The samples in the order of their groups; of each sample its place there, and where its group
+    # The samples ordered by group; for each sample its place in that order, and where its group
     # starts and ends.
     order: np.ndarray
     place: np.ndarray
@@ -53,7 +53,7 @@ class Groups(NamedTuple):
 
 
 class Pool(NamedTuple):
-    """The anchors of a plan, None for all samples in turn, and whom they may be mixed with.
+    """The anchors of a plan, None for all samples in turn, and their possible donors.
 
     The donors are "all", those of the "same" or of another ("other") group, or listed in a "table",
     and `values` are the groups (N,), perhaps sorted, or the table (N, K).
@@ -82,12 +82,12 @@ class Pool(NamedTuple):
 def checked_pool(
     n: int, num_outputs: Any, *, anchored: bool, anchors: Any, donors: Any, groups: Any
 ) -> Pool | None:
-    """Return who may be mixed with whom, None if all may with all and each is an anchor."""
+    """Return which samples may be mixed, None if all may and each is an anchor."""
     if donors is None and anchors is None:
         if groups is not None:
             raise ValueError(
-                f"groups go with donors='same' or 'other', got groups of {shown(groups)} without; "
-                f"say which donors are meant, or leave groups out"
+                f"groups go with donors='same' or 'other', got groups={shown(groups)} without "
+                f"donors; add donors, or leave groups out"
             )
         return None
     if not anchored:
@@ -122,7 +122,7 @@ def checked_pool(
     if groups is None:
         raise ValueError(
             f"donors={donors!r} needs the groups of the samples, got none; pass groups=, such as "
-            f"their labels, or where batches are mixed the path of these"
+            f"their labels, or for nested batches the path of the labels"
         )
     return Pool(n, num_outputs, anchors, str(donors), check_groups(groups, n))
 
@@ -142,7 +142,7 @@ def _as_array(name: str, values: Any, what: str) -> Array:
             values = np.asarray(values)
         except ValueError as error:
             raise ValueError(
-                f"{name} must be {what}, got a list of unequal ones; make them of one length"
+                f"{name} must be {what}, got lists of unequal lengths; make them equally long"
             ) from error
     if not is_array(values):
         raise TypeError(f"{name} must be {what}, got {shown(values)}; pass an array of integers")
@@ -168,8 +168,8 @@ def _checked_anchors(anchors: Any, n: int) -> Array:
     anchors = _as_array("anchors", anchors, what)
     if anchors.ndim != 1 or not anchors.shape[0]:
         raise ValueError(
-            f"anchors must have shape (M,), one or more, got {tuple(anchors.shape)}; reshape them, "
-            f"or leave out what has none"
+            f"anchors must have shape (M,) with M >= 1, got {tuple(anchors.shape)}; reshape them, "
+            f"or skip the plan if there are none"
         )
     _check_integers("anchors", anchors, what)
     values = host_values(anchors)
@@ -195,7 +195,7 @@ def check_groups(groups: Any, n: int) -> Any:
     if tuple(groups.shape) != (n,):
         raise ValueError(
             f"groups must have shape (N,) = ({n},), one for each sample, got "
-            f"{tuple(groups.shape)}; soft and multi-hot labels are no groups: take their argmax, "
+            f"{tuple(groups.shape)}; soft and multi-hot labels are not groups: pass their argmax, "
             f"or ids"
         )
     _check_integers("groups", groups, what)
@@ -225,20 +225,20 @@ def _check_rows(values: np.ndarray, n: int) -> None:
         )
     if values.max() < 0:
         raise ValueError(
-            "donors must name one sample at least, got -1 everywhere; leave donors out, or set "
+            "donors must name at least one sample, got -1 everywhere; leave donors out, or set "
             "num_mix=1 to mix nothing"
         )
     own = (values == np.arange(n)[:, None]).any(axis=1)
     if own.any():
         raise ValueError(
-            f"a sample must not be its own donor, got {int(own.argmax())} in its row; take it out"
+            f"a sample must not be its own donor, got {int(own.argmax())} in its own row; remove it"
         )
     ordered = np.sort(values, axis=1)
     twice = ((ordered[:, 1:] == ordered[:, :-1]) & (ordered[:, 1:] >= 0)).any(axis=1)
     if twice.any():
         raise ValueError(
-            f"the donors of a sample must be different ones, got one twice in row "
-            f"{int(twice.argmax())}; take it out"
+            f"the donors of a sample must be distinct, got one twice in row "
+            f"{int(twice.argmax())}; remove the second"
         )
 
 
@@ -254,8 +254,8 @@ def partners(
 ) -> tuple[Array, Array]:
     """Return indices (M, T), and how many samples each row has, at most T.
 
-    Columns of the places (T - 1, M) are distinct ones among the donors of an anchor, as far as
-    there are any. Ranks beyond repeat the anchor.
+    Each column of `places` (T - 1, M) holds distinct places among the donors of an anchor, as long
+    as donors are left. Later ranks repeat the anchor.
     """
     counts, samples_at = _FINDERS[pool.donors](xp, pool, anchors)
     left = _left(xp, counts, num_mix)
@@ -267,7 +267,7 @@ def partners(
 
 
 def donors_left(xp: Namespace, pool: Pool, anchors: Array, num_mix: int) -> Array:
-    """Return how many donors are left at ranks from the second on, (T - 1, M); below none, too."""
+    """Return how many donors are left at each rank after the first, (T - 1, M); may be negative."""
     return _left(xp, _FINDERS[pool.donors](xp, pool, anchors)[0], num_mix)
 
 
@@ -337,19 +337,19 @@ _FINDERS = {"all": _all, "same": _same, "other": _other, "table": _table}
 
 
 def _taken(xp: Namespace, order: Array, places: Array, n: int) -> Array:
-    """Take samples at places, of which those without a donor may be one too large."""
+    """Take samples at places, which may be one too large where no donor is left."""
     places = xp.where(places < n, places, xp.full_like(places, n - 1))
     return xp.reshape(xp.take(order, xp.reshape(places, (-1,)), axis=0), places.shape)
 
 
 def on_host(pool: Pool) -> Pool:
-    """Return a pool whose arrays are on the host, where the values of all can be checked."""
+    """Return a pool whose arrays are on the host, where all values can be checked."""
     arrays = {"anchors": pool.anchors, "groups or donors": pool.values}
     for name, x in arrays.items():
         if is_jax_tracer(x):
             raise TypeError(
-                f"a portable rng draws on the host, where {name} can't be read, got {name} that "
-                f"are traced; pass a key and like=, as in rng=jax.random.key(0)"
+                f"a portable rng draws on the host, where traced {name} can't be read, got traced "
+                f"{name}; pass a key and like=, as in rng=jax.random.key(0)"
             )
     anchors, values = (to_host(x) if is_array(x) else x for x in arrays.values())
     if anchors is not None:
@@ -369,8 +369,8 @@ def moved(pool: Pool, like: Array) -> Pool:
             return None
         if is_numpy(x):
             return from_host(x, like)
-        check_same_place(like, x, f"like and {name}", f"convert {name}, or pass them of NumPy")
-        return cast(x, widest_integer(x))  # narrow ones can't index everywhere
+        check_same_place(like, x, f"like and {name}", f"convert {name}, or pass NumPy arrays")
+        return cast(x, widest_integer(x))  # not every library takes narrow indices
 
     anchors, values = there("anchors", pool.anchors), there("groups or donors", pool.values)
     return pool._replace(anchors=anchors, values=values)

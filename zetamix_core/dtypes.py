@@ -1,4 +1,4 @@
-"""What dtypes hold, which ones libraries lack, and the way from one to another."""
+"""What dtypes hold, which ones libraries lack, and how to convert them."""
 
 from __future__ import annotations
 
@@ -36,14 +36,14 @@ def kind(x: Array) -> str:
 
 
 def is_extension(dtype: Any) -> bool:
-    """Tell whether a package adds this dtype to NumPy, such as bfloat16 and int4."""
+    """Return whether a package adds this dtype to NumPy, such as bfloat16 and int4."""
     return isinstance(dtype, np.dtype) and dtype.isbuiltin == 2
 
 
 def kind_of(x: Array) -> str | None:
     """Return what `kind` does, None where an array does not hold numbers."""
     dtype = x.dtype
-    if isinstance(dtype, np.dtype):  # those of JAX, CuPy and Dask, too
+    if isinstance(dtype, np.dtype):  # JAX, CuPy and Dask have these, too
         return NUMPY_KINDS.get(dtype.kind) or _extension_kind(dtype)
     if is_torch(x):
         if dtype.is_complex:
@@ -73,14 +73,14 @@ def default_float(x: Array) -> Any:
 
 
 def widest_integer(x: Array) -> Any:
-    """Return int64 of the library of `x`, of JAX without its 64-bit mode int32."""
+    """Return int64 of the library of `x`; int32 for JAX without its 64-bit mode."""
     if is_jax(x):
         return sys.modules["jax"].dtypes.canonicalize_dtype(np.int64)
     return sys.modules["torch"].int64 if is_torch(x) else namespace(x).int64
 
 
 def portable_float(dtype: np.dtype) -> np.dtype:
-    """Return the dtype in which NumPy's weights go to other libraries, which lack some dtypes."""
+    """Return a dtype for NumPy's weights in other libraries, which lack some dtypes."""
     if is_extension(dtype) or dtype.itemsize < 4:
         return np.dtype(np.float32)
     return np.dtype(np.float64) if dtype.itemsize > 8 else dtype
@@ -108,7 +108,7 @@ def _bits(xp: Namespace, dtype: Any) -> int:
 def working_dtype(xp: Namespace, dtype: Any) -> Any:
     """Return the dtype to accumulate a floating or complex `dtype` in: never below 32 bits."""
     if is_extension(dtype):
-        return xp.float32  # narrow ones are all there are
+        return xp.float32  # all other dtypes are narrow
     if _bits(xp, dtype) >= 32:
         return dtype
     return xp.complex64 if getattr(dtype, "is_complex", False) else xp.float32
@@ -149,7 +149,7 @@ def host_dtype(dtype: Any) -> Any:
 
 
 def is_integer(dtype: Any) -> bool:
-    """Tell whether a dtype, of numbers, is one of integers."""
+    """Return whether a dtype of numbers is an integer dtype."""
     if isinstance(dtype, np.dtype):
         return dtype.kind in "iu"
     if hasattr(dtype, "is_complex"):  # of torch
@@ -158,7 +158,7 @@ def is_integer(dtype: Any) -> bool:
 
 
 def rounded(x: Array, dtype: Any) -> Array:
-    """Return `x` with `dtype`: of integers the nearest, of two the even one, or the last one."""
+    """Return `x` with `dtype`; integers are rounded to the nearest, ties to even, and clipped."""
     if x.dtype == dtype:
         return x
     if not is_integer(dtype):
@@ -169,7 +169,7 @@ def rounded(x: Array, dtype: Any) -> Array:
 
 
 def cast(x: Array, dtype: Any) -> Array:
-    """Return `x` with `dtype`, itself where nothing changes."""
+    """Return `x` with `dtype`, or `x` itself if nothing changes."""
     if x.dtype == dtype:
         return x
     if is_torch(x):

@@ -65,8 +65,8 @@ def batches(
     .. math:: \hat{x}_i = \sum_{r=1}^{T} w_r \, x_{s_i(r)}, \quad
               w_r = r^{-\gamma} / \sum_{j=1}^{T} j^{-\gamma}
 
-    within each batch, unless another rule is given. Samples are read batch by batch, so that `x`
-    may be a memory map of a file larger than the memory.
+    within each batch, unless another rule is given. Samples are read batch by batch, so `x` may be
+    a memory map of a file larger than the memory.
 
     Parameters
     ----------
@@ -76,12 +76,12 @@ def batches(
     y : numpy.ndarray, shape (N, ...), or None
         Labels in one of the forms of `Plan.mix_labels`.
     batch_size : int
-        Number of samples in a batch; the last one has the rest.
+        Number of samples in a batch; the last batch has the rest.
     rule : Rule, optional
-        How plans are drawn, one of `zetamix.rules`, instead of by ζ-mixup with `gamma`, `num_mix`
-        and `anchored`. A callable `gamma` is given the epoch.
+        How plans are drawn: one of `zetamix.rules`, instead of ζ-mixup with `gamma`, `num_mix` and
+        `anchored`. A callable `gamma` is called with the epoch.
     groups : array of int, shape (N,), optional
-        What rules with `donors` go by: classes, patients, volumes.
+        The groups for rules with `donors`: classes, patients, volumes.
     gamma : float, default 2.8
         Exponent :math:`\gamma \ge 0`: how close outputs stay to samples.
     num_mix : int, optional
@@ -90,9 +90,10 @@ def batches(
     num_classes : int, optional
         Number of classes; required for integer labels.
     anchored : bool, default True
-        Whether each sample of a batch has the largest weight once; else random ones have.
+        Whether each sample of a batch has the largest weight once; otherwise random samples have
+        it.
     shuffle : bool, default True
-        Whether batches are made of a random permutation of the samples, or in their order.
+        Whether to shuffle the samples before batching them.
     drop_last : bool, default False
         Whether to leave out a last batch that has fewer samples.
     dtype : dtype, optional
@@ -117,13 +118,13 @@ def batches(
 
     See Also
     --------
-    zeta_mixup : Mix a batch that you have.
+    zeta_mixup : Mix one batch.
 
     Notes
     -----
-    The order is ``permutation(n, (seed, epoch))``, the plan of batch i that of the key
-    (seed, epoch, i), as by ``zeta_plan(..., rng=(seed, epoch, i))``. Mixed batches are new arrays:
-    torch takes them over without a copy, by ``torch.from_dlpack(x_mixed)``.
+    The order is ``permutation(n, (seed, epoch))``, and batch i has the plan of the key
+    (seed, epoch, i), as drawn by ``zeta_plan(..., rng=(seed, epoch, i))``. Mixed batches are new
+    arrays: torch takes them over without a copy, by ``torch.from_dlpack(x_mixed)``.
 
     Examples
     --------
@@ -195,7 +196,7 @@ class Epoch(Generic[Labels]):
             self.dtype = checked_dtype(self.dtype, self.x)
         if self.seed is None:
             self.seed = secrets.randbits(64)
-        # Refuses what is no key, and what the rule can't do, before the first batch is read.
+        # Refuses invalid keys, and what the rule can't do, before the first batch is read.
         self._drawn(np.arange(min(self.batch_size, self.num_samples)), (self.seed, self.epoch))
 
     def _drawn(self, samples: np.ndarray, key: Any) -> Plan:
@@ -204,7 +205,7 @@ class Epoch(Generic[Labels]):
         return drawn(self.mixer, shape, key, None, self.epoch, groups)
 
     def _rule(self) -> Rule:
-        """Return the rule that was given, or ζ-mixup with the options that were."""
+        """Return the given rule, or ζ-mixup with the given options."""
         options = {"gamma": self.gamma, "num_mix": self.num_mix, "anchored": self.anchored}
         if self.rule is not None:
             if given := [name for name, value in options.items() if value is not _DEFAULTS[name]]:
@@ -240,7 +241,7 @@ class Epoch(Generic[Labels]):
         x_out: np.ndarray | None = None,
         y_out: np.ndarray | None = None,
     ) -> tuple[np.ndarray, np.ndarray | None]:
-        """Copy samples and labels of a batch, into arrays that are there or new ones."""
+        """Copy samples and labels of a batch, into existing or new arrays."""
         x = _take(self.x, samples, x_out)
         return x, None if self.y is None else _take(self.y, samples, y_out)
 
@@ -251,7 +252,7 @@ class Epoch(Generic[Labels]):
 
 
 def in_dtype(dtype: Any, plan: Plan, x: Array, *, averages: bool) -> Array:
-    """Mix the samples of a batch to a dtype that was asked for, or to that of the rule."""
+    """Mix the samples of a batch, in the requested dtype or else in that of the rule."""
     if dtype is None:
         return mixed_samples(plan, x, averages=averages)
     return plan.mix(x, out=namespace(x).empty(x.shape, dtype=dtype, device=device_of(x)))

@@ -1,4 +1,4 @@
-"""Files that are whole: written beside the old one, and renamed."""
+"""Files that are always complete: written beside the old one, then renamed."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ _FORBIDDEN = (errno.EACCES, errno.EPERM, errno.EROFS)
 def replacing(file: str | os.PathLike[str]) -> Iterator[BinaryIO]:
     """Open a binary file that takes the place of `file` once all of it is on the disk.
 
-    After an error, such as a full disk, the old file is as it was, and nothing is left of the new
-    one. After a kill or a loss of power, too, `file` is the old or the new one; what was written
-    until then may be left beside it, as ``.zetamix-….tmp``.
+    After an error, such as a full disk, the old file is unchanged and nothing of the new one
+    remains. After a kill or a loss of power, `file` is still either the old or the new one; what
+    was written by then may remain beside it, as ``.zetamix-….tmp``.
 
     The new file has the permissions and, where the system allows it, the owner of the old one. A
-    link stays, and what it leads to is replaced. A pipe, a device and what is open already
+    link stays, and its target is replaced. Pipes, devices and files that are already open
     (``/dev/stdout``) are written to directly.
     """
     name = os.fsdecode(file)
@@ -38,7 +38,7 @@ def replacing(file: str | os.PathLike[str]) -> Iterator[BinaryIO]:
             beside = target.with_name(f".zetamix-{os.urandom(8).hex()}.tmp")
             yield from _written_beside(target, beside)
     except OSError as error:
-        # A full disk does not say whose, and nobody knows the name of what is written beside.
+        # A full disk's error names no file, and nobody knows the name of the temporary one.
         if error.filename2 is not None:
             raise OSError(error.errno, error.strerror, name) from error
         if error.filename in (None, beside, str(beside)):
@@ -58,7 +58,7 @@ def _target(name: str) -> Path | None:
         folder = path.parent.resolve()
         path = folder / path.name
         if folder == Path("/dev/fd").resolve():
-            return None  # open already, perhaps under no name
+            return None  # open already, perhaps without a name
         if not path.is_symlink():
             return path
         path = folder / path.readlink()
@@ -101,7 +101,7 @@ def _created(beside: Path, *, private: bool) -> BinaryIO:
     except OSError as error:
         if error.errno in _FORBIDDEN:
             error.strerror = (
-                f"a file is written beside and renamed, so its directory must be writable, got "
+                f"a temporary file is written and renamed, so its directory must be writable, got "
                 f"{beside.parent} ({error.strerror}); choose another directory"
             )
         raise

@@ -74,23 +74,23 @@ def mix(
     y : array, shape (N, ...), optional
         Labels in one of the forms of `Plan.mix_labels`, of the library and device of `x`.
     rule : Rule, default Zeta()
-        How the plan is drawn: one of `zetamix.rules`, or an object of your own with such a method.
+        How the plan is drawn: one of `zetamix.rules`, or your own object with such a method.
     num_classes : int, optional
         Number of classes; required for integer labels.
     ignore_index : int, optional
         The label that does not count, as in `Plan.mix_labels`.
     groups : array of int, shape (N,), optional
-        What rules with `donors` go by: classes, patients, volumes.
+        The groups for rules with `donors`: classes, patients, volumes.
     rng : optional
         Source of randomness, as in `zeta_plan`.
     step : int or 0-d array, optional
-        What a callable `gamma` is given.
+        The argument of a callable `gamma`.
 
     Returns
     -------
     x_mixed : array, shape (N, ...)
-        Mixed samples, of the library, device, dtype and memory order of `x`; where integers are
-        averaged, of the library's default float.
+        Mixed samples, with the library, device, dtype and memory order of `x`; integers that are
+        averaged become the library's default float.
     y_mixed : array or None
         Mixed labels, never in the precision of narrow floating samples.
 
@@ -128,7 +128,7 @@ def mix(
         check_no_ids("x", x, facts.kind)
         dtype = output_dtype(x)  # whichever of several rules is drawn
     plan = drawn(rule, (facts.length, *x.shape[1:]), rng, x, step, groups)
-    # Labels first: they are the ones that may be refused.
+    # Labels first, since they may be refused.
     y_mixed = None if y is None else plan._mixed_labels(y, options, y_facts)
     return plan._mixed(x, facts, dtype=dtype), y_mixed
 
@@ -172,8 +172,8 @@ def zeta_mixup(
     Parameters
     ----------
     x : array, shape (N, ...)
-        Samples: images, series, features, of any floating or complex dtype; or images of integers,
-        uint8 of two or more axes, 8 or 16 bits of three or more.
+        Samples: images, series, features, of any floating or complex dtype; or integer images,
+        uint8 with two or more axes, 8 or 16 bits with three or more.
     y : array, shape (N, ...), optional
         Labels in one of the forms of `Plan.mix_labels`, of the library and device of `x`.
     gamma : float or array of shape (N,), default 2.8
@@ -185,19 +185,19 @@ def zeta_mixup(
     ignore_index : int, optional
         The label that does not count, as in `Plan.mix_labels`.
     anchored : bool, default True
-        Whether sample i has the largest weight in output i; else a random one has.
+        Whether sample i has the largest weight in output i; otherwise a random sample has it.
     donors : "same" or "other", optional
-        Whom a sample may be mixed with, by `groups`: those of its own group, or of others; see
-        `zeta_plan`.
+        Which samples a sample may be mixed with, by `groups`: those of its own group, or those of
+        other groups; see `zeta_plan`.
     groups : array of int, shape (N,), optional
-        What `donors` goes by: classes, patients, volumes.
+        The groups that `donors` refers to: classes, patients, volumes.
     rng : optional
         Source of randomness, as in `zeta_plan`.
 
     Returns
     -------
     x_mixed : array, shape (N, ...)
-        Mixed samples, of the library, device, dtype and memory order of `x`; integers give the
+        Mixed samples, with the library, device, dtype and memory order of `x`; integers become the
         library's default float.
     y_mixed : array or None
         Mixed labels, never in the precision of narrow floating samples.
@@ -206,7 +206,7 @@ def zeta_mixup(
     ------
     ValueError
         If an argument is out of range, `x` and `y` differ in length or device, or `x` holds other
-        integers or bool, which may be ids: cast what may be averaged, or take ``plan @ x``.
+        integers or bool, which may be ids: cast what may be averaged, or use ``plan @ x``.
     TypeError
         If an argument has the wrong type, or `x` and `y` are of different libraries.
 
@@ -229,7 +229,7 @@ def zeta_mixup(
     ((4, 8, 8), array([0, 2, 1, 2]))
     """
     if isinstance(gamma, (list, tuple)) or callable(gamma):
-        check_gamma(gamma)  # which says what it may be; rules take more
+        check_gamma(gamma)  # its error fits this function; rules take more
     if num_mix is not None:
         check_num_mix(num_mix, check_samples("x", x))
     rule = Zeta(gamma=gamma, num_mix=num_mix, anchored=anchored, donors=donors)
@@ -280,18 +280,18 @@ def mixup(
     alpha : float, default 1.0
         Positive parameter of the Beta distribution; 1 draws :math:`\lambda` uniformly.
     per_sample : bool, default True
-        Draw one :math:`\lambda` for each output, or one for the batch.
+        Whether to draw one :math:`\lambda` for each output, or one for the batch.
     num_classes : int, optional
         Number of classes; required for integer labels.
     ignore_index : int, optional
         The label that does not count, as in `Plan.mix_labels`.
     anchored : bool, default True
-        Whether sample i is the first of the pair of output i; else a random one is.
+        Whether sample i is the first of the pair of output i; otherwise a random sample is.
     donors : "same" or "other", optional
-        Whom a sample may be mixed with, by `groups`: those of its own group, or of others; see
-        `zeta_plan`.
+        Which samples a sample may be mixed with, by `groups`: those of its own group, or those of
+        other groups; see `zeta_plan`.
     groups : array of int, shape (N,), optional
-        What `donors` goes by: classes, patients, volumes.
+        The groups that `donors` refers to: classes, patients, volumes.
     rng : optional
         Source of randomness, as in `zeta_plan`.
 
@@ -306,7 +306,7 @@ def mixup(
     ------
     ValueError
         If an argument is out of range, `x` and `y` differ in length or device, or `x` holds other
-        integers or bool, which may be ids: cast what may be averaged, or take ``plan @ x``.
+        integers or bool, which may be ids: cast what may be averaged, or use ``plan @ x``.
     TypeError
         If an argument has the wrong type, or `x` and `y` are of different libraries.
 
@@ -364,9 +364,9 @@ def cutmix(
 ) -> tuple[Any, Any]:
     r"""Paste a random box of one sample into another, and mix labels by volume.
 
-    The sides of the box are the share :math:`(1 - \lambda)^{1/k}` of each of k axes, with
-    :math:`\lambda \sim \mathrm{Beta}(\alpha, \alpha)`; its centre is uniform. A box that reaches
-    over the border is clipped, and labels are mixed with the share of the sample that is left.
+    The box takes the share :math:`(1 - \lambda)^{1/k}` of each of its k axes, with
+    :math:`\lambda \sim \mathrm{Beta}(\alpha, \alpha)`; its centre is uniform. A box that crosses
+    the border is clipped, and labels are mixed by the share of the sample that remains.
 
     Parameters
     ----------
@@ -377,28 +377,28 @@ def cutmix(
     alpha : float, default 1.0
         Positive parameter of the Beta distribution.
     axes : sequence of int, default (-2, -1)
-        Axes of `x` that the box extends along; any number but the first axis of `x`.
+        Axes of `x` along which the box extends: any number of them, but not the first axis of `x`.
     per_sample : bool, default True
-        Draw a box for each output, or one for the batch.
+        Whether to draw a box for each output, or one for the batch.
     num_classes : int, optional
         Number of classes; required for integer labels.
     ignore_index : int, optional
         The label that does not count, as in `Plan.mix_labels`.
     anchored : bool, default True
-        Whether the box is pasted into sample i for output i; else into a random one.
+        Whether the box of output i is pasted into sample i; otherwise into a random sample.
     donors : "same" or "other", optional
-        Whom a sample may be mixed with, by `groups`: those of its own group, or of others; see
-        `zeta_plan`.
+        Which samples a sample may be mixed with, by `groups`: those of its own group, or those of
+        other groups; see `zeta_plan`.
     groups : array of int, shape (N,), optional
-        What `donors` goes by: classes, patients, volumes.
+        The groups that `donors` refers to: classes, patients, volumes.
     rng : optional
         Source of randomness, as in `zeta_plan`.
 
     Returns
     -------
     x_mixed : array, shape (N, ...)
-        Samples with pasted boxes, of the library, device and dtype of `x`: nothing is averaged, so
-        that integers stay.
+        Samples with pasted boxes, with the library, device and dtype of `x`: nothing is averaged,
+        so integers stay integers.
     y_mixed : array or None
         Mixed labels.
 

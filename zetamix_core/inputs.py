@@ -1,7 +1,7 @@
 """What can't be mixed, though it may look like an array: what it is, and what to pass instead.
 
-A finding is looked for by type, at the cost of a few attributes. Values are looked at only when it
-is certain that there will be an error.
+Checks go by type and read a few attributes. They look at values only once it is certain that there
+will be an error.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from zetamix_core.arrays import (
 from zetamix_core.dtypes import kind_of
 
 _DEEP = 3  # a field of an object that holds a dict of arrays
-_MAX_BITS = 1000  # Python refuses to write out the integers of some thousand digits
+_MAX_BITS = 1000  # Python refuses to print integers of several thousand digits
 
 
 class Finding(NamedTuple):
@@ -57,13 +57,13 @@ def unfit(x: Array, it: str) -> Finding | None:
 
 
 def foreign(x: Any, it: str) -> Finding:
-    """Return what is said of something that is no array of a supported library."""
+    """Return the finding for something that is not an array of a supported library."""
     return Finding("must be an array of a supported library", name_of(x), _conversion(x, it))
 
 
 def looks_like_an_array(x: Any) -> bool:
-    """Tell whether something holds numbers in a form of its own, such as tables and files."""
-    if isinstance(x, str | bytes):  # those of NumPy, too
+    """Return whether something holds numbers in a form of its own, such as tables and files."""
+    if isinstance(x, str | bytes):  # NumPy's, too
         return False
     return hasattr(x, "__array__") or (hasattr(x, "shape") and hasattr(x, "dtype"))
 
@@ -78,7 +78,7 @@ def holds_arrays(x: Any) -> bool:
 
 
 def _reaches_arrays(x: Any, depth: int) -> bool:
-    """Tell whether there are arrays in attributes and items, down to some depth."""
+    """Return whether there are arrays in attributes and items, down to some depth."""
     if is_array(x):
         return True
     if not depth:
@@ -95,14 +95,14 @@ def _reaches_arrays(x: Any, depth: int) -> bool:
 
 
 def name_of(x: Any) -> str:
-    """Return the name of a type, with its package where that tells more."""
+    """Return the name of a type, with its package where that helps."""
     package = _package(x)
     name = type(x).__name__
     return name if package in ("builtins", "__main__") else f"{package}.{name}"
 
 
 def shown(x: Any, form: Callable[[Any], str] = repr) -> str:
-    """Return what an error message shows of an argument, of tables and files their type alone."""
+    """Return what an error message shows of an argument; of tables and files only the type."""
     if isinstance(x, int) and x.bit_length() > _MAX_BITS:
         return f"an int of {x.bit_length()} bits"
     if type(x) is tuple and any(isinstance(item, int) for item in x):
@@ -132,7 +132,7 @@ def _unfit_tensor(x: Array, it: str) -> Finding | None:
         return _sparse(got, f"{it}.to_dense()")
     if x.is_quantized:
         got = _described("a quantized tensor", x)
-        return Finding("must hold numbers as they are", got, f"pass {it}.dequantize()")
+        return Finding("must hold plain numbers", got, f"pass {it}.dequantize()")
     if type(x).__name__ == "MaskedTensor":
         return _masked(_described("a MaskedTensor", x), f"{it}.to_tensor(...)")
     return None
@@ -150,7 +150,7 @@ def _unfit_blocks(x: Array, it: str) -> Finding | None:
 
 
 def _masked(got: str, filled: str) -> Finding:
-    return Finding("must have no mask", got, f"pass {filled} with a number for what is missing")
+    return Finding("must have no mask", got, f"pass {filled} with a number for missing values")
 
 
 def _sparse(got: str, dense: str) -> Finding:
@@ -170,7 +170,7 @@ def _content(x: Array, it: str) -> tuple[str, str]:
         return "JAX keys", "draw numbers from them, or take them out"
     dtype = x.dtype
     if not isinstance(dtype, np.dtype):
-        return f"an array of {library(x)}", "fill what is missing, or cast to a numeric dtype"
+        return f"an array of {library(x)}", "fill missing values, or cast to a numeric dtype"
     if dtype.kind in "UST":
         return "text", _classes(it)
     if dtype.kind in "mM":
@@ -204,20 +204,20 @@ def _objects(x: Array, it: str) -> str:
         return _classes(it)
     if all(isinstance(value, numbers.Number | np.number) for value in x.flat):
         return numeric
-    return f"fill what is missing, bring all samples to one shape, and {numeric}"
+    return f"fill missing values, bring all samples to one shape, and {numeric}"
 
 
 # --- other things ---------------------------------------------------------------------------------
 
 
 def _conversion(x: Any, it: str) -> str:
-    """Return how to make an array of something that is none, in one step that will do."""
+    """Return how to make an array of something that is not one, in one step that works."""
     package = _package(x)
     if package in ("h5py", "zarr"):
         wrap = f"from_zarr({it})" if package == "zarr" else f"from_array({it}, chunks=...)"
         return (
-            f"mix lazily what zetamix.zeta_mixup takes, dask.array.{wrap}, or read the samples of "
-            f"a batch, as {it}[:32]"
+            f"pass dask.array.{wrap}, which zetamix.zeta_mixup mixes lazily, or read the samples "
+            f"of a batch, as in {it}[:32]"
         )
     if package == "pandas":
         return _conversion_of_table(x, it)
@@ -245,7 +245,7 @@ def _conversion_of_list(x: list | tuple, it: str) -> str:
 
 
 def _conversion_of_table(x: Any, it: str) -> str:
-    """Return how to make numbers of what pandas holds, also of its own dtypes and of Arrow's."""
+    """Return how to turn what pandas holds into numbers, including its own dtypes and Arrow's."""
     as_floats = "to_numpy(dtype='float64', na_value=numpy.nan)"
     if hasattr(x, "dtypes") and isinstance(x.dtypes, Iterable):
         numeric = all(dtype.kind in "biuf" for dtype in x.dtypes)
@@ -258,7 +258,7 @@ def _conversion_of_table(x: Any, it: str) -> str:
 
 
 def _conversion_of_polars(x: Any, it: str) -> str:
-    """Return how to make numbers of what polars holds, for all types of columns."""
+    """Return how to turn what polars holds into numbers, for all types of columns."""
     if hasattr(x, "collect") and not hasattr(x, "to_numpy"):  # a lazy table
         return f"pass {it}.select(polars.selectors.numeric()).collect().to_numpy()"
     if hasattr(x, "columns"):

@@ -1,4 +1,4 @@
-"""Items of a data set: how they are asked for, and how they become a batch."""
+"""Items of a data set: how they are indexed, and how they become a batch."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ def stacked(
     roles: Roles,
     path: str = "",
 ) -> Any:
-    """Return items of one form, with these numbers, as a batch of that form.
+    """Return items of one form, which have these numbers, as a batch of that form.
 
     Arrays and numbers are joined by `stack`. What is kept, or taken from the sample that weighs
-    most, stays a list of an entry for each item, of any form. None stands for texts, which are not
-    mixed.
+    most, stays a list with one entry for each item, of any form. None stands for texts, which are
+    not mixed.
     """
     first = items[0]
     if path in roles.keep or path in roles.dominant:
@@ -64,7 +64,7 @@ def _check_alike(
             raise ValueError(
                 f"items that are mixed must be of one form, got {_told(first)} in item "
                 f"{numbers[0]} and {_told(found)} in item {number}{at(path)}; let the data set "
-                f"resize, pad or cast them, or leave what differs with keep="
+                f"resize, pad or cast them, or leave what differs unmixed with keep="
             )
 
 
@@ -103,8 +103,8 @@ def checked_index(index: Any) -> int:
         return operator.index(index)
     except TypeError:
         raise TypeError(
-            f"an item is asked for by a whole number, got {shown(index)}; pass numbers one by one, "
-            f"or wrap the data set in a subset"
+            f"the index of an item must be a whole number, got {shown(index)}; pass indices one by "
+            f"one, or wrap the data set in a subset"
         ) from None
 
 
@@ -113,14 +113,14 @@ def check_options(given: Collection[str], known: Collection[str]) -> None:
     others = sorted(set(given) - set(known))
     if others:
         raise TypeError(
-            f"a mixed data set takes {', '.join(sorted(known))}, got {', '.join(others)}; what is "
-            f"said of batches, such as p and stop_at, goes with those that mix batches"
+            f"a mixed data set takes {', '.join(sorted(known))}, got {', '.join(others)}; pass "
+            f"options of batches, such as p and stop_at, to what mixes batches"
         )
 
 
 def refuse_item(part: Any) -> NoReturn:
-    """Say that a part of an item is nothing that can be stacked."""
+    """Raise the error for a part of an item that can't be stacked."""
     raise TypeError(
         f"items must hold arrays and numbers to be mixed, got one of type {type(part).__name__}; "
-        f"let the data set convert it, or leave what is not to be mixed with keep="
+        f"let the data set convert it, or leave it unmixed with keep="
     )

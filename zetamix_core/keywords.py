@@ -1,4 +1,4 @@
-"""Name the right keyword where a call has that of another function for the randomness."""
+"""Name the right keyword for randomness when a call uses that of another function."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ Function = TypeVar("Function", bound=Callable[..., Any])
 _WHAT = {
     "rng": "a seed, a generator or a key, such as rng=0",
     "seed": "a whole number, such as seed=0",
-    "key": "a key of JAX, such as key=jax.random.key(0)",
+    "key": "a JAX key, such as key=jax.random.key(0)",
     "random_state": "a seed or a generator, such as random_state=0",
 }
 
 
 def random_by(word: str) -> Callable[[Function], Function]:
-    """Let a function, or a class by its ``__init__``, refuse the other words for this keyword."""
+    """Make a function, or the ``__init__`` of a class, refuse the other names of this keyword."""
     others = frozenset(_WHAT) - {word}
 
     def decorated(function: Function) -> Function:

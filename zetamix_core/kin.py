@@ -1,4 +1,4 @@
-"""Rows that may be mixed to make more of a class: its own, of the same group, or the nearest."""
+"""Rows that may be mixed to enlarge a class: its own, those of the same group, or the nearest."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class Kin(NamedTuple):
     groups: np.ndarray | None
     # The number of the class and group of each row.
     cells: np.ndarray
-    # Who may be mixed with whom: rows of one number; None: all with all.
+    # Rows with the same number may be mixed; None: all with all.
     pools: np.ndarray | None
 
     @classmethod
@@ -48,14 +48,15 @@ def check_growable(
         if kin.groups is None:
             raise ValueError(
                 f"a class to be grown must have two rows or more, since one could only be "
-                f"repeated, got one of class {shown}; leave the class out of strategy, or add rows"
+                f"repeated, got one row of class {shown}; leave the class out of strategy, or add "
+                f"rows"
             )
         group = kin.groups[rows[0]].item()
         if group_names is not None:
             group = np.asarray(group_names[group]).item()
         raise ValueError(
             f"each group in a class to be grown must have two rows or more, since one could only "
-            f"be repeated, got one of group {group!r} in class {shown}; join "
+            f"be repeated, got one row of group {group!r} in class {shown}; join "
             f"it to another group, or leave the class out of strategy"
         )
 
@@ -71,13 +72,13 @@ def neighbor_table(x: Any, kin: Kin, grown: dict[Any, int], count: int) -> np.nd
     for cell in np.unique(kin.cells[wanted]):
         rows = np.flatnonzero(kin.cells == cell)
         few = min(count, rows.size - 1)
-        # Sorted, since the order in which they are found is any.
+        # Sorted, since they are found in arbitrary order.
         table[rows, :few] = np.sort(rows[search(points[rows], few)], axis=1)
     return table
 
 
 def _points(x: np.ndarray) -> Any:
-    """Return rows to be compared, in double precision whatever the library of the samples is."""
+    """Return rows to be compared, in double precision for any library of the samples."""
     wide = x.astype(np.float64) if x.dtype.kind == "f" else x
     return normalized(as_rows("x", wide))[1][0]
 
@@ -88,7 +89,7 @@ def _sparse_points(x: Any) -> Any:
         bad = int(points.tocoo().coords[0][~np.isfinite(points.data)].min())
         raise ValueError(
             f"x must be finite, got NaN or infinity, first in sample {bad}; leave such samples "
-            f"out, or fill what is missing"
+            f"out, or fill missing values"
         )
     return points
 
@@ -96,8 +97,9 @@ def _sparse_points(x: Any) -> Any:
 def _nearest_sparse(x: Any, count: int) -> np.ndarray:
     """Return the nearest others of each sparse row, in any order.
 
-    Squares by products lose digits where rows are far from the origin and close together. So rows
-    that rounding may have put in the wrong order are compared again, by their differences.
+    Squared distances computed from products lose digits where rows are far from the origin and
+    close together. So rows that rounding may have put in the wrong order are compared again, by
+    their differences.
     """
     norms = np.asarray(x.multiply(x).sum(axis=1)).ravel()
     rounding = 2 * np.finfo(np.float64).eps * (np.diff(x.indptr).max(initial=0) + 2)

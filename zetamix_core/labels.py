@@ -27,7 +27,7 @@ from zetamix_core.rounding import lowered
 
 
 class LabelOptions(NamedTuple):
-    """What is said of labels: see `Plan.mix_labels`."""
+    """The options of labels: see `Plan.mix_labels`."""
 
     num_classes: int | None = None
     ignore_index: int | None = None
@@ -38,7 +38,7 @@ class LabelOptions(NamedTuple):
 def label_options(
     num_classes: Any, ignore_index: Any = None, positions: Any = False, onehot: Any = None
 ) -> LabelOptions:
-    """Return what is said of labels, checked as far as that needs no labels."""
+    """Return the options of labels, checked as far as possible without the labels."""
     plain = type(num_classes) is int and 1 <= num_classes <= MAX_ENTRIES
     if num_classes is not None and not plain:
         num_classes = check_num_classes(num_classes)
@@ -79,7 +79,7 @@ def label_weights(entries: Entries, y: Array, ignore_index: int) -> Array:
 
 
 def counting(y: Array, ignore_index: int) -> Array:
-    """Tell which labels count; a number that their dtype lacks is none of them."""
+    """Return which labels count; all do if their dtype can't hold `ignore_index`."""
     xp = namespace(y)
     limits = xp.iinfo(y.dtype)
     if limits.min <= ignore_index <= limits.max:
@@ -105,7 +105,7 @@ def sparse_labels(
         classes = _map_lazily(take, y, num_outputs, num_mix, y.dtype)
     else:
         classes = take(y)
-    # A copy: the plan's own weights are not to be handed out.
+    # A copy, since the plan's own weights must not be handed out.
     weights = xp.asarray(xp.broadcast_to(weights, indices.shape), copy=True)
     if ignore_index is None:
         return classes, weights
@@ -128,19 +128,19 @@ def smooth_labels(y: Array, smoothing: float, *, axis: int = -1) -> Array:
 
 
 class Form(NamedTuple):
-    """What labels are, as their shape and dtype tell and what is declared; never their values."""
+    """What labels are, by their shape, their dtype and what is declared, never by their values."""
 
     # "soft", "classes" (N,), "column" (N, 1), "rows" (N, C) of 0 and 1, "one-hot" along an axis, or
     # "masks", with a class at each position.
     name: str
     num_classes: int = 0
     ignore_index: int | None = None
-    # Whether the values could be read, and are right.
+    # Whether the values could be read, and are valid.
     checked: bool = True
 
 
 def checked_form(y: Array, options: LabelOptions) -> Form:
-    """Check labels, and tell what they are."""
+    """Check labels, and return their form."""
     name = form_of(y, options)
     if name == "soft":
         return Form("soft")
@@ -196,12 +196,12 @@ def _form_of_axes(y: Array, count: int) -> str:
 
 
 def check_num_classes(value: Any) -> int:
-    """Return a number of classes as an int, small enough for rows that have all of them."""
+    """Return a number of classes as an int, small enough for rows of all classes."""
     count = check_count("num_classes", value)
     if count > MAX_ENTRIES:
         raise ValueError(
             f"num_classes must be at most 2**26 where labels become rows of all classes, got "
-            f"{shown(count)}; take plan.sparse_labels or mixed_loss, which make no such rows"
+            f"{shown(count)}; use plan.sparse_labels or mixed_loss, which make no such rows"
         )
     return count
 
@@ -221,8 +221,8 @@ def check_counted(y: Array, found: str) -> None:
     """Check that labels are such that some of them may not count."""
     if found != "integer":
         raise ValueError(
-            f"labels must be integers for some of them not to count, got dtype {y.dtype} of shape "
-            f"{tuple(y.shape)}; cast them"
+            f"labels must be integers if ignore_index is given, got dtype {y.dtype} and shape "
+            f"{tuple(y.shape)}; cast them, or leave ignore_index out"
         )
 
 
@@ -230,9 +230,9 @@ def _check_soft(y: Array, options: LabelOptions) -> None:
     count = options.num_classes
     if count is not None and (y.ndim < 2 or y.shape[-1] != count):
         raise ValueError(
-            f"floating labels are mixed as they are, so that num_classes={count} must be the "
-            f"length of their last axis, got shape {tuple(y.shape)}; leave num_classes out for "
-            f"regression targets, or pass classes as integers"
+            f"floating labels are mixed as they are, so num_classes={count} must be the length of "
+            f"their last axis, got shape {tuple(y.shape)}; leave num_classes out for regression "
+            f"targets, or pass classes as integers"
         )
     for name in ("ignore_index", "positions", "onehot"):
         value = getattr(options, name)
@@ -256,7 +256,7 @@ def _checked_onehot(y: Array, count: int, axis: Any) -> str:
     inside = place is not None and y.ndim > 1 and -y.ndim <= place < y.ndim and place % y.ndim
     if not inside or y.shape[place] != count:
         raise ValueError(
-            f"onehot must be the axis of num_classes={count} zeros and ones, besides the first, "
+            f"onehot must be the axis of num_classes={count} zeros and ones, and not the first, "
             f"got {shown(axis)} for shape {tuple(y.shape)}; pass for instance 1 or -1"
         )
     return "one-hot"
@@ -266,7 +266,7 @@ _FAMILIAR = (-1, -100, 255)
 
 
 def check_values(y: Array, name: str, num_classes: int, options: LabelOptions) -> bool:
-    """Check integer labels of a form; return whether their values could be read for it."""
+    """Check integer labels of a form; return whether their values could be read."""
     values = host_values(y)
     if values is not None and options.ignore_index is not None:
         values = values[values != options.ignore_index]
@@ -311,7 +311,7 @@ def _mix_classes(entries: Entries, y: Array, *, form: Form, dtype: Any) -> Array
 
 
 def _mix_few_classes(entries: Entries, y: Array, *, form: Form, dtype: Any) -> Array:
-    """Mix classes by arrays of their entries, for a while."""
+    """Mix classes through temporary arrays of their entries."""
     xp, weights = namespace(y), entries.weights
     classes = _take_classes(entries.indices, y, dtype=entries.indices.dtype)
     if form.ignore_index is not None:
@@ -331,7 +331,7 @@ def _mix_column(entries: Entries, y: Array, *, form: Form, dtype: Any) -> Array:
 
 
 def _mix_rows(entries: Entries, y: Array, *, form: Form, dtype: Any) -> Array:
-    """Mix rows of zeros and ones; among labels that count, if some do not."""
+    """Mix rows of zeros and ones; if some labels do not count, among those that do."""
     xp = namespace(y)
     if form.ignore_index is None:
         good = None if form.checked else (y >= 0) & (y <= 1)
@@ -397,13 +397,13 @@ def _take_classes(indices: Array, y: Array, *, dtype: Any) -> Array:
         return np.asarray(y)[indices].astype(dtype, copy=False)
     xp = namespace(y)
     if is_torch(y):
-        return cast(cast(y, xp.int64)[indices], dtype)  # it takes from few unsigned dtypes
+        return cast(cast(y, xp.int64)[indices], dtype)  # torch indexes few unsigned dtypes
     taken = xp.take(y, xp.reshape(indices, (-1,)), axis=0)
     return cast(xp.reshape(taken, indices.shape), dtype)
 
 
 def _nan_unless(good: Array, values: Array, dtype: Any) -> Array:
-    """Mark as NaN what an error would tell if the values could be read without synchronization."""
+    """Mark as NaN what would raise an error if reading the values did not synchronize."""
     xp = namespace(values)
     return xp.where(good, cast(values, dtype), xp.nan)
 

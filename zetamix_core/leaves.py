@@ -13,7 +13,7 @@ from zetamix_core.inputs import foreign, holds_arrays, looks_like_an_array, name
 
 
 class Leaf(NamedTuple):
-    """An array of a batch, where it is, and what is known of it."""
+    """An array of a batch, where it is, and what is known about it."""
 
     path: str
     value: Array
@@ -31,7 +31,7 @@ class Batch(NamedTuple):
         return _rebuilt(self.structure, iter(values))
 
     def row(self, values: Iterable[Any], i: int, item: Any) -> Any:
-        """Return one item: row `i` of the values, and of another item what is no leaf here."""
+        """Return one item: row `i` of the values, and from `item` what is not a leaf here."""
         return _row(self.structure, iter(values), i, item)
 
 
@@ -39,9 +39,9 @@ class Batch(NamedTuple):
 
 
 def check_leaf(path: str, leaf: Any, convert: str = "") -> Facts | None:
-    """Check that a leaf, which is an array, holds plain numbers; tell what is known of it.
+    """Check that a leaf, which is an array, holds plain numbers; return what is known about it.
 
-    `convert` is the function that makes an array of the caller's library of one of NumPy.
+    `convert` names the function that turns a NumPy array into one of the caller's library.
     """
     facts = quick_facts(leaf)
     if facts is None:
@@ -50,13 +50,13 @@ def check_leaf(path: str, leaf: Any, convert: str = "") -> Facts | None:
 
 
 def _and_then(path: str, convert: str) -> str:
-    """Return how a remedy goes on, or what may be done instead."""
+    """Return the rest of a remedy: the conversion it ends with, or an alternative."""
     converted = f", and convert it with {convert}" if convert else ""
     return converted + (f", or {leave(path)}" if path else "")
 
 
 def subject(path: str) -> str:
-    """Return how a message calls the leaf at a path, first in its sentence."""
+    """Return how a message names the leaf at a path, at the start of a sentence."""
     return f"the array at {path!r}" if path else "x"
 
 
@@ -91,7 +91,7 @@ def check_averageable(path: str, leaf: Any) -> None:
 def of_most_axes(samples: Iterable[Array]) -> Array:
     """Return the array that boxes and the precision of labels go by, not weights of samples."""
     first, *others = samples
-    for leaf in others:  # a loop, because graphs of torch know no max with a key
+    for leaf in others:  # a loop, because graphs of torch can't hold a max with a key
         first = leaf if leaf.ndim > first.ndim else first
     return first
 
@@ -100,7 +100,7 @@ def of_most_axes(samples: Iterable[Array]) -> Array:
 
 
 class _Leaf:
-    """What stands in a structure for a leaf; anything that stays is there itself."""
+    """The placeholder of a leaf in a structure; what stays is there itself."""
 
 
 class _Node(NamedTuple):
@@ -124,7 +124,7 @@ def flattened(
     """Return the arrays of nested mappings, lists and tuples, each checked by ``check(path, x)``.
 
     What is at a path of `whole` is a leaf, be it an array or a list. None and what is at a path of
-    `keep` stay. Anything else is an error if `strict`, else it stays,
+    `keep` stay. Anything else is an error if `strict`; otherwise it stays,
     too, unless it holds numbers in a form of its own. A declared path must lead to one array.
     `convert` is as in `check_leaf`.
     """
@@ -147,7 +147,7 @@ def flattened(
             note(path)
             leaves.append(Leaf(path, node, None))
             return _Leaf
-        # As scalars, NumPy has text and bytes, too.
+        # NumPy's scalars may be text and bytes, too.
         if is_array(node) and not isinstance(node, (str, bytes)):
             note(path)
             leaves.append(Leaf(path, node, check(path, node)))
@@ -228,13 +228,13 @@ def _refilled(node: Any, keys: Iterable[Any], items: list[Any]) -> Any:
 
 
 def _is_plain_list(node: Any) -> bool:
-    """Tell whether something is a list of texts or numbers, which is one leaf to its owner."""
+    """Return whether something is a list of texts or numbers, which is one leaf to its owner."""
     plain = (str, bytes, int, float)
     return isinstance(node, list | tuple) and bool(node) and isinstance(node[0], plain)
 
 
 def _holds_numbers(node: Any) -> bool:
-    """Tell whether something that would stay holds what should be mixed."""
+    """Return whether something that would stay holds what should be mixed."""
     return looks_like_an_array(node) or holds_arrays(node)
 
 
@@ -258,13 +258,13 @@ def _like_mapping(node: Mapping[Any, Any], items: dict[Any, Any]) -> Any:
         return items
     if not isinstance(node, MutableMapping):
         return type(node)(items)  # type: ignore[call-arg]
-    result: Any = copy.copy(node)  # keeps what the type knows besides its items
+    result: Any = copy.copy(node)  # keeps what the object holds besides its items
     try:
         for key, value in items.items():
             result[key] = value
     except Exception as error:  # such as one of a fixed number of samples
         raise ValueError(
-            f"a batch must take its mixed arrays, got {name_of(node)} that refuses {key!r}; pass "
+            f"a batch must accept its mixed arrays, got {name_of(node)} that refuses {key!r}; pass "
             f"a plain dict, as in x.to_dict()"
         ) from error
     return result

@@ -1,7 +1,7 @@
 """The linear map of a plan: weighted sums of samples, on any array library.
 
-`weighted_sum` is the one place that chooses how they are computed. It looks after dtypes, the
-layout of memory, and blocks of columns that stay in the cache.
+Only `weighted_sum` chooses how they are computed. It takes care of dtypes, memory layout, and
+blocks of columns that stay in the cache.
 """
 
 from __future__ import annotations
@@ -50,24 +50,24 @@ from zetamix_core.products import (
 from zetamix_core.rounding import lowered
 from zetamix_core.threads import num_cores, over_cores
 
-# In memory, a dense product wins over a sparse one above this T / N (benchmarks/README.md): the
-# one of torch uses all cores, that of SciPy one.
+# In memory, a dense product is faster than a sparse one above this T / N (benchmarks/README.md):
+# that of torch uses all cores, that of SciPy one.
 _DENSE_ABOVE = {"numpy": 1 / 10, "torch": 1 / 2}
-# A sparse product reads each sample T times; in blocks of columns that the cache holds, if samples
-# have more bytes than this.
+# A sparse product reads each sample T times. If samples have more bytes than this, it works in
+# blocks of columns that fit into the cache.
 _SPARSE_BYTES = {"numpy": 1 << 24, "torch": 1 << 25}
 _BLOCK_ENTRIES = 1 << 18
-# Up to so many ranks, sums of gathered samples are as fast as a dense product in JAX.
+# Up to this many ranks, sums of gathered samples are as fast as a dense product in JAX.
 _MANY = 8
 _MIN_COLUMNS = 512  # each block costs some calls
 
 
 class Entries(NamedTuple):
-    """The entries of a plan where its samples are, and what is known of them."""
+    """The entries of a plan, on the device of its samples, and what is known about them."""
 
     indices: Array
     weights: Array
-    # Whether no row repeats a sample: what is not known is not looked for.
+    # Whether it is known that no row repeats a sample; this is never searched for.
     distinct: bool = False
     # Whether no weight is zero; None: not known yet.
     positive: bool | None = None
@@ -100,11 +100,11 @@ def weighted_sum(
     x : array, shape (N, ...)
         Of the same library and device as the entries.
     out : array, shape (M, ...), optional
-        Where to write, and whose dtype to give, instead of a new array.
+        Array to write to, instead of a new one; the output has its dtype.
     exact : bool, default False
-        Let no setting of the library round factors to fewer bits, as for labels.
+        Whether to keep settings of the library from rounding factors to fewer bits, as for labels.
     dtypes : tuple of dtypes, optional
-        What `dtypes_for` tells of `x` and `out`.
+        The result of `dtypes_for` for `x` and `out`.
 
     Returns
     -------
@@ -121,7 +121,7 @@ def weighted_sum(
     if weights.dtype != real:
         weights, all_positive = lowered(weights, real), None
     if all_positive is None:
-        # Ranks may have no weight (gamma = infinity, or an underflow). None: not to be known here.
+        # Ranks may have no weight (gamma = infinity, or an underflow). None: unknown here.
         all_positive = _all(weights)
     if steady:
         return _mix_steadily(indices, weights, x, dtype, work, bool(all_positive))
@@ -149,7 +149,7 @@ def output_dtype(x: Array) -> Any:
 
 @functools.cache
 def _compiled_mix() -> Any:
-    """Return one program for JAX, where one operation after the other would write many arrays."""
+    """Return one program for JAX, where separate operations would write many arrays."""
     static = ("dtype", "work", "all_positive", "exact", "distinct")
     return sys.modules["jax"].jit(_mix, static_argnames=static)
 
@@ -236,14 +236,14 @@ def _mix_in_memory(
         else:
             mixed = _multiply_blocks(product, indices.shape[0], rows, dense_work, dtype, out)
         # Zero times infinity is NaN: one non-finite sample shows in every row of a dense product,
-        # so that the first tells whether outputs were reached that do not use it.
+        # so the first row shows whether it reached outputs that do not use it.
         if uses_all or _all(namespace(rows).isfinite(cast(mixed[:1], work))):
             return mixed
     product = sparse_product(indices, weights, n, all_positive)
     large = rows.nbytes > _SPARSE_BYTES[library]
     if plain and not large:
         return product(rows)
-    # The product of torch is in threads already.
+    # The product of torch uses threads already.
     spread = large and library == "numpy"
     return _multiply_blocks(product, indices.shape[0], rows, work, dtype, out, spread=spread)
 
@@ -260,14 +260,14 @@ def _mix_all(
 ) -> Array:
     """Mix many ranks by a dense product, unless it spreads a NaN."""
     product = dense_product(indices, weights, rows.shape[0])(rows)
-    # Outputs that use all samples show all that is not finite anyway; where the weights can't be
-    # read, the product can't be either, but in JAX.
+    # Outputs that use all samples show any non-finite sample anyway. Where the weights can't be
+    # read, neither can the product, except in JAX.
     uses_all = indices.shape[1] == rows.shape[0]
     if uses_all and (all_positive is None or (all_positive and distinct)):
         return product
     if is_jax(rows):
         return _contained_in_jax()(product, indices, weights, rows, bool(all_positive))
-    # As in memory, the first row tells.
+    # As in memory, the first row shows it.
     if _all(namespace(rows).isfinite(product[:1, :])):
         return product
     return gather_sum(indices, weights, rows, rows.dtype, bool(all_positive))
@@ -275,7 +275,7 @@ def _mix_all(
 
 @functools.cache
 def _contained_in_jax() -> Any:
-    """Return the program that decides on the device whether a dense product will do."""
+    """Return the program that decides on the device whether a dense product is right."""
     jax = sys.modules["jax"]
 
     def choose(
@@ -300,7 +300,7 @@ def _multiply_blocks(
     *,
     spread: bool = False,
 ) -> Array:
-    """Multiply block by block of columns, so that no array of all samples is made in between."""
+    """Multiply in blocks of columns, without an intermediate array of all samples."""
     n, num_columns = rows.shape
     target = namespace(rows).empty((num_outputs, num_columns), dtype=dtype) if out is None else out
     width = max(_MIN_COLUMNS, _BLOCK_ENTRIES // max(n, num_outputs))
@@ -329,13 +329,13 @@ def _are_in_memory(rows: Array, indices: Array, weights: Array, made: bool) -> b
 
 
 def _all(x: Array) -> bool | None:
-    """Tell whether all of `x` is true or not zero, None where that can't be seen at no cost."""
+    """Return whether all of `x` is true or not zero, None where finding out has a cost."""
     values = host_values(x)
     return None if values is None else bool(values.all())
 
 
 def _as_asked(x: Array) -> contextlib.AbstractContextManager[Any]:
-    """Compute in the dtype that `x` has, and without a word about its infinities."""
+    """Compute in the dtype of `x`, without warnings about its infinities."""
     if not is_torch(x):
         return np.errstate(invalid="ignore")
     torch, device = sys.modules["torch"], x.device.type
@@ -361,7 +361,7 @@ def _reshaped(xp: Namespace, x: Array, shape: tuple[int, ...]) -> Array:
 
 
 def _view_as_rows(out: Array, order: tuple[int, ...]) -> Array | None:
-    """Return `out` as rows to write to, None if these are no view of it."""
+    """Return `out` as rows to write to, None if they can't be a view of it."""
     if not in_memory(out):
         return None
     rows = _as_rows(namespace(out), out, order)
@@ -385,7 +385,7 @@ def memory_order(x: Array) -> tuple[int, ...]:
         return tuple(range(x.ndim))
     order: list[int] = []
     for axis in range(1, x.ndim):
-        # Inserted by comparing, because graphs of torch can't sort strides that are symbols.
+        # Insertion sort, because graphs of torch can't sort symbolic strides.
         place = len(order)
         while place and abs(strides[order[place - 1]]) < abs(strides[axis]):
             place -= 1

@@ -46,7 +46,7 @@ def mixed_loss(
     .. math:: \ell_i = \sum_{r=1}^{T} w_{ir} \, \mathrm{loss}(\hat{y}_i, y_{s_i(r)})
 
     A loss that is linear in the label, such as cross-entropy, has the same value on mixed labels;
-    here no array of all classes is made, and losses that take class numbers alone will do.
+    here no array of all classes is built, and losses that take only class ids work too.
 
     Parameters
     ----------
@@ -61,14 +61,14 @@ def mixed_loss(
     plan : MixPlan or CutMixPlan
         The plan that mixed the samples.
     reduction : {"mean", "sum", "none"}, default "mean"
-        What to make of the values.
+        How to reduce the values.
     ignore_index : int, optional
         The integer label that does not count. The mean is divided by the weight that counts, as in
-        PyTorch's cross-entropy; where nothing counts, the loss is zero. `loss` is given class 0 in
-        the place of such labels, and its value is not used.
+        PyTorch's cross-entropy; where nothing counts, the loss is zero. `loss` is called with class
+        0 in place of such labels, and its value there is not used.
     positions : bool, default False
         Whether labels (N, L) are classes at positions of series in which boxes are pasted, rather
-        than rows that are mixed by volume; labels of more axes are.
+        than rows that are mixed by volume; labels with more axes are always at positions.
 
     Returns
     -------
@@ -81,8 +81,8 @@ def mixed_loss(
     ValueError
         If `y` does not have N samples, `loss` has already averaged, or `reduction` is unknown.
     TypeError
-        If `loss` can't be called, or `y` is no array, or of another library than a plan that is not
-        of NumPy.
+        If `loss` can't be called, `y` is not an array, or its library differs from that of the
+        plan, unless the plan is of NumPy.
 
     See Also
     --------
@@ -104,7 +104,7 @@ def mixed_loss(
             f"loss must be a function of predictions and labels, got {loss!r}; pass for instance "
             f"one that returns (pred - y) ** 2"
         )
-    # An array can't be sought among words.
+    # An array can't be looked up in a tuple of strings.
     if not isinstance(reduction, str) or reduction not in _REDUCTIONS:  # type: ignore[redundant-expr]
         raise ValueError(f"reduction must be one of {_REDUCTIONS}, got {reduction!r}; pass 'mean'")
     if ignore_index is not None:
@@ -112,14 +112,14 @@ def mixed_loss(
         check_counted(y, examined("y", y).kind)
     indices, weights = _entries(plan, y)
     if _is_cut(plan, y, positions):
-        # What boxes are pasted in has one label at each position, which weighs all.
+        # Pasted labels have one class at each position, with all of the weight.
         y = plan @ y
         whole = namespace(y)
         indices = whole.arange(y.shape[0], device=device_of(y))[:, None]
         weights = whole.ones_like(weights[:, :1])
     y = checked_blocks("y", y)
     xp = namespace(y)
-    # Torch takes from few unsigned dtypes, and its losses want these classes.
+    # Torch indexes few unsigned dtypes, and its losses need int64 classes.
     y = cast(y, xp.int64) if is_torch(y) and kind(y) == "integer" else y
     total: Any = 0
     counted: Any = 0
@@ -138,8 +138,8 @@ def mixed_loss(
             _check_shapes(values, counts)
             weight = xp.where(counts, weight, xp.zeros_like(weight))
             counted = counted + weight
-        # A label without weight does not count, not even if its loss is infinite; taken out before
-        # the product, it does not get into the gradient of the weight either.
+        # A label without weight does not count, even if its loss is infinite. Removed before the
+        # product, it stays out of the gradient of the weight, too.
         total = total + xp.where(weight == 0, 0, cast(values, work)) * weight
     if reduction == "none":
         return total
@@ -176,19 +176,19 @@ def mixed_accuracy(
     top_k : int, default 1
         How many of the best-scored classes count.
     ignore_index : int, optional
-        The class that does not count, with `plan`: the accuracy is that among those that do, zero
-        where none does. Soft labels have what counts as the sum of their rows; divide by it.
+        The class that does not count, with `plan`: the accuracy is taken over those that do, and
+        zero where none does. Rows of soft labels sum to the weight that counts; divide by it.
 
     Returns
     -------
     array of float, shape ()
-        Accuracy from 0 to 1. Of equal scores the first is the best; NaN never counts.
+        Accuracy from 0 to 1. Of equal scores the first counts as the best; NaN never is a hit.
 
     Raises
     ------
     ValueError
         If shapes do not fit, or a class is out of range. On accelerators and while tracing, where
-        that check would synchronize, it gives NaN.
+        checking classes would synchronize, the accuracy is NaN instead.
     TypeError
         If an argument has the wrong type.
 
@@ -246,7 +246,7 @@ def _is_scored(xp: Namespace, pred: Array, classes: Array) -> Array:
 
 
 def _is_among_best(xp: Namespace, pred: Array, classes: Array, top_k: int) -> Array:
-    """Tell whether fewer than `top_k` classes come before the given one of each row."""
+    """Return whether fewer than `top_k` classes come before the given one of each row."""
     scores = _pick(xp, pred, classes)[:, None]
     places = xp.arange(pred.shape[1], device=device_of(pred))
     earlier = places < cast(classes, places.dtype)[:, None]
@@ -262,21 +262,21 @@ def _pick(xp: Namespace, rows: Array, columns: Array) -> Array:
 
 
 def _entries(plan: Any, y: Array) -> tuple[Array, Array]:
-    """Return indices and weights, both (M, T), beside the labels `y`."""
+    """Return indices and weights, both (M, T), where the labels `y` are."""
     plan = _label_plan(plan)
     indices, weights, *_ = plan._entries(y, plan._check_applies(y, "y"))
     return indices, namespace(weights).broadcast_to(weights, indices.shape)
 
 
 def _is_cut(plan: Plan, y: Array, positions: bool) -> bool:
-    """Tell whether labels are pasted by a plan, so that there is one at each position."""
+    """Return whether labels are pasted by a plan, so that there is one at each position."""
     return (positions or y.ndim > 2) and plan._pastes(y)
 
 
 def _check_shapes(values: Array, counts: Array) -> None:
     if tuple(values.shape) != tuple(counts.shape):
         raise ValueError(
-            f"loss must return one value for each label, where some do not count, got shape "
+            f"loss must return one value for each label if ignore_index is given, got shape "
             f"{tuple(values.shape)} for labels of shape {tuple(counts.shape)}; turn its reduction "
             f"off"
         )

@@ -1,4 +1,4 @@
-"""Arrays of numbers from npz files that nobody vouches for."""
+"""Arrays of numbers from untrusted npz files."""
 
 from __future__ import annotations
 
@@ -24,18 +24,19 @@ __all__ = [
     "read_arrays",
 ]
 
-# Usual names of samples and of labels, in the order in which they are looked for.
+# Usual names of samples and of labels, in the order of the search.
 X_NAMES = ("x", "x_train", "X", "X_train", "images", "data", "features")
 Y_NAMES = ("y", "y_train", "Y", "Y_train", "labels", "target", "targets")
 
-# What broken files, and files of another kind, make the readers of NumPy and Python raise.
+# What the readers of NumPy and Python raise for broken files and files of another kind.
 UNREADABLE = (
     *(AttributeError, EOFError, KeyError, MemoryError, NotImplementedError, OverflowError),
     *(RecursionError, RuntimeError, SyntaxError, TypeError, ValueError),
     *(struct.error, tokenize.TokenError, zipfile.BadZipFile, zlib.error),
 )
 _METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
-# Random numbers hardly shrink; zeros, which take memory and no place in a file, do by a thousand.
+# Random numbers hardly compress; zeros, which take memory but no space in a file, do so a
+# thousandfold.
 _MOST_EXPANSION = 100
 _SMALL_BYTES = 1 << 20
 _HEADERS = {(1, 0): npy.read_array_header_1_0, (2, 0): npy.read_array_header_2_0}
@@ -44,7 +45,7 @@ _HEADERS = {(1, 0): npy.read_array_header_1_0, (2, 0): npy.read_array_header_2_0
 def chosen_name(
     file: object, present: Collection[str], asked: str | None, usual: Sequence[str]
 ) -> str | None:
-    """Return the array to read: the one asked for, which must be there, or the first usual one."""
+    """Return the name of the array to read: the one requested, or the first usual one."""
     if asked is not None and asked not in present:
         raise ValueError(f"{file} has no array {asked!r}, it has {', '.join(present) or 'none'}")
     names = usual if asked is None else (asked,)
@@ -57,7 +58,7 @@ def check_claim(archive: zipfile.ZipFile, name: str) -> None:
     with archive.open(member) as stream:
         read = _HEADERS.get(npy.read_magic(stream))
         if read is None:
-            return  # of fields with names in all alphabets, which hold no samples
+            return  # fields with names in any alphabet, which hold no samples
         shape, _, dtype = read(stream)
     if dtype.hasobject:
         raise ValueError("it holds Python objects")
@@ -90,7 +91,7 @@ def read_arrays(handle: IO[bytes], names: Iterable[str], max_entries: int) -> di
 
 
 def check_expansion(members: Collection[zipfile.ZipInfo], size: int) -> None:
-    """Check what a file of `size` bytes unpacks to; its own word on packed sizes may be false."""
+    """Check what a file of `size` bytes unpacks to; the packed sizes it claims may be false."""
     if any(member.compress_type not in _METHODS for member in members):
         raise ValueError("it is compressed in an unusual way")
     whole = sum(member.file_size for member in members)

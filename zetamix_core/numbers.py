@@ -1,4 +1,4 @@
-"""What counts as a number that a caller gives, and as which."""
+"""Which arguments count as numbers, and as which number."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _NUMBERS: tuple[Any, ...] = (int, float, np.integer, np.floating, Real)
 
 
 def is_whole_number(x: object) -> bool:
-    """Tell whether `x` counts something, be it symbolically as in a graph of dynamic shape."""
+    """Return whether `x` is a whole number, perhaps a symbol as in a graph of dynamic shape."""
     if type(x) is int:  # most often
         return True
     torch = sys.modules.get("torch")
@@ -25,14 +25,14 @@ def is_whole_number(x: object) -> bool:
 
 
 def as_whole(value: Any) -> int | None:
-    """Return what counts something as an int, None for anything else.
+    """Return a whole number as an int, None for anything else.
 
     An array of one integer without axes counts; a symbol of torch stays one.
     """
     if is_whole_number(value):
         return int(value) if isinstance(value, np.integer) else value
     if isinstance(value, SupportsIndex) and not isinstance(value, (bool, np.bool)):
-        with contextlib.suppress(TypeError):  # of arrays only those of one integer are an index
+        with contextlib.suppress(TypeError):  # among arrays, only single integers are an index
             return operator.index(value)
     return None
 
@@ -40,7 +40,7 @@ def as_whole(value: Any) -> int | None:
 def as_real(value: Any) -> float | None:
     """Return a real number as the nearest float, None for anything else.
 
-    Integers beyond all floats are infinite; bool is no number.
+    Integers beyond all floats become infinite; bool is not a number.
     """
     if isinstance(value, bool) or not isinstance(value, _NUMBERS):
         return None

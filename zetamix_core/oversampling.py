@@ -1,4 +1,4 @@
-"""Oversampling of tables and arrays: more rows of rare classes, mixed from those that there are."""
+"""Oversampling of tables and arrays: more rows of rare classes, mixed from existing ones."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ from zetamix_core.theory import dominance_threshold
 
 __all__ = ["oversample"]
 
-# New rows are drawn by blocks of so many, which bounds the memory of their plan. To change this
+# New rows are drawn in blocks of this size, which bounds the memory of their plan. Changing it
 # changes all draws.
 _BLOCK = 1 << 15
 
@@ -63,13 +63,14 @@ def oversample(
     groups: SupportsSamples | None = None,
     rng: RNG = None,
 ) -> tuple[Samples, Samples]:
-    r"""Add rows to rare classes, each a ζ-mixture of rows that there are.
+    r"""Add rows to rare classes, each a ζ-mixture of existing rows.
 
     .. math:: \hat{x} = \sum_{r=1}^{T} w_r \, x_{s(r)}, \quad
               w_r = r^{-\gamma} / \sum_{j=1}^{T} j^{-\gamma}
 
-    A new row is anchored on a row :math:`s(1)` of its class, whose label it keeps. Anchors go
-    through the class in random order, again and again, so that none is used twice before all once.
+    A new row is anchored on a row :math:`s(1)` of its class, whose label it keeps. Anchors run
+    through the class in random order, again and again: none is used twice before all were used
+    once.
 
     Parameters
     ----------
@@ -77,25 +78,25 @@ def oversample(
         Rows or other samples, floating or complex, of any array library; or a CSR or CSC matrix of
         SciPy.
     y : array of int or bool, shape (N,)
-        Their classes, of the library and device of `x`; for a sparse `x` of NumPy.
+        Their classes, of the library and device of `x`; a NumPy array if `x` is sparse.
     strategy : str, float, mapping or callable, default "auto"
-        Which classes grow, with the meaning that it has in imbalanced-learn:
+        Which classes grow, with the same meaning as in imbalanced-learn:
 
-        - "not majority", or "auto": all but the largest, to the size of that; "minority": the
-          smallest alone; "not minority": all but the smallest; "all": each class.
+        - "not majority", or "auto": all but the largest, to its size; "minority": only the
+          smallest; "not minority": all but the smallest; "all": each class.
         - a number in (0, 1], for two classes: the size of the smaller one over that of the larger.
-        - a mapping from classes to final counts, none below what is there.
-        - a callable that is given `y` as a NumPy array and returns such a mapping.
+        - a mapping from classes to final counts, none below the present count.
+        - a callable that takes `y` as a NumPy array and returns such a mapping.
     gamma : float, default 2.8
         Exponent :math:`\gamma \ge 0`: the larger, the closer new rows stay to their anchor.
     num_mix : int, default 8
-        T, the number of rows in a mixture; where a class has fewer, all of it are mixed.
+        T, the number of rows in a mixture; a class with fewer mixes all of its rows.
     donors : "same" or None, default "same"
-        With whom an anchor is mixed: rows of its class, so that labels are exact, or any rows. The
-        label is that of the anchor either way, which with None must weigh more than all others.
+        What an anchor is mixed with: rows of its class, so that labels are exact, or any rows. The
+        label is that of the anchor either way; with None it must weigh more than all others.
     neighbors : int, optional
-        Mix an anchor only with this many rows of its class that are nearest to it, by Euclidean
-        distance; all are compared with all.
+        Mix an anchor only with this many nearest rows of its class, by Euclidean distance; all are
+        compared with all.
     groups : array of int, shape (N,), optional
         Groups that mixtures do not cross: patients, sites, days.
     rng : optional
@@ -104,15 +105,15 @@ def oversample(
     Returns
     -------
     x_new : array, shape (N + M, ...)
-        The rows of `x`, untouched and in order, then the new ones by their class, classes sorted;
-        of the library, device and dtype of `x`, or sparse and of its format.
+        The rows of `x`, unchanged and in order, then the new rows class by class, classes sorted;
+        with the library, device and dtype of `x`, or sparse in its format.
     y_new : array, shape (N + M,)
         Their classes.
 
     Raises
     ------
     ValueError
-        If an argument is out of range, a class asked for is unknown or larger already, or a class
+        If an argument is out of range, a requested class is unknown or already larger, or a class
         to be grown, or a group in it, has a single row, which could only be repeated.
     TypeError
         If `x` holds integers or bool, `x` and `y` are of different libraries, or an argument has
@@ -120,14 +121,14 @@ def oversample(
 
     See Also
     --------
-    zeta_plan : The draw, by `anchors`, `donors` and `groups`.
+    zeta_plan : Draws such plans, by `anchors`, `donors` and `groups`.
 
     Notes
     -----
-    Classes are read on the host, which on an accelerator is one synchronization. Beside its result
-    it takes memory for 32,768 new rows at a time. Dask arrays stay lazy: their classes are computed
-    and plans are drawn, but rows are gathered when blocks are computed, for each block those that
-    it is mixed from.
+    Classes are read on the host, which on an accelerator costs one synchronization. Besides its
+    result, it takes memory for 32,768 new rows at a time. Dask arrays stay lazy: their classes are
+    computed and plans are drawn, but rows are gathered only when blocks are computed, for each
+    block those that it is mixed from.
 
     Examples
     --------
@@ -168,9 +169,9 @@ def grown(
     names: np.ndarray | None = None,
     group_names: np.ndarray | None = None,
 ) -> Growth:
-    """Do what `oversample` does, and tell the anchors.
+    """Do what `oversample` does, and return the anchors too.
 
-    Classes and groups that are numbers of `names` and `group_names` go by these in messages.
+    Messages name classes and groups by `names` and `group_names`, which they are indices into.
     """
     sparse = is_sparse(x)
     facts = _checked_rows(x)
@@ -227,13 +228,13 @@ def _checked_classes(x: Any, y: Any, facts: Facts, *, sparse: bool) -> np.ndarra
     check_is_array("y", y)
     if is_jax_tracer(y):
         raise TypeError(
-            "how many rows there will be depends on the values of y, which jax.jit can't tell, got "
+            "the number of new rows depends on the values of y, which jax.jit does not know, got "
             "traced classes; call oversample outside of jax.jit"
         )
     if sparse:
         if not is_numpy(y):
             raise TypeError(
-                f"y must be of NumPy for a sparse x, got an array of {library(y)}; pass "
+                f"y must be a NumPy array for a sparse x, got an array of {library(y)}; pass "
                 f"numpy.asarray(y)"
             )
         if y.shape[0] != facts.length:
@@ -263,7 +264,7 @@ def _check_donors(donors: Any, neighbors: Any, gamma: float, num_mix: int) -> No
         return
     if neighbors is not None:
         raise ValueError(
-            f"neighbors are sought in the class of a row, got neighbors={shown(neighbors)} with "
+            f"neighbors are searched in the class of a row, got neighbors={shown(neighbors)} with "
             f"donors=None; leave one of them out"
         )
     least = dominance_threshold(num_mix)
@@ -280,12 +281,12 @@ def _checked_neighbors(neighbors: Any, x: Any, kin: Kin, added: dict[Any, int]) 
     count = check_count("neighbors", neighbors)
     if is_jax_tracer(x):
         raise TypeError(
-            f"neighbors are sought by values, which JAX does not know while it traces, got "
+            f"neighbors are searched by values, which JAX does not know while it traces, got "
             f"neighbors={count} and a traced x; leave neighbors out, or call oversample outside"
         )
     if is_dask(x):
         raise TypeError(
-            f"neighbors are sought among rows in memory, got neighbors={count} with a Dask array; "
+            f"neighbors are searched among rows in memory, got neighbors={count} and a Dask array; "
             f"leave neighbors out, or pass x.compute()"
         )
     return neighbor_table(x if is_sparse(x) else to_host(x), kin, added, count)
@@ -299,7 +300,7 @@ def _host_groups(groups: Any, n: int) -> np.ndarray | None:
 
 
 def _anchors(stream: Stream, classes: np.ndarray, added: dict[Any, int]) -> np.ndarray:
-    """Return the row that weighs most in each new one, classes sorted."""
+    """Return the row that weighs most in each new row, classes sorted."""
     parts = [np.empty(0, dtype=np.int64)]
     for name, count in added.items():
         rows = np.flatnonzero(classes == name)
@@ -330,7 +331,7 @@ def _with_rows(x: Any, plans: Iterator[MixPlan], count: int) -> Any:
     traced = is_torch(x) and x.requires_grad and grad_is_enabled()
     if not (is_numpy(x) or is_torch(x) or is_cupy(x)) or traced:
         return xp.concat([x, *(plan @ x for plan in plans)], axis=0)
-    # Written to where it stays, since to join it would take its memory twice.
+    # Written in place, since joining would take twice the memory.
     place = {"device": x.device} if is_torch(x) else {}
     out = xp.empty((x.shape[0] + count, *x.shape[1:]), dtype=x.dtype, **place)
     out[: x.shape[0]] = x

@@ -1,4 +1,4 @@
-"""Leaves that are padded: samples are mixed where their masks say that there is something."""
+"""Padded leaves: samples are mixed only where their masks are true."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def valid_mean(plan: Any, x: Array, valid: Array) -> Array:
     filled = xp.where(mask, x, xp.zeros_like(x))
     if plan._pastes(x):
         return plan._mixed(filled)
-    # In the precision of the sums: what is rounded before it is divided is rounded twice.
+    # In the precision of the sums: rounding before the division would round twice.
     work = working_dtype(xp, output_dtype(x))
     total = plan._mixed(filled, dtype=work)
     weights = plan._mixed(cast(valid, real_dtype(xp, work)))
@@ -38,7 +38,7 @@ def valid_mean(plan: Any, x: Array, valid: Array) -> Array:
 
 
 def union_of_masks(plan: Any, leaf: Leaf) -> Array:
-    """Return where any sample that has weight is valid."""
+    """Return where any sample with weight is valid."""
     mask = leaf.value
     xp = namespace(mask)
     if plan._pastes(mask):

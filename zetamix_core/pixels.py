@@ -1,6 +1,6 @@
-"""In which dtype a pipeline hands images on: integers stay integers, or all become floats.
+"""The dtype in which a pipeline returns images: integers stay integers, or all become floats.
 
-So batches that are mixed, skipped or evaluated have one dtype and one scale.
+So mixed, skipped and evaluated batches have one dtype and one scale.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from zetamix_core.linear_map import output_dtype
 
 
 class Pixels(NamedTuple):
-    """What becomes of images: their `dtype` and, if they are integers, whether ones up to 1."""
+    """The form of images: their `dtype` and, for integers, whether they are scaled to [0, 1]."""
 
     dtype: Any = None
     scale: bool = False
@@ -28,7 +28,7 @@ class Pixels(NamedTuple):
 
 
 def checked_pixels(dtype: Any, scale: Any) -> Pixels:
-    """Return what becomes of images; a dtype of torch stays one, others are those of NumPy."""
+    """Return the form of images; a torch dtype stays one, others become NumPy's."""
     check_flag("scale", scale)
     if dtype is None:
         return Pixels(None, bool(scale))
@@ -50,7 +50,7 @@ def checked_pixels(dtype: Any, scale: Any) -> Pixels:
 
 
 def mixed_pixels(pixels: Pixels, x: Array, mix: Callable[..., Array]) -> Array:
-    """Return what ``mix(x, dtype=...)`` makes, in the form that is asked for."""
+    """Return what ``mix(x, dtype=...)`` makes, in the requested form."""
     _check_real(pixels, x)
     if pixels.scale and holds_pixels(x):
         return _scaled(mix(x, dtype=_working_dtype(pixels, x)), x, pixels)
@@ -61,7 +61,7 @@ def mixed_pixels(pixels: Pixels, x: Array, mix: Callable[..., Array]) -> Array:
 
 
 def as_pixels(pixels: Pixels, mixed: Array, x: Array) -> Array:
-    """Return what was mixed of `x`, to floats, in the form that is asked for."""
+    """Return floats that were mixed from `x`, in the requested form."""
     _check_real(pixels, x)
     if pixels.scale and holds_pixels(x):
         return _scaled(cast(mixed, _working_dtype(pixels, x)), x, pixels)
@@ -71,17 +71,17 @@ def as_pixels(pixels: Pixels, mixed: Array, x: Array) -> Array:
 
 
 def unmixed_pixels(pixels: Pixels, x: Array) -> Array:
-    """Return samples that are not mixed in the form that is asked for."""
+    """Return unmixed samples in the requested form."""
     dtype = output_dtype(x) if pixels.floats else x.dtype
     return as_pixels(pixels, x if holds_pixels(x) else cast(x, dtype), x)
 
 
 def check_scaled(pixels: Pixels, samples: list[Array]) -> None:
-    """Check that there are images of integers, if they are to be scaled."""
+    """Check that there are integer images, if they are to be scaled."""
     if pixels.scale and not any(map(holds_pixels, samples)):
         found = [f"{x.dtype} {tuple(x.shape)}" for x in samples]
         raise ValueError(
-            f"scale=True divides images of integers by the largest of their dtype, got samples "
+            f"scale=True divides integer images by the largest number of their dtype, got samples "
             f"{', '.join(found) or 'of no kind'}; leave scale out for floats, or name integers in "
             f"as_data"
         )
@@ -100,6 +100,6 @@ def _working_dtype(pixels: Pixels, x: Array) -> Any:
 def _check_real(pixels: Pixels, x: Array) -> None:
     if pixels.dtype is not None and kind(x) == "complex":
         raise ValueError(
-            f"dtype= makes real numbers, got complex samples of dtype {x.dtype}; leave dtype out, "
-            f"or keep them"
+            f"dtype= gives real numbers, got complex samples of dtype {x.dtype}; leave dtype out, "
+            f"or leave the samples unmixed with keep="
         )

@@ -1,4 +1,4 @@
-"""The ways to multiply samples, as (N, D) rows, by the (M, N) matrix of a plan.
+"""Products of samples, as (N, D) rows, with the (M, N) matrix of a plan.
 
 A dense product reads the samples once whatever T is. The others do only the T products that each
 output needs: a sparse product by kernels for values in memory, without derivatives, for NumPy and
@@ -27,9 +27,9 @@ from zetamix_core.dtypes import cast, widest_float
 
 Product = Callable[[Array], Array]
 
-# Of more entries than these, doubles in between cost more than a few calls.
+# With more entries than this, intermediate doubles cost more than a few calls.
 _COUNTED_ENTRIES = 1 << 14
-# What is made of entries of NumPy in between has so many of them at a time.
+# Intermediate NumPy arrays have this many entries at a time.
 BLOCK_ENTRIES = 1 << 17
 # Longer gather-sums are a loop over so many ranks at a time in JAX: what XLA fuses of more of them
 # takes several times longer, to compile as well.
@@ -38,7 +38,7 @@ _MOST_FUSED_RANKS = 8
 
 
 def without_tail(indices: Array, weights: Array) -> tuple[Array, Array]:
-    """Leave out last ranks without weight, where all rows have the same, such as a long series."""
+    """Leave out last ranks without weight, where all rows share weights, as of a long series."""
     used = namespace(weights).nonzero(weights)[0]
     count = int(used[-1]) + 1  # weights sum to 1
     return indices[:, :count], weights[:count]
@@ -62,7 +62,7 @@ def dense_product(indices: Array, weights: Array, num_samples: int) -> Product:
 
 
 def dense_matrix(indices: Array, weights: Array, num_samples: int) -> Array:
-    """Return the (M, N) matrix; of NumPy in blocks, since what makes one is thrice as large."""
+    """Return the (M, N) matrix; in NumPy by blocks, since building it takes thrice its memory."""
     if not isinstance(indices, np.ndarray) or indices.size <= BLOCK_ENTRIES:
         return scatter_rows(indices, weights, num_samples)
     matrix = np.empty((indices.shape[0], num_samples), weights.dtype)
@@ -78,7 +78,7 @@ def unrounded_dtype(x: Array, dtype: Any) -> Any:
     """Return the dtype for a dense product of `x` in which no setting rounds factors to fewer bits.
 
     Torch has several such settings for float32 (TF32, oneDNN), CuPy has an environment variable;
-    JAX obeys what `dense_product` asks for, and NumPy rounds nothing.
+    JAX obeys the precision that `dense_product` requests, and NumPy rounds nothing.
     """
     return widest_float(x) if is_torch(x) or is_cupy(x) else dtype
 
@@ -109,7 +109,7 @@ def scatter_rows(columns: Array, weights: Array, width: int) -> Array:
 
 
 def _scatter_rows_of_numpy(columns: np.ndarray, weights: np.ndarray, width: int) -> np.ndarray:
-    """Scatter by counting, in doubles, where these are few: a SciPy matrix costs more calls."""
+    """Scatter by counting, in doubles, if they are few: a SciPy matrix costs more calls."""
     num_rows = columns.shape[0]
     if num_rows * width > _COUNTED_ENTRIES:
         wide = np.broadcast_to(weights, columns.shape).astype(np.result_type(weights, np.float32))
@@ -147,7 +147,7 @@ def sparse_product(indices: Array, weights: Array, num_samples: int, all_positiv
         return _bags(indices, weights, all_positive)
     matrix = _compressed(indices, weights, num_samples)
     if not all_positive:
-        matrix = matrix.copy()  # plans are read-only, and zeros are taken out in place
+        matrix = matrix.copy()  # plans are read-only, and zeros are removed in place
         matrix.eliminate_zeros()
     return lambda rows: np.asarray(matrix @ rows)
 
@@ -160,7 +160,7 @@ def _compressed(columns: np.ndarray, weights: np.ndarray, width: int) -> csr_arr
 
 
 def _bags(indices: Array, weights: Array, all_positive: bool) -> Product:
-    """Return the sum of embeddings in bags: samples are a table of them, outputs are the bags."""
+    """Return sums of embeddings in bags: samples are the embeddings, outputs the bags."""
     torch = sys.modules["torch"]
     bag = torch.nn.functional.embedding_bag
     indices = cast(indices, torch.int64)
@@ -185,7 +185,7 @@ def gather_sum(
     def term(r: Any) -> Array:
         weight = weights[r] if weights.ndim == 1 else weights[:, r][:, None]
         sample = cast(xp.take(rows, indices[:, r], axis=0), dtype)
-        # A sample without weight is not used, not even to multiply its infinities by zero, neither
+        # A sample without weight is not used, not even to multiply its infinities by zero: neither
         # here nor in the gradient of the weight.
         return (sample if all_positive else xp.where(weight == 0, 0, sample)) * weight
 

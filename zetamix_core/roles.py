@@ -1,4 +1,4 @@
-"""What a leaf of a batch is: declared by its path, and what a plan makes of it.
+"""What the leaves of a batch are, as declared by their paths, and how a plan mixes them.
 
 A new role is a function ``role(plan, leaf)`` and a line in `Roles.of`.
 """
@@ -42,7 +42,7 @@ Role: TypeAlias = Callable[[Any, Leaf], Any]
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Roles:
-    """What a caller says of the leaves of a batch, by their paths; see `Plan.apply`."""
+    """What a caller declares about the leaves of a batch, by path; see `Plan.apply`."""
 
     num_classes: Mapping[str, int | None] = dataclasses.field(default_factory=dict)
     as_data: tuple[str, ...] = ()
@@ -54,8 +54,8 @@ class Roles:
     scaled: tuple[str, ...] = ()
     valid: Mapping[str, str] = dataclasses.field(default_factory=dict)
     label_smoothing: float = 0.0
-    pixels: Pixels | None = None  # None: as `plan @ x` gives them
-    # The paths that must lead to a leaf each, and those that are no labels whatever their name is.
+    pixels: Pixels | None = None  # None: as `plan @ x` returns them
+    # The paths that must each lead to a leaf, and those that are not labels whatever their name.
     declared: frozenset[str] = dataclasses.field(init=False)
     taken: frozenset[str] = dataclasses.field(init=False)
     said_of_labels: frozenset[str] = dataclasses.field(init=False)
@@ -95,12 +95,12 @@ class Roles:
         pixels: Pixels | None = None,
         **said: Unpack[RoleOptions],
     ) -> Roles:
-        """Return what options say."""
+        """Return the roles that options declare."""
         given: dict[str, Any] = {**said, "num_classes": num_classes}  # checked as they are set
         return cls(label_smoothing=label_smoothing, pixels=pixels, **given)
 
     def with_floats(self) -> Roles:
-        """Return the same roles, by which integers that are no images give floats."""
+        """Return the same roles, except that integers other than images give floats."""
         pixels = (self.pixels or Pixels())._replace(floats=True)
         return dataclasses.replace(self, pixels=pixels)
 
@@ -110,7 +110,7 @@ class Roles:
         return flattened(tree, check=check, declared=declared, keep=keep, whole=whole, **how)
 
     def of(self, leaf: Leaf, masks: Mapping[str, Array], found: Found) -> Role:
-        """Return what becomes of a leaf; `masks` are those of leaves that are padded."""
+        """Return the role of a leaf; `masks` are the masks of padded leaves."""
         path = leaf.path
         if path in self.dominant:
             return _of_the_heaviest
@@ -127,24 +127,24 @@ class Roles:
         return functools.partial(_data, roles=self, found=found)
 
     def _refuse_as_labels(self, path: str) -> None:
-        """Refuse what is said of labels where a leaf is none."""
+        """Refuse options of labels for a leaf that is not one."""
         ignored = self.ignore_index if isinstance(self.ignore_index, Mapping) else ()
         said = {"positions": self.positions, "onehot": self.onehot, "ignore_index": ignored}
         for name, paths in said.items():
             if path in paths:
                 raise ValueError(
-                    f"{name} must name labels, got {path!r}, which are not; give them "
+                    f"{name} must name labels, got {path!r}, which is not declared as such; add "
                     f"num_classes={{{path!r}: ...}}"
                 )
 
     def holds_data(self, leaf: Leaf, found: Found) -> bool:
-        """Tell whether a leaf is mixed as numbers: no labels, mask of padding, or other thing."""
+        """Return whether a leaf is mixed as numbers, not as labels, a mask of padding or so."""
         path = leaf.path
         others = (self.dominant, self.num_classes, found.labels, self.valid.values())
         return not any(path in paths for paths in others)
 
     def of_labels(self, leaf: Leaf, num_classes: int | None) -> LabelOptions:
-        """Return what is said of labels; a number for all is said of integer ones."""
+        """Return the options of labels; one `ignore_index` for all applies to integer labels."""
         path, ignored = leaf.path, self.ignore_index
         if isinstance(ignored, Mapping):
             ignored = ignored.get(path)
@@ -154,9 +154,9 @@ class Roles:
 
 
 class Found(NamedTuple):
-    """What was found in a batch, beside what is declared."""
+    """What was found in a batch, besides what is declared."""
 
-    # The paths of labels with their number of classes, and of images of integers.
+    # The paths of labels with their number of classes, and of integer images.
     labels: Mapping[str, int | None] = MappingProxyType({})
     images: tuple[str, ...] = ()
 
@@ -164,14 +164,14 @@ class Found(NamedTuple):
 def mixed_leaves(
     plan: Any, batch: Batch, roles: Roles, found: Found | None = None
 ) -> Iterator[Any]:
-    """Yield what a plan makes of the leaves, each by its role."""
+    """Yield the leaves as a plan mixes them, each by its role."""
     found = found or Found()
     if roles.pixels and roles.pixels.scale:
         data = [leaf for leaf in batch.leaves if roles.holds_data(leaf, found)]
         check_scaled(roles.pixels, [leaf.value for leaf in data])
     values = {leaf.path: leaf.value for leaf in batch.leaves} if roles.valid else {}
     masks = {path: checked_mask(path, values, mask) for path, mask in roles.valid.items()}
-    in_graph = torch_is_compiling()  # graphs know no notes
+    in_graph = torch_is_compiling()  # graphs have no notes
     for leaf in batch.leaves:
         role = roles.of(leaf, masks, found)
         yield role(plan, leaf) if in_graph else _called(role, plan, leaf)
@@ -191,7 +191,7 @@ def unmixed_leaves(batch: Batch, roles: Roles, found: Found) -> Iterator[Any]:
 
 
 def paths_of_images(batch: Any) -> tuple[str, ...]:
-    """Return the path of the images of integers that stand alone or first in a pair."""
+    """Return the path of integer images that come alone or first in a pair."""
     if not isinstance(batch, (tuple, list)):
         return ("",) if is_array(batch) and holds_pixels(batch) else ()
     if batch and is_array(batch[0]) and holds_pixels(batch[0]):
@@ -205,11 +205,11 @@ _NAMES = ("labels", "label", "targets", "target", "y")
 
 
 def guessed_labels(batch: Any, leaves: Iterable[Leaf], taken: Collection[str]) -> str | None:
-    """Return the path of what are labels by their place or name, None if nothing is.
+    """Return the path of the labels, judged by place or name, None if there are none.
 
-    They are the second of a pair or, in a mapping or the mapping that comes second, what is called
-    exactly `labels`, `label`, `targets`, `target` or `y`, else what has "label" or "target" in its
-    name: arrays of a form that labels have, not `taken` for something else.
+    They are the second of a pair or, in a mapping or the mapping that comes second, the entry
+    called `labels`, `label`, `targets`, `target` or `y`, else one with "label" or "target" in its
+    name: an array of a form that labels have, not `taken` for something else.
     """
     by_path = {leaf.path: leaf for leaf in leaves}
     place, node = "", batch
@@ -230,7 +230,7 @@ def guessed_labels(batch: Any, leaves: Iterable[Leaf], taken: Collection[str]) -
 
 
 def _may_be_labels(leaf: Leaf) -> bool:
-    """Tell whether an array is (N,), (N, 1), (N, C) or an integer mask."""
+    """Return whether an array is (N,), (N, 1), (N, C) or an integer mask."""
     x = leaf.value
     return is_array(x) and (1 <= x.ndim <= 2 or (x.ndim > 2 and kind(x) == "integer"))
 
@@ -249,7 +249,7 @@ def _order_of_name(name: Any) -> int:
 
 
 def _data(plan: Any, leaf: Leaf, *, roles: Roles, found: Found) -> Array:
-    """Mix samples; what is not declared must not be integers."""
+    """Mix samples; integers other than images must be declared."""
     path, value, facts = leaf
     if path not in roles.as_data:
         if facts is None and not plan._pastes(value):
@@ -284,11 +284,11 @@ def _class_axis(y: Array, options: LabelOptions) -> int:
 
 
 def _check_no_multi_hot(leaf: Leaf, options: LabelOptions) -> None:
-    """Refuse what would need a weight for each class beside the labels, which a batch has not."""
+    """Refuse labels that would need a weight for each class, for which a batch has no place."""
     y = leaf.value
     if y.ndim == 2 and y.shape[1] == options.num_classes and not options.positions:
         raise ValueError(
-            f"multi-hot labels of which some do not count need weights, got ignore_index="
+            f"multi-hot labels with ignore_index need weights, got ignore_index="
             f"{options.ignore_index} for shape {tuple(y.shape)} and dtype {y.dtype}; draw a plan, "
             f"and use plan.mix_labels(y, {options.num_classes}, ignore_index=...) with "
             f"plan.label_weights(y, ...)"
@@ -296,21 +296,21 @@ def _check_no_multi_hot(leaf: Leaf, options: LabelOptions) -> None:
 
 
 def _of_the_heaviest(plan: Any, leaf: Leaf) -> Any:
-    """Take the sample that weighs most in each output; of equal weights that of the first rank."""
+    """Take the sample that weighs most in each output; among equal weights, the first rank."""
     value = leaf.value
     listed = isinstance(value, (list, tuple))
     if not (listed or (is_array(value) and value.ndim)):
         raise TypeError(
-            f"what is taken from the sample that weighs most must be an array or a list of an "
+            f"a leaf in dominant must be an array or a list with one "
             f"entry for each sample, got {name_of(value)}{at(leaf.path)}; "
             + (leave(leaf.path) if leaf.path else "pass one")
         )
     n, found = plan.num_samples, len(value) if listed else value.shape[0]
     if found != n:
         raise ValueError(
-            f"what is taken from the sample that weighs most must have an entry for each of {n} "
+            f"a leaf in dominant must have one entry for each of {n} "
             f"samples, got {found}{at(leaf.path)}; "
-            + (leave(leaf.path) if leaf.path else "pass as many")
+            + (leave(leaf.path) if leaf.path else "pass that many entries")
         )
     indices = plan._label_plan._heaviest()
     if is_array(value) and not is_numpy(value):
@@ -318,9 +318,9 @@ def _of_the_heaviest(plan: Any, leaf: Leaf) -> Any:
     places = host_values(indices)
     if places is None:
         raise TypeError(
-            f"lists and arrays of NumPy can be taken from on the host alone, got "
+            f"entries of lists and NumPy arrays can only be taken on the host, got "
             f"{name_of(value)}{at(leaf.path)} with a plan that is traced or on an accelerator; "
-            f"draw the plan on the host, or number the entries and take the numbers"
+            f"draw the plan on the host, or number the entries and mix the numbers as dominant"
         )
     if is_numpy(value):  # of any dtype, such as text
         return value[np.asarray(places)]
@@ -335,7 +335,7 @@ def _taken(value: Array, indices: Array) -> Array:
 
 
 def _called(role: Role, plan: Any, leaf: Leaf) -> Any:
-    """Give a leaf its role, and say where it is if it is refused."""
+    """Apply a role to a leaf, and say where the leaf is if it is refused."""
     try:
         return role(plan, leaf)
     except (TypeError, ValueError) as error:
@@ -356,7 +356,7 @@ def _valid_data(plan: Any, leaf: Leaf, *, roles: Roles, valid: Array) -> Array:
 
 
 def _listed(name: str, paths: Any) -> tuple[str, ...]:
-    """Return the paths by which leaves are declared, of which one may be given as it is."""
+    """Return the paths by which leaves are declared; a single path may be a plain string."""
     paths = [paths] if isinstance(paths, str) else paths
     paths = list(paths) if isinstance(paths, Iterator) else paths
     if not isinstance(paths, Iterable) or not all(isinstance(path, str) for path in paths):
@@ -384,7 +384,7 @@ def _check_mapping(name: str, paths: Any) -> None:
 
 
 def _check_once(roles: Roles) -> None:
-    """Check that no path is declared to be two things."""
+    """Check that no path is declared twice."""
     kinds: dict[str, Iterable[str]] = {
         "num_classes": roles.num_classes,
         "as_data": roles.as_data,
@@ -396,7 +396,7 @@ def _check_once(roles: Roles) -> None:
         for path in paths:
             if path in seen:
                 raise ValueError(
-                    f"a leaf must be one thing, got {path!r} in {seen[path]} and in {name}; leave "
+                    f"a leaf must have one role, got {path!r} in {seen[path]} and in {name}; leave "
                     f"it out of one of them"
                 )
             seen[path] = name
@@ -411,14 +411,14 @@ def _check_once(roles: Roles) -> None:
         for path in getattr(roles, name):
             if path in padded:
                 raise ValueError(
-                    f"what is padded is mixed as numbers by its mask, got {path!r} in valid and in "
+                    f"a padded leaf is mixed as numbers by its mask, got {path!r} in valid and in "
                     f"{name}; leave it out of one of them (padded labels take ignore_index)"
                 )
     for path in roles.scaled:
         if path in roles.keep or path in roles.dominant:
             raise ValueError(
-                f"what is scaled is mixed, got {path!r} in scaled and in keep or dominant; leave "
-                f"it out of one of them"
+                f"a scaled leaf must be mixed, got {path!r} in scaled and in keep or dominant; "
+                f"leave it out of one of them"
             )
     for path in (*roles.positions, *roles.onehot):
         if path in seen and seen[path] != "num_classes":

@@ -19,23 +19,22 @@ def on_grid(weights: Array, dtype: Any) -> Array:
     .. math:: \tilde w_r = q \, (\lfloor w_r / q \rfloor + e_r), \quad e_r \in \{0, 1\}, \quad
               \sum_r \tilde w_r = 1,
 
-    where the first of the ranks that have weight get what rounding down has left over. So a weight
-    moves by less than a quantum, zero stays zero, and a decreasing row stays decreasing. Sums of
-    such weights are multiples of q up to one, hence exact in any order. A row on the grid is
-    returned as it is.
+    where the first ranks with weight get what rounding down leaves over. So a weight moves by less
+    than a quantum, zero stays zero, and a decreasing row stays decreasing. Sums of such weights are
+    multiples of q up to one, hence exact in any order. A row on the grid is returned as it is.
 
     Parameters
     ----------
     weights : array of float, shape (..., T)
-        Numbers >= 0 that the weights :math:`w_r` of a row are in proportion to.
+        Numbers >= 0, to which the weights :math:`w_r` of a row are proportional.
     dtype : dtype
         float32 or float64, of the library of `weights`.
 
     Returns
     -------
     array, shape (..., T)
-        With the derivative that `weights` have before rounding. A row with a weight that is NaN or
-        negative is NaN.
+        With the derivative of the weights before rounding. A row with a NaN or negative weight is
+        NaN.
     """
     xp = namespace(weights)
     wide = cast(weights, working_dtype(xp, weights.dtype))
@@ -67,7 +66,7 @@ def _rounded(weights: Array, units: int) -> Array:
     good = xp.all(weights >= 0, axis=-1, keepdims=True)  # false for NaN too
     counts = xp.floor(xp.where(good, weights, 0) * units)
     counts = cast(counts, xp.int32 if units <= 2**24 else xp.int64)
-    # Rounding down has left over less than a unit of each rank that has weight.
+    # Rounding down leaves over less than a unit for each rank with weight.
     counts = counts + _first(weights > 0, _left_over(counts, units))
     left_over = _left_over(counts, units)
     if not (is_numpy(left_over) and not left_over.any()):
@@ -76,10 +75,10 @@ def _rounded(weights: Array, units: int) -> Array:
 
 
 def _balanced(counts: Array, left_over: Array, units: int) -> Array:
-    """Let rows sum to `units` where weights had no more digits than the grid.
+    """Make rows sum to `units` where weights had no more digits than the grid.
 
-    What is too much is taken from the last ranks, which leaves a decreasing row decreasing; what
-    then is still over or missing goes to the largest.
+    An excess is taken from the last ranks, which leaves a decreasing row decreasing; a remaining
+    excess or deficit goes to the largest.
     """
     xp = namespace(counts)
     backwards = xp.flip(counts > 0, axis=-1)

@@ -1,4 +1,4 @@
-"""How many rows each class is to have: what imbalanced-learn calls a sampling strategy."""
+"""How many rows each class should have: what imbalanced-learn calls a sampling strategy."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _WORDS = ("auto", "not majority", "minority", "not minority", "all")
 
 
 def new_rows(strategy: Any, y: np.ndarray) -> dict[Any, int]:
-    """Return how many rows each class is to get, classes sorted, those that get none left out."""
+    """Return how many rows each class gets, classes sorted, without classes that get none."""
     classes, counts = np.unique(y, return_counts=True)
     if classes.size < 2:
         raise ValueError(
@@ -57,7 +57,7 @@ def _by_ratio(ratio: float, have: dict[Any, int]) -> dict[Any, int]:
     if not 0 < ratio <= 1:
         raise ValueError(
             f"strategy as a ratio must be above 0 and at most 1, got {ratio}; 1 makes both classes "
-            f"as large"
+            f"equally large"
         )
     if len(have) != 2:
         raise ValueError(
@@ -90,8 +90,8 @@ def _by_counts(counts: Mapping[Any, Any], have: dict[Any, int]) -> dict[Any, int
     unknown = [name for name in counts if name not in have]
     if unknown:
         raise ValueError(
-            f"strategy must name classes of y, got {', '.join(map(repr, unknown))}, of which there "
-            f"is no row; y has the classes {_listed(have)}"
+            f"strategy must name classes of y, got {', '.join(map(repr, unknown))} without any "
+            f"row; y has the classes {_listed(have)}"
         )
     wanted = {}
     for name, value in counts.items():

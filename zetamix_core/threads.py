@@ -1,4 +1,4 @@
-"""Blocks of samples in threads, for NumPy, most of which runs on one core."""
+"""Blocks of samples in threads, for NumPy, which mostly runs on one core."""
 
 from __future__ import annotations
 
@@ -16,26 +16,26 @@ _Result = TypeVar("_Result")
 
 
 def map_in_threads(function: Callable[[_Item], _Result], items: Sequence[_Item]) -> list[_Result]:
-    """Apply a function of NumPy to items, one thread of BLAS each, if threadpoolctl is there.
+    """Apply a NumPy function to items in threads, one BLAS thread each, if threadpoolctl exists.
 
-    Else one after the other: threads within threads would wait for each other.
+    Otherwise one after the other: threads within threads would wait for each other.
     """
     try:
         from threadpoolctl import threadpool_limits
     except ImportError:
         return [function(item) for item in items]
-    # The limit is one of the process: of two callers at once, the last would not lift it.
+    # The limit is per process: of two concurrent callers, the last would not lift it.
     with _LIMITED, threadpool_limits(1, user_api="blas"):
         return over_cores(function, items)
 
 
 def over_cores(function: Callable[[_Item], _Result], items: Sequence[_Item]) -> list[_Result]:
-    """Apply a function of NumPy that calls no BLAS to items, on all cores.
+    """Apply a NumPy function that calls no BLAS to items, on all cores.
 
-    On one core in a thread, too: memory that is freed there and wanted again at once is not given
-    back to the system in between, which is most of the time of large blocks.
+    A thread is used on one core, too: there, memory that is freed and needed again at once is not
+    returned to the system in between, which takes most of the time of large blocks.
     """
-    contexts = [contextvars.copy_context() for _ in items]  # NumPy's handling of errors is in them
+    contexts = [contextvars.copy_context() for _ in items]  # they hold NumPy's error handling
 
     def run(context: contextvars.Context, item: _Item) -> _Result:
         return context.run(function, item)
@@ -45,7 +45,7 @@ def over_cores(function: Callable[[_Item], _Result], items: Sequence[_Item]) -> 
 
 
 def num_cores() -> int:
-    """Return how many threads may be at work: as many as cores, or as OpenMP is told."""
+    """Return how many threads may run: the number of cores, or what OpenMP is set to."""
     available: Any = getattr(os, "sched_getaffinity", None)
     cores = (len(available(0)) if available else os.cpu_count()) or 1
     told = os.environ.get("OMP_NUM_THREADS", "")

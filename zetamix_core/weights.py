@@ -39,7 +39,7 @@ def zeta_weights(num_mix: int, *, gamma: Gamma, like: SupportsSamples | None = N
     num_mix : int
         T, the number of samples in a mixture, at least 1.
     gamma : float or array
-        Exponent :math:`\gamma \ge 0`, or an (M,) array with one for each output. Infinity gives
+        Exponent :math:`\gamma \ge 0`, or an array (M,) with one for each output. Infinity gives
         weight 1 to rank 1, zero gives equal weights.
     like : array, optional
         Array whose library and device the weights take; NumPy if None. An array `gamma` must be of
@@ -72,12 +72,12 @@ def zeta_weights(num_mix: int, *, gamma: Gamma, like: SupportsSamples | None = N
     """
     num_mix = check_count("num_mix", num_mix)
     weights, _ = series_beside(num_mix, checked_gamma(gamma, like), like)
-    # A copy, because what is remembered must not be written to.
+    # A copy, because cached weights must not be written to.
     return weights.copy() if is_numpy(weights) else weights
 
 
 def checked_gamma(gamma: Any, like: Array | None) -> Any:
-    """Return a γ that has been checked, also against the library of `like`."""
+    """Return a checked γ, also checked against the library of `like`."""
     check_like(like)
     gamma = check_gamma(gamma)
     if type(gamma) is not float:
@@ -88,11 +88,10 @@ def checked_gamma(gamma: Any, like: Array | None) -> Any:
 def series_beside(
     num_mix: int, gamma: Any, like: Array | None, lengths: Array | None = None
 ) -> tuple[Array, bool | None]:
-    """Return what `zeta_weights` does, of arguments that have been checked.
+    """Return what `zeta_weights` does, from checked arguments, and whether all ranks have weight.
 
-    With `lengths` (M,) row i is the series of so many ranks, and zero behind them. What NumPy made
-    on the host must not be written to; of that it is known whether all ranks have weight, else that
-    is None.
+    With `lengths` (M,), row i is the series of ``lengths[i]`` ranks, followed by zeros. Weights
+    that NumPy made on the host must not be written to. The second value is None if it is not known.
     """
     if lengths is not None:
         return _series_of_lengths(num_mix, gamma, like, lengths), None
@@ -133,7 +132,7 @@ def _series_of_rows(num_mix: int, gamma: Any, dtype: Any, lengths: np.ndarray) -
 
 
 def _first_ranks(xp: Namespace, series: Array, lengths: Array) -> Array:
-    """Return series of which the first ranks are kept, so many in each row."""
+    """Return series of which each row keeps its first ``lengths[i]`` ranks."""
     ranks = xp.arange(series.shape[-1], dtype=lengths.dtype, device=device_of(lengths))
     return xp.where(ranks < lengths[:, None], series, xp.zeros_like(series))
 
@@ -141,8 +140,8 @@ def _first_ranks(xp: Namespace, series: Array, lengths: Array) -> Array:
 def _series_on_host(
     num_mix: int, gamma: Any, dtype: Any, lengths: np.ndarray | None = None
 ) -> np.ndarray:
-    # In more digits than the result has, where the platform offers them: each rounding of the terms
-    # and of their sum moves a weight, too.
+    # In more digits than the result, where the platform has them: rounding the terms and their sum
+    # would move weights, too.
     wide: Any = np.longdouble if dtype == np.float64 else np.float64
     ranks = np.arange(1, num_mix + 1, dtype=wide)
     series = _p_series(np, ranks, np.asarray(gamma, dtype=wide))
@@ -153,8 +152,8 @@ def _series_on_host(
     return series
 
 
-# Most batches have the weights of the last one, and arithmetic on few numbers is slow where the
-# samples have emptied the caches.
+# Most batches have the same weights as the last one, and arithmetic on few numbers is slow after
+# samples have flushed the caches.
 _remembered_series = functools.lru_cache(maxsize=32)(_series_on_host)
 _MAX_REMEMBERED = 4096
 
@@ -173,7 +172,7 @@ def _check_library(gamma: Any, like: Array | None) -> None:
 
 
 def _computes_on_host(gamma: Any, like: Array | None) -> bool:
-    """Tell whether NumPy can do it, in double precision, without a transfer to or from a device."""
+    """Tell whether NumPy can compute it, in double precision, without a transfer from a device."""
     if type(gamma) is not float and is_array(gamma) and not is_numpy(gamma):
         return False
     if is_torch(like):

@@ -218,7 +218,7 @@ def test_integers_stay_or_become_floats():
         (
             {"num_classes": 3},
             ValueError,
-            r"goes with batches \(x, y\), got 3 .*dict; name.*'label'",
+            r"may be a number for batches \(x, y\), got 3 .*dict; name.*'label'",
         ),
         (
             {"num_classes": {"label": 3}},

@@ -175,12 +175,12 @@ def test_what_does_not_fit_is_refused(source):
         MixedDataset(grain.MapDataset.source([object(), object()]), seed=0)[0]
     for options, message in (
         ({"seed": None}, "seed must be an int from 0 .*got None"),
-        ({"seed": 0, "p": 0.5}, "got p; what is said of batches"),
+        ({"seed": 0, "p": 0.5}, "got p; pass options of batches"),
     ):
         with pytest.raises(TypeError, match=message):
             MixedDataset(source, **options)
     for index in (1.0, "a"):
-        with pytest.raises(TypeError, match="asked for by a whole number"):
+        with pytest.raises(TypeError, match="the index of an item must be a whole number"):
             MixedDataset(source, **OPTIONS)[index]
 
 

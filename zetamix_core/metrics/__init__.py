@@ -1,8 +1,8 @@
 """Measures of mixed samples: intrinsic dimension, realism and diversity, labels, and a choice of γ.
 
-They compare what was mixed with the originals, on the array library and the device of the samples.
-They are measurements: derivatives are not kept, Dask arrays are computed, and numbers are Python's
-where one describes a whole set.
+They compare mixed samples with the originals, on the array library and the device of the samples.
+They are measurements: derivatives are not kept, Dask arrays are computed, and a number that
+describes a whole set is a Python number.
 """
 
 from zetamix_core.metrics.dimension import local_intrinsic_dimension

@@ -44,7 +44,7 @@ from zetamix_core.threads import map_in_threads
 __all__ = ["local_intrinsic_dimension"]
 
 _METHODS = ("lpca", "participation_ratio", "mle", "twonn")
-_KEPT = (9, 10)  # share of the ratios that TwoNN looks at, as its authors do: not the largest
+_KEPT = (9, 10)  # share of the ratios that TwoNN fits, without the largest, as by its authors
 
 
 def local_intrinsic_dimension(
@@ -68,22 +68,22 @@ def local_intrinsic_dimension(
               \hat{d}_\mathrm{twonn} = -\frac{\sum_j \log \mu_j \, \log(1 - j/k)}
                                              {\sum_j \log^2 \mu_j}
 
-    the last one, a line fitted through the origin, over the smallest nine tenths of the ratios.
+    where the last one fits a line through the origin to the smallest nine tenths of the ratios.
 
     Parameters
     ----------
     x : array, shape (N, ...)
-        Samples, real and finite; trailing axes are taken as one. Dask arrays are computed.
+        Samples, real and finite; trailing axes are flattened. Dask arrays are computed.
     n_neighbors : int, default 128
-        k, the number of neighbours of each sample, the sample itself not among them: from 2 (3 for
+        k, the number of neighbours of each sample, not counting itself: from 2 (3 for
         ``"twonn"``) to N - 1.
     method : {"lpca", "participation_ratio", "mle", "twonn"}, default "lpca"
-        Local principal components counted after Fukunaga and Olsen, or weighed by their
+        Local principal components, counted as by Fukunaga and Olsen or weighted by their
         participation ratio; the maximum likelihood of Levina and Bickel; two nearest neighbours.
     threshold : float, default 0.05
         :math:`\theta` of ``"lpca"``, above 0 and less than 1.
     neighbors : array of int, shape (N, k), optional
-        The neighbours of each sample, found before, instead of a search; see `nearest_neighbors`.
+        Known neighbours of each sample, which save the search; see `nearest_neighbors`.
 
     Returns
     -------
@@ -96,26 +96,26 @@ def local_intrinsic_dimension(
     ValueError
         If there are too few samples, some are NaN or infinite, or an option is out of range.
     TypeError
-        If `x` is no array of real numbers, or `neighbors` none of integers.
+        If `x` is not an array of real numbers, or `neighbors` not one of integers.
 
     See Also
     --------
-    gamma_report : Dimensions of what is mixed, beside those of the originals.
+    gamma_report : Dimensions of mixed samples beside those of the originals.
 
     Notes
     -----
-    Copies are at distance 0, which has no logarithm: ``"mle"`` leaves them out, and k is the number
-    of the others; ``"twonn"`` leaves out neighbours that have a copy among the neighbours. An
+    Copies are at distance 0, which has no logarithm: ``"mle"`` leaves them out, and k counts the
+    rest; ``"twonn"`` leaves out neighbours that have a copy among the neighbours. An
     estimate is 0 where all neighbours coincide or too few are left (two for ``"mle"``, and two
     ratios after the largest were left out), and infinite where all distances that are compared are
-    equal. Samples that differ by rounding alone coincide. Nothing is NaN, but all estimates in a
-    compiled JAX program if any sample is not finite.
+    equal. Samples that differ only by rounding coincide. No estimate is NaN, except in a compiled
+    JAX program: there all are if any sample is not finite.
 
     Neighbours are searched as in `nearest_neighbors`: cast to float64 if samples are far closer to
     each other than some are to the mean. Spectra are those of the smaller of the two Gram matrices,
     in blocks of bounded memory. The array library must have eigenvalues (the extension `linalg` of
     the standard); where it has none, NumPy computes them. For NumPy arrays the blocks are shared
-    out among threads if threadpoolctl, which scikit-learn brings along, is there.
+    among threads if threadpoolctl, which scikit-learn installs, is available.
 
     References
     ----------
@@ -197,7 +197,7 @@ def _map_hoods(function: Callable[[Array], Array], rows: Array, neighbors: Array
 
     def of_block(block: slice) -> Array:
         hoods = gather(rows, neighbors[block, :])
-        # From a sample rather than their mean, whose rounding would set copies apart.
+        # From a sample rather than their mean, whose rounding would separate copies.
         return function(hoods - hoods[:, :1, :])
 
     in_threads = is_numpy(rows) and len(pieces) > 1
@@ -206,9 +206,10 @@ def _map_hoods(function: Callable[[Array], Array], rows: Array, neighbors: Array
 
 
 def _covariance(hoods: Array) -> Array:
-    """Return matrices with the eigenvalues of the covariance, as small as may be, times k.
+    """Return the smallest matrices with the eigenvalues of the covariance, times k.
 
-    Of the products of features or of neighbours, whichever are fewer, less those of the mean.
+    They hold the products of features or of neighbours, whichever are fewer, less those of the
+    mean.
     """
     xp = namespace(hoods)
     transposed = xp.matrix_transpose(hoods)
@@ -222,10 +223,10 @@ def _covariance(hoods: Array) -> Array:
 
 
 def _eigenvalues(matrices: Array) -> Array:
-    """Return the eigenvalues of symmetric matrices, in rising order."""
+    """Return the eigenvalues of symmetric matrices, in ascending order."""
     try:
         linalg = namespace(matrices).linalg
-    except (AttributeError, RuntimeError):  # the extension is not there, or switched off
+    except (AttributeError, RuntimeError):  # the extension is missing or disabled
         return from_host(np.linalg.eigvalsh(to_host(matrices)), matrices)
     return linalg.eigvalsh(matrices)
 
@@ -234,7 +235,7 @@ def _eigenvalues(matrices: Array) -> Array:
 
 
 def _maximum_likelihood(distances: Array) -> Array:
-    """Estimate from the distances (N, k) of neighbours, in rising order."""
+    """Estimate from the distances (N, k) of neighbours, in ascending order."""
     xp = namespace(distances)
     apart = distances > 0
     steps = xp.log(distances[:, -1:]) - xp.log(xp.where(apart, distances, distances[:, -1:]))
@@ -307,8 +308,8 @@ def _check_given(neighbors: Any, rows: Array, least: int) -> None:
     check_is_array("neighbors", neighbors)
     if kind(neighbors) != "integer":
         raise TypeError(
-            f"neighbors must be integers, the numbers of samples, got dtype {neighbors.dtype}; "
-            f"pass what nearest_neighbors returns first"
+            f"neighbors must be integers, the indices of samples, got dtype {neighbors.dtype}; "
+            f"pass the indices that nearest_neighbors returns"
         )
     n = rows.shape[0]
     if neighbors.ndim != 2 or neighbors.shape[0] != n or neighbors.shape[1] < least:
@@ -320,6 +321,6 @@ def _check_given(neighbors: Any, rows: Array, least: int) -> None:
     xp = namespace(neighbors)
     if not is_jax_tracer(neighbors) and not bool(xp.all((neighbors >= 0) & (neighbors < n))):
         raise ValueError(
-            f"neighbors must be numbers of samples, from 0 to {n - 1}, got values from "
+            f"neighbors must be indices of samples, from 0 to {n - 1}, got values from "
             f"{int(xp.min(neighbors))} to {int(xp.max(neighbors))}; see nearest_neighbors"
         )

@@ -1,4 +1,4 @@
-"""Samples that are mixed by several methods, in the batches of shuffled epochs, and measured."""
+"""Mix samples by several methods, in the batches of shuffled epochs, and measure the outputs."""
 
 from __future__ import annotations
 
@@ -34,22 +34,22 @@ __all__ = ["MixMeasures"]
 
 Oracle = Callable[[Array], Array]
 
-_CLOSE, _VOTERS = 5, 10  # neighbours of realism and of the vote, if there are so many samples
+_CLOSE, _VOTERS = 5, 10  # neighbours of realism and of the vote, if there are enough samples
 
 
 class MixMeasures(NamedTuple):
-    """Measures of one way of mixing: means over the samples of an epoch.
+    """Measures of one mixing method: means over the samples of an epoch.
 
     Parameters
     ----------
     name : str
-        The way of mixing.
+        The mixing method.
     gamma : float or None
         γ of ζ-mixup.
     dimension : float
         Local intrinsic dimension.
     displacement : float
-        Root mean square distance from a sample to what became of it, in units of the data's root
+        Root mean square distance from a sample to its mixed output, in units of the data's root
         total variance.
     nearest_distance : float
         Root mean square distance to the nearest original, in the same units.
@@ -60,14 +60,14 @@ class MixMeasures(NamedTuple):
     effective_classes : float or None
         Effective number of classes in a label.
     classes_above : float or None
-        Number of classes that have one percent of a label or more.
+        Number of classes with at least one percent of a label.
     overlap : float or None
         Weight that a label and the oracle give to the same classes.
     same_class : float or None
-        Share of labels whose largest class is that of the oracle.
+        Share of labels whose heaviest class is that of the oracle.
     heaviest_displacement : float
         Root mean square distance to the sample that weighs most, in the units of `displacement`.
-        In mixup that is the partner half of the time, in ζ-mixup always the own one.
+        In mixup that is the partner half of the time, in ζ-mixup always the sample itself.
 
     Examples
     --------
@@ -96,7 +96,7 @@ class MixMeasures(NamedTuple):
 
 
 class Experiment:
-    """What all methods have in common: the data, the batches, and how the outputs are measured.
+    """What all methods share: the data, the batches, and how outputs are measured.
 
     Parameters
     ----------
@@ -109,7 +109,7 @@ class Experiment:
     batch_size : int
         Number of samples in a batch.
     drop_last : bool, default False
-        Leave a shorter last batch out.
+        Whether to leave out a shorter last batch.
     num_classes : int, optional
         Number of classes; required for integer labels.
     n_neighbors, estimator : int, str
@@ -152,7 +152,7 @@ class Experiment:
         return Mixed(self, MixPlan(indices, weights, n))
 
     def measure(self, method: Method) -> MixMeasures:
-        """Mix the samples, and measure all that a report tells."""
+        """Mix the samples, and measure everything that a report shows."""
         mixed = self.mix(method)
         has_labels = self.labels is not None
         found = MixMeasures(
@@ -168,7 +168,7 @@ class Experiment:
 
 
 class Mixed:
-    """What a plan makes of the samples of an experiment, and its measures, each when asked for."""
+    """The mixed samples of an experiment, and their measures, each computed on demand."""
 
     def __init__(self, experiment: Experiment, plan: MixPlan) -> None:
         self.experiment, self.plan = experiment, plan
@@ -190,13 +190,13 @@ class Mixed:
         return self._distance_from(self.anchors)
 
     def distance(self) -> float:
-        """Return that to the sample which weighs most, which in mixup may be the partner."""
+        """Return the distance to the sample that weighs most, in mixup perhaps the partner."""
         heaviest = self.plan.weights.argmax(axis=1)[:, None]
         samples = np.take_along_axis(self.plan.indices, heaviest, axis=1)[:, 0]
         return self._distance_from(from_host(samples, self.rows))
 
     def nearest_distance(self) -> float:
-        """Return that to the nearest sample."""
+        """Return the distance to the nearest sample."""
         rows = self.experiment.rows
         return in_units_of_spread(nearest_distance(rows, self.rows), rows)
 
@@ -210,18 +210,18 @@ class Mixed:
         return _mean(self.plan.weights.max(axis=1))
 
     def richness(self) -> LabelRichness:
-        """Tell how much the labels say."""
+        """Measure how rich the labels are."""
         return LabelRichness(*map(_mean, label_richness(self.labels)))
 
     def correctness(self) -> LabelCorrectness:
-        """Compare the labels with what the oracle says, or a vote of samples but the own one."""
+        """Compare the labels with the oracle, or with a vote of the samples other than its own."""
         experiment = self.experiment
         if experiment.oracle is None:
             rows, labels, k = experiment.rows, experiment.labels, experiment.num_samples - 1
             told = neighbor_vote(
                 rows, labels, self.rows, n_neighbors=min(_VOTERS, k), anchors=self.anchors
             )
-        else:  # which knows samples in their own units
+        else:  # an oracle expects samples in their own units
             samples = self.plan @ experiment.given
             told = experiment.oracle(
                 namespace(samples).reshape(samples, (samples.shape[0], *experiment.shape))
@@ -235,7 +235,7 @@ class Mixed:
 
 
 def _mean(values: Array) -> float:
-    """Return the mean as a number of Python's."""
+    """Return the mean as a Python number."""
     values = values if kind(values) == "floating" else cast(values, default_float(values))
     return float(namespace(values).mean(values))
 

@@ -1,4 +1,4 @@
-"""How much soft labels tell, and how right they are."""
+"""How rich soft labels are, and how correct."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ class LabelRichness(NamedTuple):
     entropy : array, shape (M,)
         Entropy in nats.
     effective_classes : array, shape (M,)
-        Exponential of the entropy: 1 for a single class, C for all of C classes alike.
+        Exponential of the entropy: 1 for a single class, C for C equal classes.
     classes_above : array, shape (M,)
         Number of classes whose weight is at least `min_weight`.
 
@@ -85,7 +85,7 @@ class LabelCorrectness(NamedTuple):
 
 
 def label_richness(labels: Array, *, min_weight: float = 0.01) -> LabelRichness:
-    r"""Measure how much soft labels tell beyond one class.
+    r"""Measure how much soft labels say beyond one class.
 
     .. math:: H_i = -\sum_c y_{ic} \log y_{ic}, \qquad e^{H_i}, \qquad
               \#\{c : y_{ic} \ge w_\mathrm{min}\}
@@ -95,7 +95,7 @@ def label_richness(labels: Array, *, min_weight: float = 0.01) -> LabelRichness:
     labels : array, shape (M, C)
         Soft labels: weights of classes, 0 or more, that add up to 1. Dask arrays are computed.
     min_weight : float, default 0.01
-        Weight from which on a class counts, above 0 and up to 1.
+        Smallest weight at which a class counts, above 0 and up to 1.
 
     Returns
     -------
@@ -106,9 +106,9 @@ def label_richness(labels: Array, *, min_weight: float = 0.01) -> LabelRichness:
     ------
     ValueError
         If labels are negative, do not add up to 1, or have another shape. Such a label gives NaN in
-        a compiled program of JAX.
+        a compiled JAX program.
     TypeError
-        If `labels` is no floating array.
+        If `labels` is not a floating array.
 
     Examples
     --------
@@ -130,7 +130,7 @@ def label_richness(labels: Array, *, min_weight: float = 0.01) -> LabelRichness:
 
 
 def label_correctness(labels: Array, oracle: Array) -> LabelCorrectness:
-    r"""Compare soft labels with what an oracle says of the same samples.
+    r"""Compare soft labels with those of an oracle for the same samples.
 
     .. math:: \mathrm{overlap}_i = \sum_c \min(y_{ic}, q_{ic})
               = 1 - \tfrac{1}{2} \sum_c |y_{ic} - q_{ic}|
@@ -152,14 +152,15 @@ def label_correctness(labels: Array, oracle: Array) -> LabelCorrectness:
     ------
     ValueError
         If the arrays differ in shape, are negative, or do not add up to 1. Such a label has an
-        overlap of NaN in a compiled program of JAX.
+        overlap of NaN in a compiled JAX program.
     TypeError
-        If they are no floating arrays of the same library.
+        If they are not floating arrays of the same library.
 
     Notes
     -----
-    No oracle is perfect: compare it with the labels of real samples, too, and read what it says of
-    mixed ones beside that error. Of classes with the same weight, the first counts as the largest.
+    No oracle is perfect: compare it with the labels of real samples, too, and judge its answers for
+    mixed samples against that error. Of classes with the same weight, the first counts as the
+    largest.
 
     Examples
     --------
@@ -191,26 +192,26 @@ def neighbor_vote(
     num_classes: int | None = None,
     anchors: Array | None = None,
 ) -> Array:
-    r"""Let the nearest real samples vote on the classes of others: an oracle for their labels.
+    r"""Let the nearest real samples vote on the classes of other samples: an oracle for labels.
 
     .. math:: q_{jc} = \frac{1}{k} \sum_{i \in \mathrm{NN}_k(j)} y_{ic}
 
     Parameters
     ----------
     x : array, shape (N, ...)
-        Real samples, finite; trailing axes are taken as one. Dask arrays are computed.
+        Real samples, finite; trailing axes are flattened. Dask arrays are computed.
     y : array, shape (N,) or (N, C)
         Their labels, classes or soft labels, of the library and device of `x`.
     queries : array, shape (M, ...), optional
-        Samples to vote on. None votes on `x` itself, each sample by the others: compared with `y`,
-        that is the oracle's own error.
+        Samples to vote on. With None, the other samples vote on each sample of `x`: compared with
+        `y`, this gives the oracle's own error.
     n_neighbors : int, default 10
         k, the number of voters.
     num_classes : int, optional
         Number of classes; required for integer labels.
     anchors : array of int, shape (M,), optional
-        The sample that each of `queries` was made from and that has no vote on it, as no sample has
-        on itself: without them, an oracle is better on what stays near its anchor.
+        The sample that each of `queries` was made from. It has no vote on that query, as no sample
+        has on itself; otherwise queries that stay near their anchors would look better.
 
     Returns
     -------
@@ -222,7 +223,7 @@ def neighbor_vote(
     ValueError
         If there are too few samples, labels are out of range, or some samples are NaN or infinite.
     TypeError
-        If `x` and `y` are no arrays of the same library.
+        If `x` and `y` are not arrays of the same library.
 
     Examples
     --------
@@ -258,7 +259,7 @@ def neighbor_vote(
 
 
 def _check_voters(n_neighbors: Any, n: int) -> None:
-    """Check a number of voters on samples that are none of them."""
+    """Check the number of voters on samples that do not vote themselves."""
     if check_count("n_neighbors", n_neighbors) > n:
         raise ValueError(
             f"n_neighbors must be at most the number of samples that vote, got "
@@ -275,14 +276,14 @@ def _check_anchors(anchors: Any, rows: Array, queries: Array) -> None:
     if kind(anchors) != "integer" or tuple(anchors.shape) != (queries.shape[0],):
         raise ValueError(
             f"anchors must be integers of shape ({queries.shape[0]},), a sample for each query, "
-            f"got shape {tuple(anchors.shape)} and dtype {anchors.dtype}; number the samples of x"
+            f"got shape {tuple(anchors.shape)} and dtype {anchors.dtype}; pass indices into x"
         )
     check_same_place(rows, anchors, "x and anchors", "convert anchors")
     n, xp = rows.shape[0], namespace(anchors)
     if not is_jax_tracer(anchors) and not bool(xp.all((anchors >= 0) & (anchors < n))):
         raise ValueError(
-            f"anchors must be numbers of samples, from 0 to {n - 1}, got values from "
-            f"{int(xp.min(anchors))} to {int(xp.max(anchors))}; number the samples of x"
+            f"anchors must be indices of samples, from 0 to {n - 1}, got values from "
+            f"{int(xp.min(anchors))} to {int(xp.max(anchors))}; pass indices into x"
         )
 
 

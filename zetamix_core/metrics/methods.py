@@ -1,4 +1,4 @@
-"""What is compared: ways to draw plans, and the plan that one of them makes of an epoch."""
+"""The mixing methods to compare, and the plan that each draws for an epoch."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ def shuffled_plan(
     weights = np.zeros(indices.shape)
     for step, (batch, plan) in enumerate(zip(batches, plans, strict=True)):
         outputs = slice(step * batch_size, step * batch_size + len(batch))
-        # A shorter last batch has fewer ranks; the others weigh nothing.
+        # A shorter last batch has fewer ranks; the others have no weight.
         indices[outputs, : plan.num_mix] = batch[plan.indices]
         weights[outputs, : plan.num_mix] = plan.weights
     return MixPlan(indices, weights, n)
@@ -70,7 +70,7 @@ def shuffled_plan(
 def epoch_plan(
     method: Method, n: int, batch_size: int, key: Key, *, drop_last: bool = False
 ) -> MixPlan:
-    """Draw the same plan, in the order of the samples that its outputs are anchored on."""
+    """Draw the same plan, with its outputs in the order of their anchors."""
     plan = shuffled_plan(method, n, batch_size, key, drop_last=drop_last)
     order = np.argsort(plan.indices[:, 0])
     return MixPlan(plan.indices[order], plan.weights[order], n)

@@ -21,8 +21,8 @@ from zetamix_core.metrics.samples import as_rows, blocks, check_neighbors, norma
 
 __all__ = ["Neighbors", "nearest_neighbors"]
 
-_TREE_FEATURES = 8  # up to which a k-d tree is faster than comparing all with all
-_PRECISE = 0.01  # share of squared norms from which on their difference loses two digits at most
+_TREE_FEATURES = 8  # up to this many, a k-d tree is faster than comparing all with all
+_PRECISE = 0.01  # share of squared norms above which their difference loses two digits at most
 
 
 class Neighbors(NamedTuple):
@@ -57,31 +57,30 @@ def nearest_neighbors(x: Array, *, n_neighbors: int) -> Neighbors:
     Parameters
     ----------
     x : array, shape (N, ...)
-        Samples, real and finite; trailing axes are taken as one. Dask arrays are computed.
+        Samples, real and finite; trailing axes are flattened. Dask arrays are computed.
     n_neighbors : int
-        How many neighbours, from 1 to N - 1. A sample is not its own neighbour, but a copy of it
+        Number of neighbours, from 1 to N - 1. A sample is not its own neighbour, but a copy of it
         is.
 
     Returns
     -------
     Neighbors
-        `indices` (N, n_neighbors), the nearest first, of samples at the same distance any; and
-        `distances` (N, n_neighbors), 0 for copies. Their dtype is that of `x`, at least 32 bits;
-        integers give the library's default float.
+        `indices` (N, n_neighbors), the nearest first, in any order among equal distances; and
+        `distances` (N, n_neighbors), 0 for copies, in the dtype of `x`, at least 32 bits; integers
+        give the library's default float.
 
     Raises
     ------
     ValueError
         If there are too few samples, or some are NaN or infinite.
     TypeError
-        If `x` is no array of real numbers.
+        If `x` is not an array of real numbers.
 
     Notes
     -----
-    The search subtracts the mean and compares by products of matrices in the precision of `x`, so
-    that distances far below the spread of the data, about 1e-3 of it in float32, may not be told
-    apart; cast to float64 if they matter. NumPy arrays of few features are searched by the k-d tree
-    of SciPy.
+    The search subtracts the mean and compares by matrix products in the precision of `x`. So it may
+    not distinguish distances far below the spread of the data, about 1e-3 of it in float32; cast to
+    float64 if they matter. NumPy arrays of few features are searched by SciPy's k-d tree.
 
     Examples
     --------
@@ -138,9 +137,9 @@ def squared_distances(rows: Array, queries: Array, indices: Array) -> Array:
 
 
 def are_precise(squares: Array, norms: Array) -> bool:
-    """Tell whether squared distances, had from scalar products, did not suffer from cancellation.
+    """Return whether squared distances, computed from scalar products, escaped cancellation.
 
-    Not if they are far below `norms`, the sums of the squared norms of the two rows.
+    They did not if they are far below `norms`, the sums of the squared norms of the two rows.
     """
     if is_jax_tracer(squares):
         return False
@@ -150,8 +149,8 @@ def are_precise(squares: Array, norms: Array) -> bool:
 def _search_all(rows: Array, queries: Array, n_neighbors: int, *, own: bool) -> tuple[Array, Array]:
     """Compare all queries with all rows; if these are their `own`, none with itself.
 
-    Rows should be near the origin. Returned are the indices (M, k) of the nearest rows, in any
-    order, and their squared distances.
+    Rows should be near the origin. Returns the indices (M, k) of the nearest rows, in any order,
+    and their squared distances.
     """
     xp = namespace(rows)
     norms, query_norms = squared_norms(rows), squared_norms(queries)

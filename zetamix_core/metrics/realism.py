@@ -1,4 +1,4 @@
-"""How near synthetic samples are to the real ones, and how much of these they cover."""
+"""How near synthetic samples are to real ones, and how many real ones they cover."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from zetamix_core.metrics.samples import (
 
 __all__ = ["RealismDiversity", "displacement", "nearest_distance", "realism_diversity"]
 
-_ROUNDING = 8  # in units of the precision, times squared norms: what products of rows are off by
+_ROUNDING = 8  # error of products of rows, in units of the precision times squared norms
 
 
 class RealismDiversity(NamedTuple):
@@ -33,10 +33,10 @@ class RealismDiversity(NamedTuple):
     recall : float
         Share of real samples in the neighbourhood of any synthetic one.
     density : float
-        Number of real neighbourhoods that a synthetic sample is in, in units of the number of
-        neighbours, in the mean; it may exceed 1.
+        Mean number of real neighbourhoods that contain a synthetic sample, divided by the number
+        of neighbours; it may exceed 1.
     coverage : float
-        Share of real samples in whose neighbourhood a synthetic one is.
+        Share of real samples whose neighbourhood contains a synthetic sample.
 
     Examples
     --------
@@ -72,7 +72,7 @@ def realism_diversity(real: Array, synthetic: Array, *, n_neighbors: int = 5) ->
     Parameters
     ----------
     real : array, shape (N, ...)
-        Real samples, finite; trailing axes are taken as one. Dask arrays are computed.
+        Real samples, finite; trailing axes are flattened. Dask arrays are computed.
     synthetic : array, shape (M, ...)
         Samples to judge, with the same features, of the library and device of `real`.
     n_neighbors : int, default 5
@@ -88,16 +88,16 @@ def realism_diversity(real: Array, synthetic: Array, *, n_neighbors: int = 5) ->
     ValueError
         If there are too few samples, their features differ in number, or some are NaN or infinite.
     TypeError
-        If the sets are no arrays of real numbers of the same library.
+        If the sets are not arrays of real numbers of the same library.
 
     Notes
     -----
     All four are 1 where the synthetic samples are the real ones, if no two distances are equal: a
-    sample at the very border of a ball is outside, and so is one that the rounding of distances
-    cannot tell from it. Of more than k copies, the balls have radius 0, and nothing is in them.
-    Distances are computed in double precision, but not in JAX without its 64-bit mode, where radii
-    below about 1e-3 of the spread of the data are lost in rounding. Results are Python numbers, so
-    that it can't be part of a compiled program.
+    sample exactly on the border of a ball is outside, and so is one that rounding can't distinguish
+    from it. The balls of more than k copies have radius 0 and are empty. Distances are computed in
+    double precision, except in JAX without its 64-bit mode, where radii below about 1e-3 of the
+    spread of the data are lost in rounding. Results are Python numbers, so this function can't be
+    part of a compiled program.
 
     References
     ----------
@@ -153,21 +153,21 @@ def nearest_distance(real: Array, synthetic: Array) -> Array:
     Parameters
     ----------
     real : array, shape (N, ...)
-        Real samples, finite; trailing axes are taken as one. Dask arrays are computed.
+        Real samples, finite; trailing axes are flattened. Dask arrays are computed.
     synthetic : array, shape (M, ...)
         Samples to judge, with the same features, of the library and device of `real`.
 
     Returns
     -------
     array, shape (M,)
-        Distances in the units of the features, from differences, so that copies are at 0.
+        Distances in the units of the features, computed from differences, so copies are at 0.
 
     Raises
     ------
     ValueError
         If the features of the sets differ in number, or some are NaN or infinite.
     TypeError
-        If the sets are no arrays of real numbers of the same library.
+        If the sets are not arrays of real numbers of the same library.
 
     Examples
     --------
@@ -183,20 +183,19 @@ def nearest_distance(real: Array, synthetic: Array) -> Array:
 
 
 def displacement(x: Array, mixed: Array) -> float:
-    r"""Return how far mixed samples are from their own, as measured.
+    r"""Measure how far mixed samples are from the samples that they belong to.
 
     .. math:: \sqrt{\frac{\frac{1}{M} \sum_i \lVert \hat{x}_i - x_{i \bmod N} \rVert^2}
                          {\sum_d \mathrm{Var}(x_d)}}
 
-    in units of the root total variance of the data; `zetamix_core.theory.displacement` expects it.
+    in units of the root total variance of the data; `zetamix_core.theory.displacement` predicts it.
 
     Parameters
     ----------
     x : array, shape (N, ...)
-        The originals, finite, two at least; trailing axes are taken as one. Dask arrays are
-        computed.
+        The originals, finite, at least two; trailing axes are flattened. Dask arrays are computed.
     mixed : array, shape (M, ...)
-        What an anchored plan made of them: output i belongs to sample i mod N.
+        The outputs of an anchored plan: output i belongs to sample i mod N.
 
     Returns
     -------
@@ -206,9 +205,9 @@ def displacement(x: Array, mixed: Array) -> float:
     Raises
     ------
     ValueError
-        If there is one sample only, the features differ in number, or some are NaN or infinite.
+        If there is only one sample, the features differ in number, or some are NaN or infinite.
     TypeError
-        If the arguments are no arrays of real numbers of the same library.
+        If the arguments are not arrays of real numbers of the same library.
 
     See Also
     --------
@@ -235,7 +234,7 @@ def displacement(x: Array, mixed: Array) -> float:
 
 
 def root_mean_square_step(rows: Array, mixed: Array, starts: Array) -> float:
-    """Return how far mixed rows are from others, one each, in units of the spread of `rows`."""
+    """Return how far mixed rows are from one row each, in units of the spread of `rows`."""
     xp = namespace(rows)
     if bool(are_same(xp.stack([mixed, starts]))):
         return 0.0  # rather than a quotient of rounding errors

@@ -1,4 +1,4 @@
-"""What each γ does to one's own data, and which one to take."""
+"""What each γ does to your own data, and which one to use."""
 
 from __future__ import annotations
 
@@ -38,16 +38,16 @@ class GammaReport:
     Parameters
     ----------
     rows : tuple of MixMeasures
-        The originals, mixup, and ζ-mixup at each γ in rising order.
+        The originals, mixup, and ζ-mixup at each γ in ascending order.
     suggested_gamma : float or None
         The smallest γ from which on the dimension stays within the tolerance of the originals', and
-        precision and recall are not below theirs by more; None if there is none.
+        precision and recall are not below theirs by more than that; None if there is none.
     reason : str
-        Why.
+        Why this γ is suggested, or none.
     num_samples, batch_size, num_mix, n_neighbors : int
-        What was mixed, and measured, with how many neighbours.
+        What was mixed, and how many neighbours the measures used.
     tolerance : float
-        Relative deviation that is allowed.
+        Allowed relative deviation.
 
     Attributes
     ----------
@@ -125,9 +125,9 @@ def gamma_report(
     seed: int = 0,
     progress: Progress | None = None,
 ) -> GammaReport:
-    r"""Measure what ζ-mixup makes of the data at each γ, beside mixup, and suggest a γ.
+    r"""Measure what ζ-mixup does to the data at each γ, compared with mixup, and suggest a γ.
 
-    Each way of mixing goes through one epoch of the same shuffled batches. The suggestion is the
+    Each mixing method goes through one epoch of the same shuffled batches. The suggestion is the
     smallest γ of the grid from which on
 
     .. math:: |d(\gamma) - d_\mathrm{originals}| \le \mathrm{tolerance} \cdot d_\mathrm{originals},
@@ -144,11 +144,12 @@ def gamma_report(
         Labels: classes, one-hot or soft, of the library and device of `x`. Leave regression targets
         out.
     gammas : sequence of float, optional
-        The grid of γ; by default from 1 to 6, beyond where the paper searches, 1.8 to 6.
+        The grid of γ; by default from 1 to 6, wider than the range that the paper searches, 1.8
+        to 6.
     num_mix : int, optional
         T, the number of samples in a mixture, up to `batch_size`; whole batches by default.
     batch_size : int, default 32
-        Number of samples in a batch; the last one may be shorter.
+        Number of samples in a batch; the last batch may be shorter.
     num_classes : int, optional
         Number of classes; required for integer labels.
     n_neighbors : int, default 128
@@ -156,15 +157,14 @@ def gamma_report(
     method : str, default "lpca"
         Estimator of the dimension; see `local_intrinsic_dimension`.
     tolerance : float, default 0.1
-        Relative deviation that is allowed.
+        Allowed relative deviation.
     oracle : callable, optional
         ``oracle(samples)`` returns probabilities (N, C) of samples like `x`, for instance those of
-        a classifier. By default the 10 nearest originals vote, without the one that a sample is
-        anchored on.
+        a classifier. By default the 10 nearest originals vote, except the anchor of a sample.
     seed : int, default 0
         The same seed gives the same report.
     progress : callable, optional
-        Shows the progress through a sequence while it returns its items, as ``tqdm.tqdm`` and
+        Shows progress through a sequence while yielding its items, as ``tqdm.tqdm`` and
         ``rich.progress.track`` do.
 
     Returns
@@ -185,12 +185,12 @@ def gamma_report(
 
     Notes
     -----
-    Precision and recall look at 5 neighbours. mixup draws λ uniformly, one for each sample. Time
-    grows with the square of the number of samples, and that of the dimension with their features; a
-    few thousand samples, drawn at random, are enough.
+    Precision and recall use 5 neighbours. mixup draws λ uniformly, one for each sample. Time grows
+    with the square of the number of samples, and for the dimension also with the number of
+    features; a few thousand samples, drawn at random, are enough.
 
-    Of a row with more than five copies the neighbourhood is empty, so that the originals' own
-    precision and recall are below 1; `reason` says so where rows repeat.
+    The neighbourhood of a row with more than five copies is empty, so the originals' own precision
+    and recall are below 1; `reason` says so where rows repeat.
 
     References
     ----------
@@ -243,7 +243,7 @@ def gamma_report(
 def _suggest(
     rows: Sequence[MixMeasures], tolerance: float, *, repeated: bool = False
 ) -> tuple[float | None, str]:
-    """Return the smallest γ from which on the mixed samples are like the originals, and why."""
+    """Return the smallest γ from which on mixed samples resemble the originals, and why."""
     original, mixup, *mixed = rows
     blind = [name for name in _COMPARED if not 0 < getattr(original, name) < math.inf]
     note = f" {_REPEATED}" if repeated else ""
@@ -285,7 +285,7 @@ def _failed(row: MixMeasures, original: MixMeasures, tolerance: float) -> str:
 
 
 def _is_off(name: str, change: float, tolerance: float) -> bool:
-    """Tell whether a measure has changed for the worse; dimension does so both ways."""
+    """Return whether a measure has changed for the worse; the dimension can do so both ways."""
     return (abs(change) if name == "dimension" else -change) > tolerance
 
 

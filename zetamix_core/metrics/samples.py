@@ -1,4 +1,4 @@
-"""What all measures do to their arguments first: real, finite rows of numbers, to be read now."""
+"""What all measures do first: turn arguments into real, finite rows of numbers, read now."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ from zetamix_core.arrays import (
 from zetamix_core.checks import check_count, check_same_place, check_samples
 from zetamix_core.dtypes import cast, default_float, kind, working_dtype
 
-ROUNDING = 16  # in units of the precision: what a mixture of equal numbers may be off by
-_BLOCK_ENTRIES = 1 << 20  # of arrays that are made for a block of samples; the cache holds them
+ROUNDING = 16  # largest error of a mixture of equal numbers, in units of the precision
+_BLOCK_ENTRIES = 1 << 20  # of the arrays made for a block of samples, to fit in the cache
 
 
 def as_rows(name: str, x: Any) -> Array:
@@ -39,7 +39,7 @@ def as_rows(name: str, x: Any) -> Array:
     xp = namespace(x)
     dtype = working_dtype(xp, x.dtype)
     if is_numpy(x) and np.dtype(dtype).itemsize > 8:
-        dtype = xp.float64  # eigenvalues are had in no wider one
+        dtype = xp.float64  # no wider dtype has eigenvalues
     rows = xp.reshape(cast(x, dtype), (n, -1) if x.size else (n, 0))
     if rows.shape[1] == 0:
         raise ValueError(
@@ -51,9 +51,9 @@ def as_rows(name: str, x: Any) -> Array:
 
 
 def normalized(*sets: Array) -> tuple[float | Array, list[Array]]:
-    """Scale and move sets of rows alike, so that neither squares nor sums of squares overflow.
+    """Scale and shift sets of rows alike, so that neither squares nor sums of squares overflow.
 
-    Returned are the scale and, for each set, its rows divided by that, less the mean of the first.
+    Returns the scale and, for each set, its rows divided by it, less the mean of the first set.
     The scale is a power of two, so that nothing is rounded, where numbers can be read.
     """
     xp = namespace(sets[0])
@@ -78,7 +78,7 @@ def _power_of_two(size: Array) -> float | Array:
 
 
 def are_same(rows: Array) -> Array:
-    """Tell whether rows differ by the rounding of mixtures at most."""
+    """Return whether rows differ at most by the rounding of mixtures."""
     xp = namespace(rows)
     spread = xp.max(xp.max(rows, axis=0) / 2 - xp.min(rows, axis=0) / 2)
     return spread <= ROUNDING * float(xp.finfo(rows.dtype).eps) * xp.max(xp.abs(rows))
@@ -87,7 +87,7 @@ def are_same(rows: Array) -> Array:
 def widened(rows: Array) -> Array:
     """Return rows in double precision where the library and the device have it."""
     if is_jax(rows) or (is_torch(rows) and rows.device.type == "mps"):
-        return rows  # JAX has it in its 64-bit mode alone, in which x may be double already
+        return rows  # JAX has it only in its 64-bit mode, in which x may be double already
     return cast(rows, namespace(rows).float64)
 
 
@@ -99,7 +99,7 @@ def evaluated(x: Array) -> Array:
 
 
 def distinct_rows(rows: np.ndarray, order: np.ndarray, most: int) -> tuple[np.ndarray, int]:
-    """Return the first places, in an order, of so many distinct rows, and how many were seen."""
+    """Return the first places, in `order`, of at most `most` distinct rows, and how many it saw."""
     seen: set[bytes] = set()
     kept: list[int] = []
     num_seen = 0
@@ -125,7 +125,7 @@ def _check_finite(name: str, rows: Array) -> None:
     bad = int(xp.argmin(cast(good, xp.int8)))
     raise ValueError(
         f"{name} must be finite, got NaN or infinity, first in sample {bad}; leave such samples "
-        f"out, or fill what is missing"
+        f"out, or fill missing values"
     )
 
 
@@ -140,12 +140,12 @@ def check_same_features(x: Array, y: Array, names: str) -> None:
 
 
 def check_neighbors(n_neighbors: Any, n: int, least: int = 1) -> int:
-    """Return the number of neighbours, of which each of n samples must have so many."""
+    """Return a number of neighbours that each of n samples can have."""
     count = check_count("n_neighbors", n_neighbors)
     if n <= least:
         raise ValueError(
             f"there must be at least {least + 1} samples to find {least} neighbours of each, got "
-            f"{n}; pass more of them"
+            f"{n}; pass more samples"
         )
     if not least <= count < n:
         raise ValueError(
@@ -157,6 +157,6 @@ def check_neighbors(n_neighbors: Any, n: int, least: int = 1) -> int:
 
 
 def blocks(n: int, entries_each: int) -> list[slice]:
-    """Cut n samples, which take so many entries each, into blocks of bounded memory."""
+    """Cut n samples, which take `entries_each` entries, into blocks of bounded memory."""
     size = max(1, _BLOCK_ENTRIES // entries_each)
     return [slice(start, min(start + size, n)) for start in range(0, n, size)]

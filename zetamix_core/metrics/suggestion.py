@@ -20,7 +20,7 @@ from zetamix_core.theory import displacement, gamma_for_displacement
 
 __all__ = ["GammaSuggestion", "suggest_gamma"]
 
-_LOWEST, _HIGHEST = 1.73, 8.0  # from just above the bound of dominance to where little is mixed
+_LOWEST, _HIGHEST = 1.73, 8.0  # from just above the dominance threshold to where little is mixed
 
 
 class GammaSuggestion(NamedTuple):
@@ -58,7 +58,7 @@ def suggest_gamma(
     max_samples: int = 2000,
     rng: RNG = None,
 ) -> GammaSuggestion:
-    r"""Suggest the γ that moves samples about as far as their neighbours are away.
+    r"""Suggest the γ that moves samples about as far as the distance to their neighbours.
 
     .. math:: \gamma: \quad d(\gamma, T) =
         \frac{\operatorname{median}_i \lVert x_i - x_{i(k)} \rVert}
@@ -69,7 +69,7 @@ def suggest_gamma(
     Parameters
     ----------
     x : array, shape (N, ...)
-        Samples, real and finite; trailing axes are taken as one. Dask arrays are computed.
+        Samples, real and finite; trailing axes are flattened. Dask arrays are computed.
     y : array, shape (N,) or (N, C), optional
         Labels: integer classes, or weights of classes, of which the largest counts.
     num_mix : int, default 8
@@ -94,11 +94,12 @@ def suggest_gamma(
         If fewer than `n_neighbors` + 2 samples are distinct, some are NaN or infinite, or an
         argument is out of range.
     TypeError
-        If `x` is no array of real numbers, `y` none of labels, or an argument has the wrong type.
+        If `x` is not an array of real numbers, `y` not one of labels, or an argument has the wrong
+        type.
 
     See Also
     --------
-    gamma_report : Mixes the data at several γ and measures what comes out.
+    gamma_report : Mixes the data at several γ and measures the results.
 
     Notes
     -----
@@ -143,7 +144,7 @@ def suggest_gamma(
 
 
 def _draw_distinct(rows: np.ndarray, most: int, rng: RNG) -> tuple[np.ndarray, bool]:
-    """Return the places of at most so many distinct rows, in order, and whether some repeat."""
+    """Return the places of at most `most` distinct rows, in order, and whether some repeat."""
     n = len(rows)
     order = np.arange(n) if n <= most else permutation(n, rng)
     kept, num_seen = distinct_rows(rows, order, most)

@@ -1,4 +1,4 @@
-"""Plans, which say what samples make each output, and the functions that draw them."""
+"""Plans, which say which samples make up each output, and the functions that draw them."""
 
 from zetamix_core.plans.base import Plan
 from zetamix_core.plans.boxes import cutmix_plan

@@ -24,7 +24,7 @@ _PLAIN = LabelOptions()
 
 
 class Plan(Summarized, Value):
-    r"""Which samples make each output: draw once, apply to anything that shares the first axis.
+    r"""Which samples make up each output: draw once, apply to any array with the same first axis.
 
     `MixPlan` averages samples, `CutMixPlan` pastes boxes of one into another. Both are immutable
     values: they compare equal if they make exactly the same mixture, can be pickled and written to
@@ -44,7 +44,7 @@ class Plan(Summarized, Value):
     Raises
     ------
     TypeError
-        If it is made an instance of: `zeta_plan` and the other functions draw plans.
+        If it is instantiated: `zeta_plan` and the other functions draw plans.
 
     Examples
     --------
@@ -53,7 +53,7 @@ class Plan(Summarized, Value):
     (True, True)
     """
 
-    __array_ufunc__ = None  # else NumPy would take `x @ plan` apart before refusing it
+    __array_ufunc__ = None  # otherwise NumPy would take `x @ plan` apart before refusing it
 
     num_samples: int
 
@@ -78,21 +78,21 @@ class Plan(Summarized, Value):
         Parameters
         ----------
         x : array, shape (N, ...)
-            Samples, as for `mix`; for a `MixPlan` of NumPy also a CSR or CSC matrix of SciPy.
+            Samples, as for `mix`; for a NumPy `MixPlan` also a SciPy matrix in CSR or CSC format.
 
         Returns
         -------
         array, shape (M, ...)
-            Mixed samples, of the library, device, dtype and memory order of `x`. Where integers and
-            bool are averaged, they give the library's default float. Narrow floats are accumulated
-            in float32. A sparse matrix gives one of its format.
+            Mixed samples, with the library, device, dtype and memory order of `x`. Averaged
+            integers and bool become the library's default float. Narrow floats are accumulated in
+            float32. A sparse matrix gives one of the same format.
 
         Raises
         ------
         ValueError
             If `x` does not have N samples, or is on another device than the plan.
         TypeError
-            If `x` is no array, or of another library than a plan that is not of NumPy.
+            If `x` is not an array, or its library differs from that of a plan that is not of NumPy.
 
         Examples
         --------
@@ -107,17 +107,17 @@ class Plan(Summarized, Value):
         return self._mixed(x)  # type: ignore[no-any-return]
 
     def mix(self, x: Samples, *, out: SupportsSamples | None = None) -> Samples:
-        """Mix the samples of one array, as ``plan @ x``, into memory that is there already.
+        """Mix the samples of one array, as ``plan @ x``, optionally into an existing array.
 
         Parameters
         ----------
         x : array, shape (N, ...)
             Samples of any floating, complex, integer or bool dtype.
         out : array, shape (M, ...), optional
-            Where to write the mixed samples: an array of the library and device of `x` that shares
-            no memory with it. Its dtype decides the precision, and is floating (complex if `x` is)
-            where samples are averaged. New memory is the larger part of the cost of mixing many
-            megabytes.
+            Array to write the mixed samples to, of the library and device of `x`, which shares no
+            memory with it. Its dtype decides the precision, and must be floating (complex if `x`
+            is) where samples are averaged. Allocating memory is the larger part of the cost of
+            mixing many megabytes.
 
         Returns
         -------
@@ -127,11 +127,11 @@ class Plan(Summarized, Value):
         Raises
         ------
         ValueError
-            If `x` does not have N samples, or `out` another shape or device than the result, or
-            memory of `x` or that is read-only.
+            If `x` does not have N samples, or `out` differs in shape or device from the result, is
+            read-only or shares memory with `x`.
         TypeError
             If `out` is of another library, of one whose arrays can't be written to (JAX, Dask), or
-            of a dtype that the result does not fit in.
+            of a dtype that can't hold the result.
 
         Examples
         --------
@@ -160,9 +160,9 @@ class Plan(Summarized, Value):
     ) -> Any:
         """Mix every array of a nested structure that shares the first axis.
 
-        Floating arrays are mixed, by the same boxes if the plan has any and the array has their
+        Floating arrays are mixed, by the same boxes if the plan has boxes and the array has their
         axes; None is kept. An integer or bool array is refused unless it is declared, so that class
-        numbers are never averaged by accident. Nothing is guessed.
+        ids are never averaged by accident. Nothing is guessed.
 
         Parameters
         ----------
@@ -171,27 +171,27 @@ class Plan(Summarized, Value):
         num_classes : mapping of str to int, optional
             Paths of arrays that hold labels, with their number of classes; they are mixed as by
             `mix_labels`. The path of ``tree["target"]["mask"]`` is ``"target/mask"``, that of
-            ``tree[1]`` is ``"1"``; fields of named tuples go by their names.
+            ``tree[1]`` is ``"1"``; the fields of named tuples have their names.
         as_data : iterable of str, optional
             Paths of integer arrays that hold data, such as uint8 images.
         keep : iterable of str, optional
-            Paths of what is to be left as it is, of any type.
+            Paths of what is left unmixed, of any type.
         dominant : iterable of str, optional
-            Paths of what is taken from the sample that weighs most in each output, of equal weights
-            from that of the first rank: ids, names, boxes, text; arrays, or lists of N things.
+            Paths of what is taken from the sample that weighs most in each output, among equal
+            weights the first rank: ids, names, boxes, text; arrays, or lists of N things.
         ignore_index : int or mapping of str to int, optional
-            The label that does not count, of all integer labels or by their paths.
+            The label that does not count, for all integer labels or by path.
         positions : iterable of str, optional
-            Paths of labels of which every entry is a class, whatever their shape.
+            Paths of labels in which every entry is a class, whatever their shape.
         onehot : mapping of str to int, optional
             Paths of integer one-hot masks, with the axis of their classes.
         scaled : iterable of str, optional
             Paths of arrays of another resolution than the boxes, which are scaled for them.
         valid : mapping of str to str, optional
-            Paths of padded arrays, with those of their masks, which are bool or 0 and 1 over the
-            first axes. Padding has no weight: the rest is renormalized, position by position, and
-            zero where nothing is valid; the mask becomes that of what any sample reaches. Boxes are
-            pasted in both.
+            Paths of padded arrays, each with the path of its mask, which is bool or 0 and 1 over
+            the first axes. Padding has no weight: the rest is renormalized, position by position,
+            and zero where nothing is valid. The mixed mask is true where any sample with weight is
+            valid. Boxes are pasted in both.
 
         Returns
         -------
@@ -202,7 +202,7 @@ class Plan(Summarized, Value):
         ------
         ValueError
             If an integer array is not declared, a declared path is not in `tree`, or a path is
-            declared to be two things.
+            declared twice.
         TypeError
             If a leaf is neither an array nor None.
 
@@ -259,35 +259,35 @@ class Plan(Summarized, Value):
             - integer one-hot masks with their classes along the axis `onehot`: gives their shape,
             - floating soft labels or regression targets (N, ...): gives (M, ...).
 
-            Where boxes are pasted, labels that have their axes are pasted too; the others are mixed
-            by volume.
+            Where boxes are pasted, labels that have their axes are pasted too; other labels are
+            mixed by volume.
         num_classes : int, optional
             Number of classes C; required for integer labels.
         ignore_index : int, optional
             The integer label that does not count. Its sample or position adds nothing, so that
             mixed rows sum to the weight that counts (see `label_weights`); multi-hot entries are
-            averaged among those that count. Nothing becomes NaN by it.
+            averaged among those that count. It never causes NaN.
         positions : bool, default False
-            Whether every entry is a class, also where the shape could mean rows or one-hot masks.
+            Whether every entry is a class, even if the shape could mean rows or one-hot masks.
         onehot : int, optional
             The axis of zeros and ones of integer one-hot masks.
 
         Returns
         -------
         array
-            Mixed labels. Rows that sum to one still do. Integer labels give the dtype of the
-            weights, or the default float of the library of `y` (float32 at least) where that is not
-            the plan's; floating ones keep their dtype.
+            Mixed labels. Rows that sum to one still do. Integer labels get the dtype of the
+            weights, or the default float of the library of `y` (at least float32) if that is not
+            the plan's library; floating labels keep their dtype.
 
         Raises
         ------
         ValueError
-            If integer labels come without `num_classes` or are out of range, if their shape leaves
-            open what they are, or if `y` does not have N samples. On accelerators, lazy and traced
-            arrays, where reading them would synchronize, a label out of range gives NaN in the
+            If integer labels come without `num_classes` or are out of range, if their shape is
+            ambiguous, or if `y` does not have N samples. For arrays that are lazy, traced or on an
+            accelerator, where reading them would synchronize, a label out of range gives NaN in the
             outputs that use it.
         TypeError
-            If `y` is no array, or an option has the wrong type.
+            If `y` is not an array, or an option has the wrong type.
 
         Examples
         --------
@@ -338,18 +338,20 @@ class Plan(Summarized, Value):
         return self._label_weights(y, number, positions)  # type: ignore[no-any-return]
 
     def union(self, arrays: Sequence[Samples]) -> tuple[list[Samples], list[Samples]]:
-        """Put the rows of all samples of a mixture together, such as the boxes of objects.
+        """Collect the rows of all samples of each mixture, such as the boxes of objects.
 
         Parameters
         ----------
         arrays : list of N arrays, each of shape (n_i, ...)
-            The rows of each sample; of boxes in a `CutMixPlan`, x1, y1, x2, y2 and more.
+            The rows of each sample; for a `CutMixPlan` boxes x1, y1, x2, y2, perhaps with more
+            columns.
 
         Returns
         -------
         rows : list of M arrays
-            The rows of the samples that have weight in each output, from rank 1 on. Where boxes are
-            pasted, objects are clipped to what was pasted, and left out if nothing of them is seen.
+            The rows of the samples with weight in each output, from rank 1 on. Where boxes are
+            pasted, objects are clipped to what was pasted, and left out if nothing of them is
+            visible.
         weights : list of M arrays, each of shape (number of rows,)
             The weight of the sample that each row comes from.
 
@@ -358,7 +360,7 @@ class Plan(Summarized, Value):
         ValueError
             If there are not N arrays.
         TypeError
-            If `arrays` is no list of arrays, or the plan is traced or on an accelerator.
+            If `arrays` is not a list of arrays, or the plan is traced or on an accelerator.
 
         Examples
         --------
@@ -374,12 +376,12 @@ class Plan(Summarized, Value):
         entries = self._label_plan
         return union(entries.indices, entries.weights, arrays, self._clip)
 
-    # What is seen in output i of the rows of the sample at rank r: all, unless boxes are pasted.
+    # The rows of the sample at rank r that are visible in output i: all, unless boxes are pasted.
     _clip: Any = None
 
     @abstractmethod
     def where(self, active: Array | bool) -> Self:
-        """Return this plan where `active` holds, else one that takes the sample at rank 1 alone.
+        """Return this plan where `active` is true, elsewhere a plan that keeps only rank 1.
 
         Parameters
         ----------
@@ -389,15 +391,16 @@ class Plan(Summarized, Value):
         Returns
         -------
         Plan
-            The plan with weights 1, 0, …, 0 and without boxes where `active` does not hold; of an
-            anchored plan that is sample ``i mod N`` itself.
+            The plan, with weights 1, 0, …, 0 and without boxes where `active` is false; output i
+            of an anchored plan is then sample ``i mod N`` itself.
 
         Raises
         ------
         ValueError
             If `active` is an array of another shape or device.
         TypeError
-            If `active` is no bool and no array of bool, or of another library than the plan.
+            If `active` is neither a bool nor an array of bool, or is of another library than the
+            plan.
 
         Examples
         --------
@@ -409,21 +412,21 @@ class Plan(Summarized, Value):
                [1.   , 0.   ]])
         """
 
-    # What a kind of plan does with one array, of which `facts` are known or to be asked, and what
-    # it tells about itself.
+    # What a kind of plan does with one array, whose `facts` are looked up unless known, and what it
+    # says about itself.
 
     @abstractmethod
     def _mixed(
         self, x: Array, facts: Facts | None = None, out: Array | None = None, *, dtype: Any = None
     ) -> Array:
-        """Mix the samples of one array, to a `dtype` that may be one of integers; see `mix`."""
+        """Mix the samples of one array, to a `dtype` that may be an integer one; see `mix`."""
 
     def _mixed_scaled(self, x: Array, facts: Facts | None = None, *, dtype: Any = None) -> Array:
         """Mix an array that may have another resolution than boxes were drawn for."""
         return self._mixed(x, facts, dtype=dtype)
 
     def _box_axes(self, ndim: int) -> tuple[int, ...] | None:
-        """Return the axes along which boxes are pasted, None where an average is made."""
+        """Return the axes along which boxes are pasted, None where samples are averaged."""
         return None
 
     def _pastes(self, x: Array) -> bool:

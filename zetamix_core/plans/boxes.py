@@ -19,7 +19,7 @@ from zetamix_core.rounding import on_grid
 
 __all__ = ["cutmix_plan"]
 
-_CHANNELS = 4  # as many as images have, at most
+_CHANNELS = 4  # the most that images have
 
 
 @random_by("rng")
@@ -38,7 +38,7 @@ def cutmix_plan(
 ) -> CutMixPlan:
     r"""Draw a CutMix plan: which boxes of which samples are pasted into which.
 
-    The sides of a box are the share :math:`(1 - \lambda)^{1/k}` of each of k axes, with
+    A box takes the share :math:`(1 - \lambda)^{1/k}` of each of its k axes, with
     :math:`\lambda \sim \mathrm{Beta}(\alpha, \alpha)`; its centre is uniform, and it is clipped
     at the border.
 
@@ -49,16 +49,16 @@ def cutmix_plan(
     alpha : float, default 1.0
         Positive parameter of the Beta distribution.
     axes : sequence of int, default (-2, -1)
-        Axes that the boxes extend along; any number but the first axis. Counted from the end, they
-        must not cut through what looks like channels: one of at most four entries beside one of
-        more than eight.
+        Axes along which the boxes extend: any number of them, but not the first axis. Counted from
+        the end, they must not cut through what looks like channels: an axis of at most four entries
+        beside one of more than eight.
     per_sample : bool, default True
-        Draw a box for each output, or one for all.
+        Whether to draw a box for each output, or one for all.
     anchored : bool, default True
-        Whether the box is pasted into sample i for output i; else into a random one.
+        Whether the box of output i is pasted into sample i; otherwise into a random sample.
     anchors, donors, groups : optional
-        Into which samples boxes are pasted, and from which, as in `zeta_plan`; without a donor a
-        box is empty.
+        Which samples boxes are pasted into, and from which, as in `zeta_plan`; a sample without
+        donors gets an empty box.
     rng : optional
         Source of randomness, as in `zeta_plan`.
     like : array, optional
@@ -117,8 +117,8 @@ def _check_lengths(shape: Any, axes: Any, lengths: tuple[int, ...]) -> None:
     """Check that boxes fit, and do not cut through what looks like channels."""
     if any(length < 2 for length in lengths):
         raise ValueError(
-            f"the axes of a box must have two entries or more, got lengths {shown(lengths)}, where "
-            f"boxes cover nothing; leave such axes out"
+            f"the axes of a box must have two entries or more, got lengths {shown(lengths)}, in "
+            f"which boxes cover nothing; leave such axes out"
         )
     counted_from_the_end = all(axis < 0 for axis in axes)
     if counted_from_the_end and min(lengths) <= _CHANNELS and max(lengths) > 2 * _CHANNELS:
@@ -127,7 +127,7 @@ def _check_lengths(shape: Any, axes: Any, lengths: tuple[int, ...]) -> None:
             f"boxes must not cut through channels, got axes {shown(tuple(axes))} of lengths "
             f"{shown(lengths)} for shape {shown(tuple(shape))}; pass axes=(1, 2) for images with "
             f"channels last, axes=(-1,) for series, or axes={front}, counted from the front, if "
-            f"they are meant so"
+            f"these axes are meant"
         )
 
 
@@ -142,7 +142,7 @@ def _boxes(
     lower, upper = [], []
     for column, length in enumerate(lengths):
         side = xp.floor(share * length)
-        # Rounded, not cut off: else boxes would cover the first cells more often than the last.
+        # Rounded, not truncated: otherwise boxes would cover the first cells more often.
         start = xp.floor(centres[:, column] * length - side / 2 + 0.5)
         end = start + side
         lower.append(xp.where(start > 0, start, 0))

@@ -1,4 +1,4 @@
-"""The plan of CutMix: boxes of one sample pasted into another, labels by the area that remains."""
+"""CutMix plans: boxes of one sample pasted into another, labels mixed by the remaining area."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ class CutMixPlan(Plan):
     lower, upper : array of float, shape (M, k) or (1, k)
         Ends of the boxes along each of k axes, in cells.
     axes : tuple of int
-        The axes that the boxes extend along.
+        The axes along which the boxes extend.
     lengths : tuple of int
         The lengths of these axes.
 
@@ -133,7 +133,7 @@ class CutMixPlan(Plan):
     ) -> Array:
         facts = self.volumes._check_applies(x, "x", facts)
         axes = axes_of_box(self.axes, x.ndim)
-        if axes is None:  # such as one number a sample
+        if axes is None:  # such as one number per sample
             if x.ndim > 2:
                 self._refuse_lacking("arrays of three or more axes", x)
             return self.volumes._mixed(x, facts, out, dtype=dtype)
@@ -173,7 +173,7 @@ class CutMixPlan(Plan):
     def _clip(self, i: int, rank: int, rows: Array) -> Array:
         if len(self.axes) != 2:
             raise ValueError(
-                f"boxes of objects have two axes, got a plan for axes {self.axes}; draw it for "
+                f"boxes of objects have two axes, got a plan for axes {self.axes}; draw it with "
                 f"axes=(-2, -1)"
             )
         if self.num_mix < 2:  # a single sample, pasted into itself
@@ -203,7 +203,7 @@ class CutMixPlan(Plan):
     def _refuse_lacking(self, what: str, x: Array) -> NoReturn:
         raise ValueError(
             f"{what} must have the axes of the boxes, got shape {tuple(x.shape)} for axes "
-            f"{self.axes}; count the axes such that all have them when the plan is drawn, as in "
+            f"{self.axes}; draw the plan with axes counted so that all arrays have them, as in "
             f"axes=(1, 2) for channels last, axes=(-2, -1) for channels first"
         )
 
@@ -216,7 +216,7 @@ class CutMixPlan(Plan):
                 raise ValueError(
                     f"the boxes were drawn for axes {self.axes} of lengths {self.lengths}, got x "
                     f"of shape {tuple(x.shape)}; resize it, draw boxes for these lengths, or "
-                    f"declare what has another resolution by scaled=[path]"
+                    f"declare arrays of another resolution with scaled=[path]"
                 )
             ratios = [new / old for new, old in zip(lengths, self.lengths, strict=True)]
             lower, upper = _scaled(lower, upper, ratios)
@@ -266,7 +266,7 @@ class CutMixPlan(Plan):
 
 
 def _settled(ends: np.ndarray) -> np.ndarray:
-    """Return ends that nobody writes to, in a dtype that all libraries have."""
+    """Return read-only ends, in a dtype that all libraries have."""
     return frozen(ends, portable_float(ends.dtype.newbyteorder("=")))
 
 
@@ -274,12 +274,12 @@ def _check_fields(volumes: Any, lower: Any, upper: Any, axes: Any, lengths: Any)
     if not isinstance(volumes, MixPlan):
         raise TypeError(
             f"volumes must be the MixPlan that mixes labels, got {type(volumes).__name__}; draw "
-            f"all of the plan with cutmix_plan"
+            f"the whole plan with cutmix_plan"
         )
     if volumes.num_mix > 2:
         raise ValueError(
-            f"volumes must mix two samples an output, one in the box of the other, got "
-            f"num_mix={volumes.num_mix}; draw all of the plan with cutmix_plan"
+            f"volumes must mix two samples per output, one outside the box and one inside, got "
+            f"num_mix={volumes.num_mix}; draw the whole plan with cutmix_plan"
         )
     for name, numbers in (("axes", axes), ("lengths", lengths)):
         if not isinstance(numbers, tuple) or not all(map(is_whole_number, numbers)):
@@ -294,7 +294,8 @@ def _check_fields(volumes: Any, lower: Any, upper: Any, axes: Any, lengths: Any)
         )
     if 0 in axes or len(set(axes)) < len(axes):
         raise ValueError(
-            f"axes must be different ones besides the first, got {axes}; pass for instance (-2, -1)"
+            f"axes must be distinct and not include the first, got {axes}; pass for instance "
+            f"(-2, -1)"
         )
     for name, ends in (("lower", lower), ("upper", upper)):
         _check_ends(name, ends, volumes, len(axes))
@@ -322,7 +323,7 @@ def axes_of_box(axes: tuple[int, ...], ndim: int) -> tuple[int, ...] | None:
 def _scaled(lower: Array, upper: Array, ratios: list[float]) -> tuple[Array, Array]:
     """Return the ends of boxes at another resolution.
 
-    They are rounded to the nearest cell, ties to even; outwards where nothing would be left.
+    They are rounded to the nearest cell, ties to even; outwards where the box would vanish.
     """
     xp = namespace(lower)
     factor = xp.asarray(ratios, dtype=lower.dtype, device=device_of(lower))
@@ -341,7 +342,7 @@ def from_front(axes: Sequence[int], ndim: int) -> tuple[int, ...]:
     distinct = len(set(positive)) == len(positive) > 0
     if not distinct or not all(1 <= axis < ndim for axis in positive):
         raise ValueError(
-            f"axes must be one or more different axes of x besides the first, got "
+            f"axes must be one or more distinct axes of x other than the first, got "
             f"{shown(tuple(axes))} for an array of {ndim} axes; pass for instance axes=(-1,) for "
             f"series"
         )

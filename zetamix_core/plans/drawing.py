@@ -1,4 +1,4 @@
-"""The ways to draw a plan: ζ-mixup, mixup and Dirichlet mixing."""
+"""Functions that draw plans: ζ-mixup, mixup and Dirichlet mixing."""
 
 from __future__ import annotations
 
@@ -51,33 +51,33 @@ def zeta_plan(
         N, the number of samples.
     gamma : float or array of shape (M,), default 2.8
         Exponent :math:`\gamma \ge 0`, one for all outputs or one for each. The larger, the closer
-        outputs stay to samples; from 1.72865 on rank 1 outweighs all others together.
+        outputs stay to samples; from 1.72865 on, rank 1 outweighs all others together.
     num_mix : int, optional
         T, the number of samples in a mixture, from 1 to `n`; all of them by default.
     num_outputs : int, optional
         M, the number of outputs; `n` by default.
     anchored : bool, default True
         If true, sample ``i mod n`` has rank 1 in output i and the other ranks are uniform. If
-        false, all ranks are.
+        false, all ranks are uniform.
     anchors : array of int, shape (M,), optional
         The sample that has rank 1 in each output, in place of ``i mod n``; repeated ones are drawn
         independently.
     donors : "same", "other" or array of int, shape (N, K), optional
-        Whom a sample may be mixed with: those of its own group, those of other groups, or those in
-        its row, padded with -1; by default all. Ranks are uniform over the arrangements of them.
-        Where there are fewer than T - 1, the weights of the first ranks are divided by their sum,
-        and the other ranks have weight 0; without any, a sample stays as it is.
+        Which samples a sample may be mixed with: those of its own group, those of other groups, or
+        those in its row, padded with -1; by default all. All arrangements of donors are equally
+        likely. Where there are fewer than T - 1, the weights of the first ranks are divided by
+        their sum, and the other ranks have weight 0; without donors, a sample stays as it is.
     groups : array of int, shape (N,), optional
-        The groups that `donors` speaks of: classes, patients, volumes.
+        The groups that `donors` refers to: classes, patients, volumes.
     rng : optional
-        Source of randomness; nothing global is read unless it is spelled ``"device"``.
+        Source of randomness; global state is read only for ``"device"``.
 
         - None (fresh entropy), an int, a tuple ``(seed, *key)`` such as (seed, epoch, step, rank),
           a `numpy.random.SeedSequence` or `numpy.random.Generator`: portable, the same seed gives
           the same indices on every library and device. Entries of the key are below 2**32. For
-          torch, an int64 tensor of ``(seed, *key)`` on the CPU is the same, and traceable.
+          torch, an int64 tensor of ``(seed, *key)`` on the CPU means the same, and is traceable.
         - a `torch.Generator`, a JAX key or a CuPy generator, with `like` of that library: native,
-          drawn on that device and traceable; a torch generator on the CPU seeds the portable one.
+          drawn on that device and traceable; a torch generator on the CPU seeds portable draws.
         - ``"device"``: the default generator of the library of `like` (torch, CuPy).
     like : array, optional
         Array whose library and device the plan takes; NumPy if None or a Dask array.
@@ -91,8 +91,8 @@ def zeta_plan(
     Raises
     ------
     ValueError
-        If `n` or `num_mix` is out of range, `gamma` NaN, negative or of another length than M, or
-        M · T above 2**26.
+        If `n` or `num_mix` is out of range, `gamma` is NaN, negative or of another length than M,
+        or M · T is above 2**26.
     TypeError
         If an argument has the wrong type, or a portable `rng` is used inside a JAX transformation.
 
@@ -128,7 +128,7 @@ def drawn_zeta(
     like: Array | None,
     pool: Pool | None = None,
 ) -> MixPlan:
-    """Draw what `zeta_plan` does, of arguments that have been checked; `shape` is (M, N, T)."""
+    """Draw what `zeta_plan` does, from checked arguments; `shape` is (M, N, T)."""
     num_outputs, n, num_mix = shape
     several = type(gamma) is not float and is_array(gamma) and gamma.ndim > 0
     if several and gamma.shape[0] != num_outputs:
@@ -171,7 +171,7 @@ def mixup_plan(
     rng: RNG = None,
     like: SupportsSamples | None = None,
 ) -> MixPlan:
-    r"""Draw a plan of mixup: two samples, with a Beta-distributed weight.
+    r"""Draw a mixup plan: two samples, with a Beta-distributed weight.
 
     .. math:: \hat{x} = \lambda x_1 + (1 - \lambda) x_2, \quad
               \lambda \sim \mathrm{Beta}(\alpha, \alpha)
@@ -183,14 +183,14 @@ def mixup_plan(
     alpha : float, default 1.0
         Positive parameter of the Beta distribution; 1 draws :math:`\lambda` uniformly.
     per_sample : bool, default True
-        Draw one :math:`\lambda` for each output, or one for all.
+        Whether to draw one :math:`\lambda` for each output, or one for all.
     num_outputs : int, optional
         M, the number of outputs; `n` by default.
     anchored : bool, default True
-        If true, sample ``i mod n`` gets :math:`\lambda` in output i, else a random one. Its partner
-        is always another sample.
+        If true, sample ``i mod n`` gets :math:`\lambda` in output i, otherwise a random sample.
+        Its partner is always a different sample.
     anchors, donors, groups : optional
-        Which samples get :math:`\lambda`, and whom they may be mixed with, as in `zeta_plan`.
+        Which samples get :math:`\lambda`, and what they may be mixed with, as in `zeta_plan`.
     rng : optional
         Source of randomness, as in `zeta_plan`.
     like : array, optional
@@ -264,13 +264,13 @@ def dirichlet_plan(
     num_mix : int, optional
         T, the number of samples in a mixture, from 1 to `n`; all of them by default.
     per_sample : bool, default True
-        Draw weights for each output, or one row of them for all.
+        Whether to draw weights for each output, or one row of weights for all.
     num_outputs : int, optional
         M, the number of outputs; `n` by default.
     anchored : bool, default True
-        Whether sample ``i mod n`` comes first in output i; else a random one does.
+        Whether sample ``i mod n`` comes first in output i; otherwise a random sample does.
     anchors, donors, groups : optional
-        Which samples come first, and whom they may be mixed with, as in `zeta_plan`.
+        Which samples come first, and what they may be mixed with, as in `zeta_plan`.
     rng : optional
         Source of randomness, as in `zeta_plan`.
     like : array, optional
@@ -285,7 +285,7 @@ def dirichlet_plan(
     Raises
     ------
     ValueError
-        If `n`, `num_mix` or `alpha` is out of range, or M · T above 2**26.
+        If `n`, `num_mix` or `alpha` is out of range, or M · T is above 2**26.
     TypeError
         If an argument has the wrong type, or a portable `rng` is used inside a JAX transformation.
 

@@ -1,4 +1,4 @@
-"""The arrays of a plan: what they must be, and the form that every use relies on."""
+"""The arrays of a plan: the checks they pass, and the form that every use relies on."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from zetamix_core.rounding import lowered
 
 
 def is_untouched(weights: Array) -> bool:
-    """Tell whether nobody has written to the weights of a plan, which are a tensor of torch."""
+    """Return whether nobody has written to the weights of a plan, a torch tensor."""
     if torch_is_compiling():  # a plan from outside of the graph
         return False
     return not weights.is_inference() and weights._version == 0
@@ -36,14 +36,14 @@ def weights_for(weights: np.ndarray, like: Array) -> Array:
     # JAX without its 64-bit mode would narrow the weights, off their grid, by itself.
     if is_jax(like):
         return lowered(weights, default_float(like))
-    if torch_is_compiling():  # graphs know no dtypes of NumPy
+    if torch_is_compiling():  # graphs have no NumPy dtypes
         return weights
     return lowered(weights, portable_float(weights.dtype))
 
 
 def frozen(array: np.ndarray, dtype: Any) -> np.ndarray:
-    """Return an array that nobody writes to: a copy, unless it was handed over read-only."""
-    # Of a view that is read-only somebody may have the memory.
+    """Return a read-only array: a copy, unless it was passed read-only."""
+    # The memory of a read-only view may still be writable elsewhere.
     array = array.astype(dtype, copy=array.flags.writeable or array.base is not None)
     array.flags.writeable = False
     return array
@@ -70,7 +70,7 @@ def check_arrays(indices: Array, weights: Array, num_samples: int) -> None:
 
 
 def fit(indices: tuple[int, ...], weights: tuple[int, ...]) -> bool:
-    """Tell whether these are the shapes of the arrays of one plan."""
+    """Return whether these are the shapes of the arrays of one plan."""
     return len(indices) == 2 and indices[1] >= 1 and weights in (indices, indices[1:])
 
 
@@ -86,7 +86,7 @@ def check_indices(indices: Array, num_samples: int, given: Array) -> None:
     values = ready_values(indices)
     if values is None or values.size == 0:
         return
-    # Seen as unsigned, negative numbers are large: one pass instead of two.
+    # As unsigned integers, negative numbers are large: one pass instead of two.
     if values.view(f"u{values.dtype.itemsize}").max() >= num_samples:
         read = to_host(given)
         raise ValueError(
@@ -101,11 +101,11 @@ def check_weights(weights: Array) -> None:
     values = ready_values(cast(weights, exact))
     if values is None:
         return
-    # The sums of narrow floats are as far from 1 as these are from what they stand for.
+    # The sums of narrow floats are as far from 1 as the floats are from the numbers they stand for.
     tolerance = 1e-3 if weights.dtype == exact else 1 / 8
     sums = values.sum(axis=-1)
     if not (np.all(values >= 0) and np.all(np.abs(sums - 1) <= tolerance)):
         raise ValueError(
-            f"the weights of an output must be >= 0 and sum to 1, got a least weight of "
+            f"the weights of an output must be >= 0 and sum to 1, got a smallest weight of "
             f"{values.min()} and sums from {sums.min()} to {sums.max()}; divide by the sum"
         )

@@ -1,4 +1,4 @@
-"""Plans: which samples make each output, and with which weights."""
+"""Plans: which samples make up each output, and with which weights."""
 
 from __future__ import annotations
 
@@ -64,13 +64,14 @@ __all__ = ["MixPlan"]
 
 @dataclasses.dataclass(frozen=True, eq=False, repr=False)
 class MixPlan(Plan):
-    r"""Which samples make each output, and with which weights: draw once, apply to anything.
+    r"""Which samples make up each output, and with which weights: draw once, apply to anything.
 
-    A plan is a row-stochastic (M, N) matrix W with T entries a row. It maps N samples to M outputs,
+    A plan is a row-stochastic (M, N) matrix W with T entries per row. It maps N samples to M
+    outputs,
 
     .. math:: \hat{x}_i = \sum_{r=1}^{T} w_{ir} \, x_{s_i(r)},
 
-    in the same way whether x are images, labels, masks or hidden features.
+    in the same way for images, labels, masks and hidden features.
 
     Parameters
     ----------
@@ -78,7 +79,7 @@ class MixPlan(Plan):
         The orderings: row i names the samples :math:`s_i(1), \dots, s_i(T)` that output i mixes.
     weights : array of float, shape (T,) or (M, T)
         Weights of the ranks, shared by all rows or one row for each output; of the library of
-        `indices` or of NumPy, from which they are copied there.
+        `indices`, or of NumPy, from where they are copied to it.
     num_samples : int
         N, the number of samples that the plan applies to.
 
@@ -94,10 +95,10 @@ class MixPlan(Plan):
     Raises
     ------
     ValueError
-        If shapes do not fit or, in arrays whose values are at hand in host memory, an index is out
+        If shapes do not fit or, in arrays whose values are readable in host memory, an index is out
         of range, a weight is negative or the weights of an output do not sum to one.
     TypeError
-        If `indices` and `weights` are not arrays of one library, of integers and floats.
+        If `indices` and `weights` are not integers and floats in arrays of one library.
 
     See Also
     --------
@@ -126,15 +127,15 @@ class MixPlan(Plan):
 
     _children = ("indices", "weights")
     _stored = ("indices", "weights", "num_samples")
-    # Whether the leaves are those that the plan was made of, not what JAX put there instead.
+    # Whether the leaves are the plan's own, not what JAX put in their place.
     _sound: ClassVar[bool] = False
-    # Whether no row repeats a sample. It is known of drawn plans, and of no others looked for.
+    # Whether no row repeats a sample: known for drawn plans, never searched for in others.
     _distinct: ClassVar[bool] = False
-    # Whether outputs must be the same to the last bit whatever other outputs are beside them.
+    # Whether outputs must be the same to the last bit whatever is mixed beside them.
     _steady: ClassVar[bool] = False
-    # Whether no weight is zero, known of weights that were made on the host; None: not known.
+    # Whether no weight is zero, known for weights made on the host; None: not known.
     _positive: ClassVar[bool | None] = None
-    # The weights of a plan of NumPy's doubles in single precision: rounded once, not at each use.
+    # Double weights of a NumPy plan in single precision: rounded once, not at each use.
     _single: ClassVar[np.ndarray | None] = None
 
     def __post_init__(self) -> None:
@@ -159,8 +160,8 @@ class MixPlan(Plan):
         distinct: bool = True,
         positive: bool | None = None,
     ) -> MixPlan:
-        """Make a plan that is right by construction: its values are not read once more."""
-        if torch_is_compiling():  # Dynamo follows constructors alone, and reads no values there
+        """Make a plan that is valid by construction, without checking its values."""
+        if torch_is_compiling():  # Dynamo only follows constructors, and reads no values there
             return cls(indices, weights, num_samples)
         plan = object.__new__(cls)
         known = {"num_samples": num_samples, "_distinct": distinct, "_positive": positive}
@@ -179,7 +180,7 @@ class MixPlan(Plan):
                 num_samples=int(self.num_samples),
             )
         else:
-            # Classes are counted in the dtype of the indices, which a narrow one would cut off.
+            # Classes are counted in the dtype of the indices; a narrow one would overflow.
             self._set(indices=cast(indices, widest_integer(indices)), _sound=True)
         self._register()
 
@@ -215,13 +216,13 @@ class MixPlan(Plan):
         facts = examined_sparse("x", x)
         if not is_numpy(self.indices):
             raise TypeError(
-                f"a sparse x is mixed by plans of NumPy, got one of {library(self.indices)}; draw "
-                f"the plan with like=None"
+                f"a sparse x needs a NumPy plan, got a plan of {library(self.indices)}; draw the "
+                f"plan with like=None"
             )
         if out is not None:
             raise TypeError(
                 f"out goes with dense samples, got it with a sparse x of shape {tuple(x.shape)}; "
-                f"leave it out, and take what plan @ x returns"
+                f"leave it out, and use what plan @ x returns"
             )
         self._check_applies(x, "x", facts)
         weights = self._lowered(real_dtype(np, sparse_dtype(x)))
@@ -242,7 +243,7 @@ class MixPlan(Plan):
         return mix_labels(self._entries(y, facts, real), y, options, dtype)
 
     def _label_dtype(self, y: Array, facts: Facts) -> Any:
-        """Return the dtype of what integer labels become."""
+        """Return the dtype that integer labels become."""
         ours = facts.library in ("numpy", "dask") or type(self.indices) is not np.ndarray
         return self.weights.dtype if ours else working_dtype(namespace(y), default_float(y))
 
@@ -257,14 +258,14 @@ class MixPlan(Plan):
         Parameters
         ----------
         y : array of int, shape (N,)
-            Classes, as many as you like.
+            Classes; their number is not limited.
         ignore_index : int, optional
             The label that does not count: it becomes class 0 with weight 0.
 
         Returns
         -------
         ids : array, shape (M, T)
-            Class of the sample at each rank, of the dtype of `y`. A class may appear repeatedly.
+            Class of the sample at each rank, in the dtype of `y`. A class may appear repeatedly.
         weights : array, shape (M, T)
             Weight of each rank.
 
@@ -287,7 +288,7 @@ class MixPlan(Plan):
         return sparse_labels(self._entries(y, self._check_applies(y, "y")), y, ignore_index)
 
     def _heaviest(self) -> Array:
-        """Return the sample that weighs most in each output, of equal ones the first."""
+        """Return the sample that weighs most in each output, the first among equal weights."""
         self._check_single()
         xp = namespace(self.weights)
         weights = xp.broadcast_to(self.weights, self.indices.shape)
@@ -350,7 +351,7 @@ class MixPlan(Plan):
         return cls(arrays["indices"], arrays["weights"], num_samples)
 
     def _check_applies(self, x: Array, name: str = "x", facts: Facts | None = None) -> Facts:
-        """Check that the plan applies to `x`, and tell what `x` is."""
+        """Check that the plan applies to `x`, and return the facts about `x`."""
         self._check_single()
         facts = facts or examined(name, x)
         if facts.length != self.num_samples:
@@ -362,12 +363,12 @@ class MixPlan(Plan):
         if type(self.indices) is np.ndarray:
             return facts
         if facts.library != "torch" or x.device != getattr(self.indices, "device", None):
-            remedy = "draw the plan with like= this array, or with like=None for any library"
+            remedy = "draw the plan with this array as like=, or with like=None for any library"
             check_same_place(self.indices, x, f"the plan and {name}", remedy)
         return facts
 
     def _entries(self, x: Array, facts: Facts, dtype: Any = None) -> Entries:
-        """Return the entries where `x` is, with weights for a precision if one is given."""
+        """Return the entries on the device of `x`, with weights for a precision if one is given."""
         if not is_numpy(self.indices):
             positive = self._positive
             if positive and facts.library == "torch" and not is_untouched(self.weights):
@@ -381,7 +382,7 @@ class MixPlan(Plan):
         return Entries(indices, weights, self._distinct, steady=self._steady)
 
     def _is_positive(self) -> bool:
-        """Tell whether no weight of this NumPy plan is zero."""
+        """Return whether no weight of this NumPy plan is zero."""
         if self._positive is None:
             self._set(_positive=bool(self.weights.all()))
         return bool(self._positive)
@@ -405,11 +406,11 @@ class MixPlan(Plan):
         return self._with(*(from_host(array, like) for array in arrays))
 
     def _with(self, indices: Array, weights: Array) -> MixPlan:
-        """Return a plan with the samples of this one in each row, from arrays that are right."""
+        """Return a plan with the samples of this one in each row, from valid arrays."""
         return self._drawn(indices, weights, self.num_samples, distinct=self._distinct)
 
     def _check_single(self, *, of_arrays: bool = True) -> None:
-        """Check that this is one plan to be used: transformations of JAX may change its leaves."""
+        """Check that this is one usable plan: transformations of JAX may change its leaves."""
         if self._sound or torch_is_compiling():
             return
         shapes = [tuple(getattr(leaf, "shape", ())) for leaf in (self.indices, self.weights)]
@@ -430,7 +431,7 @@ class MixPlan(Plan):
         raise ValueError(misfit(*shapes))
 
     def _holds_arrays(self) -> bool:
-        """Tell whether the leaves are such arrays as those of a plan or of a stack of plans."""
+        """Return whether the leaves are arrays such as those of a plan or of a stack of plans."""
         arrays = is_array(self.indices) and is_array(self.weights)
         return arrays and self.indices.ndim > 1 and kind_of(self.indices) == "integer"
 

@@ -1,4 +1,4 @@
-"""Plans as pytrees of JAX, once JAX is there."""
+"""Plans as JAX pytrees, once JAX is imported."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def _register(kind: Any, children: tuple[str, ...]) -> None:
         return tuple(keyed), tuple(getattr(plan, name) for name in static)
 
     def unflatten(values: tuple[Any, ...], leaves: tuple[Any, ...]) -> Any:
-        # Transformations put other things than arrays into the leaves; they are not to be checked.
+        # Transformations put other things than arrays into the leaves; these must not be checked.
         plan = object.__new__(kind)
         for name, value in zip(children + static, (*leaves, *values), strict=True):
             object.__setattr__(plan, name, value)

@@ -21,13 +21,13 @@ class Summary(NamedTuple):
 
 
 class Summarized:
-    """What plans tell of themselves in numbers."""
+    """Summaries of plans in numbers."""
 
     _label_plan: Any
     _check_single: Any
 
     def summary(self, y: SupportsSamples | None = None) -> Summary:
-        r"""Tell in a few numbers what the plan does to samples and their classes.
+        r"""Summarize in a few numbers what the plan does to samples and their classes.
 
         Parameters
         ----------
@@ -46,7 +46,7 @@ class Summarized:
         Raises
         ------
         TypeError
-            If the plan is traced or on an accelerator, or `y` is not of integers.
+            If the plan is traced or on an accelerator, or `y` does not hold integers.
 
         Examples
         --------
@@ -65,7 +65,7 @@ class Summarized:
 
 
 def summarized(indices: Array, weights: Array, y: Any) -> Summary:
-    """Summarize the entries of a plan, and what it makes of classes."""
+    """Summarize the entries of a plan, and its mixture of classes."""
     samples, shares = host_values(indices), host_values(weights)
     if samples is None or shares is None:
         raise TypeError(
@@ -98,7 +98,7 @@ def summarized(indices: Array, weights: Array, y: Any) -> Summary:
 
 
 def _gathered(names: np.ndarray, shares: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return names and shares (M, T), those of equal names of a row added up at the first."""
+    """Return names and shares (M, T), the shares of equal names in a row summed at the first."""
     order = np.argsort(names, axis=1, kind="stable")
     names = np.take_along_axis(names, order, axis=1)
     shares = np.take_along_axis(shares, order, axis=1)

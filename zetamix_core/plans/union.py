@@ -1,4 +1,4 @@
-"""Lists of rows, such as the boxes of objects in images: those of all donors together."""
+"""Lists of rows, such as the boxes of objects in images, collected from all donors."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ def union(
 ) -> tuple[list[Array], list[Array]]:
     """Return for each output the rows of its donors that have weight, and the weight of each row.
 
-    ``clip(i, r, rows)`` returns what is seen in output i of the rows of the donor at rank r.
+    ``clip(i, r, rows)`` returns the visible part in output i of the rows of the donor at rank r.
     """
     places, shares = host_values(indices), host_values(weights)
     if places is None or shares is None:
         raise TypeError(
-            "rows are put together on the host, got a plan that is traced or on an accelerator; "
+            "rows are collected on the host, got a plan that is traced or on an accelerator; "
             "draw it with like=None"
         )
     shares = np.broadcast_to(shares, places.shape)
@@ -51,13 +51,13 @@ def check_rows(arrays: Any, num_samples: int) -> None:
     kinds = {(library(x), tuple(x.shape[1:])) for x in arrays}
     if len(kinds) > 1:
         raise ValueError(
-            f"union takes arrays of one library and one shape behind the first axis, got "
-            f"{sorted(kinds)}; pass an empty array of shape (0, 4) for a sample without any"
+            f"union takes arrays of one library and one shape after the first axis, got "
+            f"{sorted(kinds)}; pass an empty array of shape (0, 4) for a sample without rows"
         )
     if len(arrays) != num_samples:
         raise ValueError(
             f"union takes an array of rows for each of {num_samples} samples, got {len(arrays)}; "
-            f"pass an empty array of shape (0, 4) for a sample without any"
+            f"pass an empty array of shape (0, 4) for a sample without rows"
         )
 
 
@@ -79,10 +79,10 @@ def _together(
 
 
 def seen_in_box(rows: Array, lower: np.ndarray, upper: np.ndarray, *, pasted: bool) -> Array:
-    """Return the boxes (x1, y1, x2, y2, …) of which something is seen.
+    """Return the boxes (x1, y1, x2, y2, …) that are at least partly visible.
 
-    Those of the sample that is pasted are clipped to the pasted box, with ends `lower` and `upper`
-    as (y, x); those of the other one are left out if it covers them.
+    Those of the pasted sample are clipped to the pasted box, with ends `lower` and `upper` as
+    (y, x); those of the other sample are left out if the box covers them.
     """
     xp = namespace(rows)
     if rows.ndim != 2 or rows.shape[1] < 4:

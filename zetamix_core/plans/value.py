@@ -21,7 +21,7 @@ from zetamix_core.plans.pytrees import register_with_jax
 
 
 class Value(ABC):
-    """What plans are before they are used: immutable, equal if their fields are."""
+    """The base of plans as values: immutable, equal if their fields are."""
 
     # The fields whose values are arrays, or plans of arrays; the others are hashable.
     _children: ClassVar[tuple[str, ...]]
@@ -34,13 +34,13 @@ class Value(ABC):
         Parameters
         ----------
         file : path or binary file
-            Where to write; the path is taken as it is. A file of that name is replaced once the
-            new one is complete: a full disk or a killed process leaves the old one.
+            Where to write; no ending is added to a path. A file of that name is replaced once the
+            new one is complete: after a full disk or a killed process, the old file is still there.
 
         Raises
         ------
         OSError
-            If the file can't be written, or its directory, in which the new file is made.
+            If the file can't be written, or its directory, where the new file is made first.
 
         Examples
         --------
@@ -53,7 +53,7 @@ class Value(ABC):
         """
         self._check_single()
         arrays: dict[str, Any] = {name: _storable(x) for name, x in self._to_store().items()}
-        # In memory first: NumPy seeks in what it writes to, and after an error leaves it half done.
+        # In memory first: NumPy seeks in the file, and after an error leaves it half written.
         archive = io.BytesIO()
         np.savez(archive, **arrays)  # numbers, which are never pickled
         with _opened(file, "wb") as handle:
@@ -66,7 +66,7 @@ class Value(ABC):
         Parameters
         ----------
         file : path or binary file
-            What to read, written by a plan of this class.
+            File to read, written by a plan of this class.
         like : array, optional
             Array whose library and device the plan takes; NumPy if None.
 
@@ -95,8 +95,8 @@ class Value(ABC):
         check_like(like)
         if not hasattr(cls, "_stored"):
             raise TypeError(
-                f"a plan is read by its kind, got {cls.__name__}.load({file!r}); take MixPlan.load "
-                f"or CutMixPlan.load"
+                f"a plan is read by its own class, got {cls.__name__}.load({file!r}); use "
+                f"MixPlan.load or CutMixPlan.load"
             )
         with _opened(file, "rb") as handle:
             try:
@@ -126,17 +126,17 @@ class Value(ABC):
         return type(self), tuple(getattr(self, name) for name in names)
 
     def _set(self, **fields: Any) -> None:
-        """Give fields their value while the plan is made; after that nobody does."""
+        """Set fields while the plan is made; later they never change."""
         for name, value in fields.items():
             object.__setattr__(self, name, value)
 
     def _register(self) -> None:
-        """Make plans of this class pytrees of JAX, once that is imported."""
+        """Make plans of this class JAX pytrees, once JAX is imported."""
         register_with_jax(type(self), self._children)
 
     @abstractmethod
     def _check_single(self) -> None:
-        """Check that this is one plan to be used: transformations of JAX may change its leaves."""
+        """Check that this is one usable plan: transformations of JAX may change its leaves."""
 
     @abstractmethod
     def _moved_to(self, like: Array) -> Self:
@@ -148,16 +148,16 @@ class Value(ABC):
 
     @abstractmethod
     def _to_store(self) -> Mapping[str, Any]:
-        """Return what a file is to hold, by the names of `_stored`."""
+        """Return the content of a file, by the names of `_stored`."""
 
     @classmethod
     @abstractmethod
     def _from_stored(cls, arrays: Mapping[str, np.ndarray]) -> Self:
-        """Make a plan of what a file holds."""
+        """Make a plan from the content of a file."""
 
 
 def _storable(value: Any) -> np.ndarray:
-    """Return numbers that NumPy alone can read: files don't tell dtypes of other packages."""
+    """Return numbers that NumPy alone can read: files do not keep dtypes of other packages."""
     array = to_host(value) if is_array(value) else np.asarray(value)
     return array.astype(np.float32) if is_extension(array.dtype) else array
 

@@ -2,8 +2,8 @@
 
 A stream draws on behalf of one plan, in the library and on the device that the plan is for. Each
 class offers ``orderings``, ``partners``, ``dirichlet`` and ``uniform`` (see `Stream`).
-`PortableStream` draws in NumPy, the same indices everywhere; the others draw natively, where the
-array is.
+`PortableStream` draws in NumPy, the same indices everywhere; the others draw natively, on the
+device of the array.
 """
 
 from zetamix_core.random.ids import key_of

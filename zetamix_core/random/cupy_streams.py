@@ -14,7 +14,7 @@ from zetamix_core.rounding import on_grid
 
 
 class CupyStream(NativeStream):
-    """Draws with a CuPy Generator or RandomState (None: the default one of the device)."""
+    """Draws with a CuPy Generator or RandomState (None: the default of the device)."""
 
     xp = array_api_compat.cupy
 

@@ -1,4 +1,4 @@
-"""Keys made of what a batch holds, so that it is mixed alike wherever it is formed again."""
+"""Keys from the content of a batch, so that it is mixed alike wherever it is formed again."""
 
 from __future__ import annotations
 
@@ -23,17 +23,18 @@ _LIMIT = 1 << 256
 
 @random_by("seed")
 def key_of(ids: Iterable[Any], *, seed: int = 0) -> tuple[int, ...]:
-    """Return a key made of the ids of the samples of a batch, for `rng`.
+    """Return a key for `rng`, made from the ids of the samples of a batch.
 
     The same ids in the same order give the same key in any process, on any machine, in any release:
-    a task that is tried again, another cluster, or a cache of what a teacher said of a mixture.
+    for a task that is retried, on another cluster, or for a cache of a teacher's outputs on
+    mixtures.
 
     Parameters
     ----------
     ids : iterable of int, str or bytes
-        What the samples of the batch are called, in their order; an array of integers or text, too.
+        The ids of the samples of the batch, in order; also an array of integers or text.
     seed : int, default 0
-        Other seeds give other keys.
+        Different seeds give different keys.
 
     Returns
     -------
@@ -45,19 +46,19 @@ def key_of(ids: Iterable[Any], *, seed: int = 0) -> tuple[int, ...]:
     ValueError
         If `seed` or an integer is out of range.
     TypeError
-        If an id is neither an integer nor text nor bytes, `ids` have no order, or `seed` is no
+        If an id is neither an integer nor text nor bytes, `ids` have no order, or `seed` is not an
         integer.
 
     See Also
     --------
-    zeta_plan : Which takes the key as `rng`.
+    zeta_plan : Takes the key as `rng`.
 
     Notes
     -----
-    The words are the BLAKE2b digest of 16 bytes, little-endian, of all ids one after the other: a
-    letter for the type (i, s, b), the length of the text in bytes (8 bytes, little-endian) and the
-    text, integers in decimal, text in UTF-8. So 1, "1" and b"1" are different ids, and so are
-    ["ab"] and ["a", "b"].
+    The words are the BLAKE2b digest of 16 bytes, little-endian, of all ids one after the other.
+    Each id is a letter for the type (i, s, b), the length of the text in bytes (8 bytes,
+    little-endian) and the text: integers in decimal, text in UTF-8. So 1, "1" and b"1" are
+    different ids, and so are ["ab"] and ["a", "b"].
 
     Examples
     --------
@@ -70,7 +71,7 @@ def key_of(ids: Iterable[Any], *, seed: int = 0) -> tuple[int, ...]:
     """
     if not is_whole_number(seed):
         raise TypeError(f"seed must be an int, got {shown(seed)}; pass for instance seed=0")
-    seed_sequence(seed)  # which says what is out of range
+    seed_sequence(seed)  # raises if it is out of range
     digest = hashlib.blake2b(digest_size=4 * _WORDS)
     for each in _listed(ids):
         letter, text = _encoded(each)
@@ -80,13 +81,13 @@ def key_of(ids: Iterable[Any], *, seed: int = 0) -> tuple[int, ...]:
 
 
 def _listed(ids: Any) -> Iterable[Any]:
-    """Return ids in their order, which sets and tables have not."""
+    """Return ids in their order; sets and tables have none."""
     if is_array(ids) and not isinstance(ids, (str, bytes)):
         unread = {"masked": np.ma.isMaskedArray(ids), "traced": is_jax_tracer(ids)}
         if any(unread.values()) or ids.ndim != 1:
             said = " ".join(name for name, holds in unread.items() if holds)
             raise TypeError(
-                f"ids must be one for each sample, with values at hand, got {said} ids of shape "
+                f"ids must be one for each sample, with readable values, got {said} ids of shape "
                 f"{tuple(ids.shape)}; pass an array of shape (N,), or a list"
             )
         return to_host(ids).tolist()  # type: ignore[no-any-return]
@@ -97,8 +98,8 @@ def _listed(ids: Any) -> Iterable[Any]:
         )
     if isinstance(ids, (AbstractSet, Mapping)) or hasattr(ids, "columns"):
         raise TypeError(
-            f"ids must be in the order of the samples, got a {type(ids).__name__}; pass a list of "
-            f"them, of a table that of one column"
+            f"ids must be in the order of the samples, got a {type(ids).__name__}; pass a list, "
+            f"such as that of one column of a table"
         )
     return ids
 
@@ -111,10 +112,10 @@ def _encoded(each: Any) -> tuple[bytes, bytes]:
             )
         return b"i", str(int(each)).encode()
     if isinstance(each, str):
-        return b"s", each.encode("utf-8", "surrogatepass")  # as of file names of no encoding
+        return b"s", each.encode("utf-8", "surrogatepass")  # for file names without an encoding
     if isinstance(each, bytes):
         return b"b", each
     raise TypeError(
         f"an id must be an int, text or bytes, got {shown(each)} of type {type(each).__name__}; "
-        f"pass what stays the same, such as str(path) or int(number)"
+        f"pass something stable, such as str(path) or int(number)"
     )

@@ -12,8 +12,8 @@ from zetamix_core.dtypes import weights_dtype
 from zetamix_core.random.stream import NativeStream, shortened
 from zetamix_core.rounding import on_grid
 
-# Words of a permutation are random in so many bits more than twice those that count the things, so
-# that two are equal in about one of two million permutations.
+# Words of a permutation have this many random bits more than twice the bits that count the things,
+# so two are equal in about one of two million permutations.
 _SPARE_BITS = 20
 
 
@@ -62,7 +62,7 @@ class JaxStream(NativeStream):
 
     @property
     def key(self) -> Array:
-        """The key that a stream for all numbers to come would begin with."""
+        """The key with which a stream of all following numbers would start."""
         return self._key
 
     def _next(self) -> Array:
@@ -70,7 +70,7 @@ class JaxStream(NativeStream):
         return key
 
 
-# One program each: run operation by operation, loops would be compiled anew in every call.
+# One program each: run operation by operation, loops would be recompiled in every call.
 @jax.jit
 def _digits(key: Array, limits: Array) -> Array:
     return jax.random.randint(key, limits.shape, 0, limits, dtype=limits.dtype)
@@ -92,10 +92,10 @@ def _step_over(digits: Array) -> Array:
 
 @functools.partial(jax.jit, static_argnums=(1, 2))
 def _permutations(key: Array, rows: int, n: int) -> Array:
-    """Return permutations, by sorting words whose low bits are what is permuted.
+    """Return permutations, by sorting words whose low bits are the things to permute.
 
-    Sorting one array is several times faster than sorting one by another. The bits that are left
-    are too few to have no ties, so there are rounds, each a stable sort of the last.
+    Sorting one array is several times faster than sorting one by another. The remaining bits are
+    too few to exclude ties, so there are rounds, each a stable sort of the last.
     """
     low_bits = max(n - 1, 0).bit_length()
     low = jnp.uint32(2**low_bits - 1)

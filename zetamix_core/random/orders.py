@@ -15,7 +15,7 @@ __all__ = ["permutation"]
 
 @random_by("rng")
 def permutation(n: int, rng: RNG = None) -> np.ndarray:
-    """Return a uniform permutation of n samples, the same from a seed on every release.
+    """Return a uniform permutation of n samples; a seed gives the same one in every release.
 
     Parameters
     ----------
@@ -23,7 +23,7 @@ def permutation(n: int, rng: RNG = None) -> np.ndarray:
         Number of samples.
     rng : optional
         Portable source of randomness, as in `zeta_plan`: an int, a tuple ``(seed, *key)``, a
-        generator of NumPy, or None for fresh entropy.
+        NumPy generator, or None for fresh entropy.
 
     Returns
     -------
@@ -35,7 +35,7 @@ def permutation(n: int, rng: RNG = None) -> np.ndarray:
     ValueError
         If `n` or `rng` is out of range.
     TypeError
-        If `n` is no whole number, or `rng` no portable source of randomness.
+        If `n` is not a whole number, or `rng` not a portable source of randomness.
 
     See Also
     --------
@@ -43,7 +43,7 @@ def permutation(n: int, rng: RNG = None) -> np.ndarray:
 
     Notes
     -----
-    It sorts n random words, in about 40 bytes a sample.
+    It sorts n random words, in about 40 bytes per sample.
 
     Examples
     --------
@@ -52,7 +52,7 @@ def permutation(n: int, rng: RNG = None) -> np.ndarray:
     [0, 1, 2, 3, 4]
     """
     n = check_num_samples(n)
-    # A stream that a rule was handed draws for the library of the batch. A copy, since plans may
-    # have what was drawn.
+    # A stream that was passed to a rule draws for the library of the batch. A copy, since plans may
+    # own the drawn array.
     order: np.ndarray = to_host(stream_for(rng, None).orderings(1, n, n, anchored=False))[0]
     return order.copy()

@@ -16,8 +16,8 @@ from zetamix_core.rounding import on_grid_beside
 # Rows are handled in blocks of about this many entries, which stay in the cache. The block size has
 # no influence on what is drawn.
 _BLOCK_ENTRIES = 1 << 17
-# Up to so many things, 32 bits keep places and random bits enough to tie one row in eight at most,
-# and sort in half the time. What is drawn depends on it.
+# Up to this many things, 32 bits hold the places and enough random bits to tie at most one row in
+# eight, and sort in half the time. Draws depend on it.
 _MOST_IN_32_BITS = 1 << 10
 
 
@@ -25,7 +25,7 @@ class PortableStream(Stream):
     """Draws from the raw 64-bit words of a Philox counter generator, in NumPy.
 
     NumPy guarantees the words of its bit generators across releases, but not what its Generator
-    methods make of them; so indices are made here, from the words alone. Weights and boxes do use
+    methods make of them. So indices are made here, from the words alone; weights and boxes do use
     Generator methods.
     """
 
@@ -48,7 +48,7 @@ class PortableStream(Stream):
         pool = on_host(pool)
         anchors: Any = pool.anchors
         chosen = np.arange(pool.num_outputs) % pool.n if anchors is None else anchors
-        chosen = chosen.astype(np.int32)  # as is every number below: there are less than 2**31
+        chosen = chosen.astype(np.int32)  # as is every number below: all are less than 2**31
         sorting = num_mix > 1 and sorts(pool.n, num_mix)
         draw = self._places_by_sorting if sorting else self._places_by_digits
         places = draw(pool, chosen, num_mix)
@@ -72,7 +72,7 @@ class PortableStream(Stream):
         return places
 
     def _places_by_sorting(self, pool: Pool, anchors: np.ndarray, num_mix: int) -> np.ndarray:
-        """Take from orders of as many things as there may be donors those that there are."""
+        """Order as many things as a sample may have donors, and keep those that it has."""
         counts = donors_left(np, pool, anchors, 2)[0]
         places = np.empty((anchors.size, num_mix - 1), dtype=np.int32)
         self._sort(pool.width, places, counts)
@@ -112,7 +112,7 @@ class PortableStream(Stream):
         return np.random.Generator(np.random.Philox(self._seed).jumped(self._calls))
 
     def _by_digits(self, n: int, out: np.ndarray, anchors: np.ndarray | None) -> None:
-        """Write arrangements of n things to the rows of `out`, made of one digit a rank."""
+        """Write arrangements of n things to the rows of `out`, made of one digit per rank."""
         rows, length = out.shape
         ranks = np.empty((length, rows), dtype=np.int32)  # several times faster than as columns
         first = 0
@@ -125,10 +125,10 @@ class PortableStream(Stream):
             out[block] = step_over(ranks[:, block]).T
 
     def _below(self, limits: np.ndarray, out: np.ndarray) -> None:
-        """Write to `out` integers exactly uniform below the limits, one for all of a row or each.
+        """Write to `out` integers exactly uniform below the limits, one per row or per entry.
 
-        An integer is the high half of a word of 32 bits times its limit; where the low half is less
-        than 2**32 modulo the limit, the word is one too many, and drawn again when all are drawn.
+        An integer is the high half of a word of 32 bits times its limit. Where the low half is less
+        than 2**32 modulo the limit, the word is rejected, and drawn again after all others.
         """
         columns = out.shape[1]
         step = 2 * max(1, _BLOCK_ENTRIES // (2 * columns))  # even, because words come in pairs
@@ -147,13 +147,13 @@ class PortableStream(Stream):
             rejected = [(rank[bad], column[bad])] if bad.any() else []
 
     def _words(self, shape: tuple[int, ...]) -> np.ndarray:
-        """Return words of 32 bits, of each raw word the low half first."""
+        """Return words of 32 bits, the low half of each raw word first."""
         count = math.prod(shape)
         raw = self._bits.random_raw(-(-count // 2)).astype("<u8", copy=False)
         return raw.view("<u4")[:count].reshape(shape).astype(np.uint32, copy=False)
 
     def _by_sorting(self, n: int, out: np.ndarray, anchors: np.ndarray | None) -> None:
-        """Write the first of all things in a random order to the rows of `out`."""
+        """Write the first of n things in a random order to the rows of `out`."""
         if anchors is None:
             self._sort(n, out)
             return
@@ -165,9 +165,9 @@ class PortableStream(Stream):
     def _sort(self, n: int, out: np.ndarray, counts: np.ndarray | None = None) -> None:
         """Give each of the n things a random word, sort, and keep the first ones of each row.
 
-        With counts (M,) those below the count of a row come first.
+        With counts (M,), things below the count of a row come first.
 
-        Rows with ties are drawn again when all are drawn, short ones in the same way.
+        Rows with ties are drawn again after all others, short ones in the same way.
         """
         tied = self._sort_packed(n, out, np.arange(out.shape[0]), counts)
         while tied.size and n <= _MOST_IN_32_BITS:
@@ -214,13 +214,13 @@ class PortableStream(Stream):
 
 
 def _those_below_first(things: np.ndarray, counts: np.ndarray) -> np.ndarray:
-    """Return rows with the things below the count of each first, all in the order they had."""
+    """Return rows with the things below the count of each row first, in an unchanged order."""
     beyond = things >= counts[:, None]
     return np.take_along_axis(things, np.argsort(beyond, axis=1, kind="stable"), axis=1)
 
 
 def _blocks(rows: int, length: int) -> list[slice]:
-    """Return parts of many rows of such a length."""
+    """Return slices of many rows of this length."""
     step = max(1, _BLOCK_ENTRIES // length)
     return [slice(start, start + step) for start in range(0, rows, step)]
 

@@ -25,7 +25,7 @@ from zetamix_core.random.stream import Stream
 
 def stream_for(rng: Any, like: Array | None) -> Stream:
     """Return the stream that `rng` stands for, drawing for the library and device of `like`."""
-    if hasattr(rng, "orderings"):  # a stream that a rule was handed, or hands on
+    if hasattr(rng, "orderings"):  # a stream that a rule got, or passes on
         stream: Stream = rng
         return stream
     if like is None or isinstance(like, np.ndarray):
@@ -62,8 +62,8 @@ def _check_torch_key(key: Array) -> None:
     torch = sys.modules["torch"]
     if key.dtype != torch.int64 or key.ndim != 1 or key.device.type != "cpu":
         raise ValueError(
-            f"a tensor as rng is a key (seed, *key) of dtype int64 and one axis on the CPU, got "
-            f"shape {tuple(key.shape)}, dtype {key.dtype} on {key.device}; pass for instance "
+            f"a tensor as rng must be a key (seed, *key) of dtype int64 with one axis, on the CPU, "
+            f"got shape {tuple(key.shape)}, dtype {key.dtype} on {key.device}; pass for instance "
             f"torch.tensor([seed, step])"
         )
 
@@ -79,7 +79,7 @@ def _eager_torch_stream(rng: Any, like: Array) -> Stream:
     else:
         return PortableStream(seed_sequence(rng), like)
     if device.type == "cpu":
-        # Seeding the portable sampler is faster on a CPU, and serves tensors on any device.
+        # Seeding the portable stream is faster on a CPU, and serves tensors on any device.
         return PortableStream(torch_streams.seed_from(generator), like)
     if device != like.device:
         raise ValueError(

@@ -42,7 +42,7 @@ def seed_sequence(rng: Any) -> np.random.SeedSequence:
 
 
 def _seed_from(generator: np.random.Generator) -> np.random.SeedSequence:
-    """Return a seed made of eight words of `generator`, which advances by them."""
+    """Return a seed made from eight words of `generator`, which advances by them."""
     words = generator.bit_generator.random_raw(8)  # one call, which takes the generator's lock
     # Only the low halves: the words of MT19937 have no more than 32 bits.
     return np.random.SeedSequence([int(word) & 0xFFFFFFFF for word in words])

@@ -7,13 +7,13 @@ from abc import ABC, abstractmethod
 from zetamix_core.arrays import Array, Namespace, device_of
 from zetamix_core.donors import Pool, donors_left, moved, partners
 
-# Rows of T of n things are made of digits, which takes T² steps, or sorted, which takes n: what is
-# faster (measured). What is drawn depends on it: another value would change the golden indices.
+# Rows of T of n things are made from digits, which takes T² steps, or by sorting, which takes n:
+# whichever is faster (measured). Draws depend on it: another value would change the golden indices.
 _DIGITS_SHARE = 8
 
 
 def sorts(n: int, num_mix: int) -> bool:
-    """Tell whether orderings of so many of n things are drawn by sorting all of them."""
+    """Return whether orderings of `num_mix` of n things are drawn by sorting all of them."""
     return num_mix * num_mix >= _DIGITS_SHARE * n
 
 
@@ -22,17 +22,17 @@ class Stream(ABC):
 
     @abstractmethod
     def orderings(self, num_outputs: int, n: int, num_mix: int, *, anchored: bool) -> Array:
-        """Return (M, T) sample indices, distinct in a row, all such rows equally likely.
+        """Return (M, T) sample indices, distinct in each row, all such rows equally likely.
 
         Anchored rows have sample ``i mod n`` at rank 1, then a uniform arrangement of the others.
         """
 
     @abstractmethod
     def partners(self, pool: Pool, num_mix: int) -> tuple[Array, Array]:
-        """Return (M, T) indices of which rank 1 is the anchor and the others are donors of a pool.
+        """Return (M, T) indices: rank 1 is the anchor, the other ranks are donors from a pool.
 
-        Beside them it tells, on the host if it draws there, how many ranks of each row have a
-        sample of their own, in uniform arrangement; the others repeat the anchor.
+        Also return, on the host if the stream draws there, how many ranks of each row have a sample
+        of their own, in uniform arrangement; the other ranks repeat the anchor.
         """
 
     @abstractmethod
@@ -46,7 +46,7 @@ class Stream(ABC):
     ) -> Array:
         """Return rows of a symmetric Dirichlet distribution, `rounded` to the grid of weights.
 
-        With `lengths` (M,) row i is one of so many ranks, and zero behind them.
+        With `lengths` (M,), row i has ``lengths[i]`` ranks, followed by zeros.
         """
 
     @abstractmethod
@@ -81,7 +81,7 @@ class NativeStream(Stream):
         anchors = self.anchors(pool.num_outputs, pool.n)[0, :]
         pool = moved(pool, anchors)
         if pool.anchors is not None:
-            # What is out of range, and can't be seen here, gets weights that are NaN.
+            # Anchors out of range, which can't be seen here, get NaN weights.
             anchors = self.xp.astype(self.xp.clip(pool.anchors, 0, pool.n - 1), anchors.dtype)
         left = donors_left(self.xp, pool, anchors, num_mix)
         limits = self.xp.where(left > 0, left, self.xp.ones_like(left))
@@ -89,7 +89,7 @@ class NativeStream(Stream):
         return partners(self.xp, pool, anchors, num_mix, places)
 
     def stepped(self, digits: Array) -> Array:
-        """Return distinct things in each column, of digits; the array may be written to."""
+        """Turn digits into distinct things in each column; the array may be written to."""
         return step_over(digits)
 
     @abstractmethod
@@ -106,7 +106,7 @@ class NativeStream(Stream):
 
 
 def shortened(xp: Namespace, logs: Array, lengths: Array) -> Array:
-    """Return rows of which the first ranks are in proportion to exp(logs), and zero behind."""
+    """Return rows whose first ranks are in proportion to exp(logs), followed by zeros."""
     ranks = xp.arange(logs.shape[-1], dtype=lengths.dtype, device=device_of(lengths))
     logs = xp.where(ranks < lengths[:, None], logs, -xp.inf)
     weights = xp.exp(logs - xp.max(logs, axis=-1, keepdims=True))
@@ -116,8 +116,8 @@ def shortened(xp: Namespace, logs: Array, lengths: Array) -> Array:
 def step_over(digits: Array) -> Array:
     """Turn columns of digits into columns of distinct things, in place.
 
-    Digit r counts the things that digits before it have not taken. From the last one but one back,
-    each makes room for itself among those after it, so that all are counted alike in the end.
+    Digit r counts the things that earlier digits have not taken. From the last but one backwards,
+    each digit makes room for itself among those after it, so that in the end all count all things.
     """
     for rank in range(digits.shape[0] - 2, -1, -1):
         later = digits[rank + 1 :]

@@ -1,4 +1,4 @@
-"""Streams for torch: native draws on the tensor's device, and portable ones of keys in graphs."""
+"""Streams for torch: native draws on the tensor's device, and portable ones from keys in graphs."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _WORD_LIMIT = 2**62
 
 
 class TorchStream(NativeStream):
-    """Draws with a torch generator (None: the default one) on the device of `like`."""
+    """Draws with a torch generator (None: the default generator) on the device of `like`."""
 
     xp = array_api_compat.torch
 
@@ -72,7 +72,7 @@ class TorchStream(NativeStream):
 
 
 class KeyStream(Stream):
-    """The portable draws of a key in a tensor, each an operator that torch.compile keeps whole."""
+    """Portable draws from a key in a tensor, each an operator that torch.compile keeps whole."""
 
     def __init__(self, key: Array, like: Array) -> None:
         self._key = key

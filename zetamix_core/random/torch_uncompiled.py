@@ -1,7 +1,7 @@
-"""What can't be traced of streams for torch, as `torch.compile` meets it.
+"""The parts of streams for torch that `torch.compile` can't trace.
 
-To import this module is to import the compiler, which takes longer than torch itself: others do so
-only while a graph is traced.
+Importing this module imports the compiler, which takes longer than torch itself. So other modules
+import it only while a graph is traced.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ _outside_graphs = torch.compiler.disable(  # type: ignore[no-untyped-call]
 
 
 class UncompiledStream(Stream):
-    """A stream as torch.compile meets it: run eagerly, with a reason that tells why."""
+    """A stream that torch.compile runs eagerly, for the reason that it shows."""
 
     @_outside_graphs  # type: ignore[untyped-decorator]
     def __init__(self, make: Callable[[], Stream]) -> None:

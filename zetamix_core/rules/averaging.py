@@ -31,16 +31,16 @@ class Zeta(BaseRule):
     Parameters
     ----------
     gamma : float, array, (low, high) or callable, default 2.8
-        Exponent :math:`\gamma \ge 0`: how close outputs stay to samples. A pair draws one uniformly
-        for each output; a callable is given the step and returns a number or a 0-d array.
+        Exponent :math:`\gamma \ge 0`: how close outputs stay to samples. From a pair, each output
+        draws its own uniformly; a callable takes the step and returns a number or a 0-d array.
     num_mix : int, optional
         T, the number of samples in a mixture; the whole batch by default, and for a batch that has
         fewer samples.
     anchored : bool, default True
-        Whether sample i has the largest weight in output i; else a random one has.
+        Whether sample i has the largest weight in output i; otherwise a random sample has it.
     donors : "same" or "other", optional
-        Whom a sample may be mixed with, by groups that the entry point is given: those of its own
-        group, or of others; see `zetamix.zeta_plan`.
+        Which samples a sample may be mixed with, by the groups passed to the entry point: those of
+        its own group, or those of other groups; see `zetamix.zeta_plan`.
 
     Raises
     ------
@@ -51,7 +51,7 @@ class Zeta(BaseRule):
 
     See Also
     --------
-    zetamix.zeta_plan : What is drawn.
+    zetamix.zeta_plan : The plan that is drawn.
 
     References
     ----------
@@ -108,8 +108,7 @@ class Zeta(BaseRule):
         if callable(gamma):
             if asked.step is None:
                 raise ValueError(
-                    "a callable gamma must be told the step, got none; pass step=, or a number as "
-                    "gamma"
+                    "a callable gamma needs the step, got none; pass step=, or a number as gamma"
                 )
             gamma = gamma(asked.step)
         if asked.like is not None and is_torch(gamma) and is_torch(asked.like):
@@ -126,11 +125,11 @@ class Mixup(BaseRule):
     alpha : float, default 1.0
         Positive parameter of the Beta distribution; 1 draws :math:`\lambda` uniformly.
     per_sample : bool, default True
-        Draw one :math:`\lambda` for each output, or one for the batch.
+        Whether to draw one :math:`\lambda` for each output, or one for the batch.
     anchored : bool, default True
-        Whether sample i is the first of the pair of output i; else a random one is.
+        Whether sample i is the first of the pair of output i; otherwise a random sample is.
     donors : "same" or "other", optional
-        Whom a sample may be mixed with, as in `Zeta`.
+        Which samples a sample may be mixed with, as in `Zeta`.
 
     Raises
     ------
@@ -141,7 +140,7 @@ class Mixup(BaseRule):
 
     See Also
     --------
-    zetamix.mixup_plan : What is drawn.
+    zetamix.mixup_plan : The plan that is drawn.
 
     References
     ----------
@@ -191,11 +190,11 @@ class Dirichlet(BaseRule):
         T, the number of samples in a mixture; the whole batch by default, and for a batch that has
         fewer samples.
     per_sample : bool, default True
-        Draw weights for each output, or one row of them for the batch.
+        Whether to draw weights for each output, or one row of weights for the batch.
     anchored : bool, default True
-        Whether sample i comes first in output i; else a random one does.
+        Whether sample i comes first in output i; otherwise a random sample does.
     donors : "same" or "other", optional
-        Whom a sample may be mixed with, as in `Zeta`.
+        Which samples a sample may be mixed with, as in `Zeta`.
 
     Raises
     ------
@@ -206,7 +205,7 @@ class Dirichlet(BaseRule):
 
     See Also
     --------
-    zetamix.dirichlet_plan : What is drawn.
+    zetamix.dirichlet_plan : The plan that is drawn.
 
     Examples
     --------
@@ -269,7 +268,7 @@ def _checked_gamma(gamma: Any) -> Any:
 
 
 def _kept(gamma: Any) -> Any:
-    """Return a γ that nobody writes to."""
+    """Return a read-only γ."""
     if isinstance(gamma, np.ndarray):
         gamma = gamma.copy()
         gamma.flags.writeable = False

@@ -1,4 +1,4 @@
-"""What a rule is, and what those of the package share."""
+"""What a rule is, and what the rules of the package share."""
 
 from __future__ import annotations
 
@@ -23,14 +23,15 @@ class Rule(Protocol):
     """What every entry point takes: an object that draws a plan for a batch.
 
     `Zeta`, `Mixup`, `Dirichlet`, `CutMix` and `OneOf` are rules, and so is any object with such a
-    method. One whose plans only move samples says so by an attribute ``averages = False``: it then
-    takes samples of any dtype, also integers that may be ids. Only those entry points that name
-    anchors, such as `zetamix.torch.MixedDataset`, pass `anchors`; other methods may lack it.
+    method. A rule whose plans only move samples declares this by an attribute ``averages = False``:
+    it then takes samples of any dtype, even integers that may be ids. Only entry points that name
+    anchors, such as `zetamix.torch.MixedDataset`, pass `anchors`; a rule for the others may lack
+    it.
 
     Raises
     ------
     TypeError
-        If it is made an instance of: it is a protocol.
+        If it is instantiated: it is a protocol.
 
     Examples
     --------
@@ -56,14 +57,14 @@ class Rule(Protocol):
         shape : tuple of int
             Shape (N, ...) of the samples, whose number may be less than what the rule mixes.
         rng : optional
-            Source of randomness, to be handed on to functions such as `zeta_plan`, to one after the
-            other if there are several: entry points pass a stream, from which each draws on.
+            Source of randomness, to be passed on to functions such as `zeta_plan`, to one after the
+            other if there are several: entry points pass a stream, which each continues.
         like : array, optional
             Array whose library and device the plan takes.
         groups : array of int, shape (N,), optional
-            The group of each sample, for rules that ask who may be mixed with whom.
+            The group of each sample, for rules with `donors`.
         step : int or 0-d array, optional
-            Number of the batch or of the epoch, as the entry point counts.
+            Number of the batch or of the epoch, whichever the entry point counts.
         anchors : array of int, shape (M,), optional
             The samples that come first in the outputs, in place of all in turn; see `zeta_plan`.
 
@@ -75,7 +76,7 @@ class Rule(Protocol):
         Raises
         ------
         ValueError
-            If the rule does not fit to `shape`, or `groups` come without need.
+            If the rule does not fit `shape`, or does not use `groups`.
         TypeError
             If an argument has the wrong type, or a portable `rng` is used inside a JAX
             transformation.
@@ -90,7 +91,7 @@ class Rule(Protocol):
 
 
 class Ask(NamedTuple):
-    """What a plan is asked for, with the stream that it is drawn from."""
+    """The request for a plan, with the stream that it is drawn from."""
 
     shape: tuple[int, ...]
     stream: Stream
@@ -101,11 +102,11 @@ class Ask(NamedTuple):
 
 
 class BaseRule(ABC):
-    """What the rules of the package share: they draw from one stream, for a known batch."""
+    """The base of the package's rules: they draw from one stream, for a known batch."""
 
-    # Whether samples are averaged, which must not happen to ids, or only moved.
+    # Whether samples are averaged, which ids must not be, or only moved.
     averages: ClassVar[bool] = True
-    # Whom a sample may be mixed with, by its group; see `zeta_plan`.
+    # Which samples a sample may be mixed with, by groups; see `zeta_plan`.
     donors: Literal["same", "other"] | None = None
 
     @property
@@ -136,7 +137,7 @@ class BaseRule(ABC):
 
     @abstractmethod
     def _draw(self, asked: Ask) -> Plan:
-        """Draw the plan that is asked for."""
+        """Draw the requested plan."""
 
 
 def drawn(
@@ -148,9 +149,9 @@ def drawn(
     groups: Any = None,
     anchors: Any = None,
 ) -> Plan:
-    """Draw the plan of a batch by any rule: the way of all entry points.
+    """Draw the plan of a batch by any rule, on behalf of all entry points.
 
-    A rule is handed a stream, so that one that draws several things draws the same everywhere.
+    A rule gets a stream, so that a rule that draws several things draws the same everywhere.
     """
     if isinstance(groups, Groups) and not isinstance(rule, BaseRule):
         groups = groups.values
@@ -159,26 +160,26 @@ def drawn(
     if not isinstance(plan, Plan):
         raise TypeError(
             f"the method plan of a rule must return a MixPlan or a CutMixPlan, got "
-            f"{type(plan).__name__} from {rule!r}; return what zeta_plan draws, or make one"
+            f"{type(plan).__name__} from {rule!r}; return a plan of zeta_plan, or make one"
         )
     return plan
 
 
 def averages(rule: Rule) -> bool:
-    """Tell whether a rule averages samples, so that these must not be ids; else it only moves them.
+    """Return whether a rule averages samples, which must not be ids then, or only moves them.
 
-    A rule that does not say so in an attribute `averages` does.
+    A rule without an attribute `averages` counts as averaging.
     """
     return bool(getattr(rule, "averages", True))
 
 
 def takes_groups(rule: Rule) -> bool:
-    """Tell whether a rule may ask for the groups of the samples; one that does not say may."""
+    """Return whether a rule may ask for the groups of samples; it may unless it says otherwise."""
     return bool(getattr(rule, "takes_groups", True))
 
 
 def takes_anchors(rule: Rule) -> bool:
-    """Tell whether the method plan of a rule can be handed anchors."""
+    """Return whether the method plan of a rule accepts anchors."""
     known = inspect.signature(rule.plan).parameters
     return "anchors" in known or any(each.kind is each.VAR_KEYWORD for each in known.values())
 
@@ -187,12 +188,12 @@ def mixed_samples(plan: Plan, x: Array, *, averages: bool) -> Array:
     """Mix samples; integers give floats if a rule may average, whichever of several was drawn."""
     integers = kind_of(x) in ("integer", "bool")
     if integers and not plan._pastes(x):
-        check_no_ids("x", x)  # also what has not the axes of boxes
+        check_no_ids("x", x)  # even without the axes of boxes
     return plan._mixed(x, dtype=output_dtype(x) if averages and integers else None)
 
 
 def check_rule(rule: Any) -> Rule:
-    """Return a rule, which must be one: an object, not its class."""
+    """Return `rule` after checking that it is a rule: an object, not its class."""
     if isinstance(rule, type) or not callable(getattr(rule, "plan", None)):
         raise TypeError(
             f"rule must be an object with a method plan, got {rule!r}; pass for instance "

@@ -21,15 +21,16 @@ class CutMix(BaseRule):
     Parameters
     ----------
     alpha : float, default 1.0
-        Positive parameter of the Beta distribution of the volume that stays.
+        Positive parameter of the Beta distribution of the remaining volume.
     axes : sequence of int, default (-2, -1)
-        Axes that the box extends along; any number but the first axis.
+        Axes along which the box extends: any number of them, but not the first axis.
     per_sample : bool, default True
-        Draw a box for each output, or one for the batch.
+        Whether to draw a box for each output, or one for the batch.
     anchored : bool, default True
-        Whether the box is pasted into sample i for output i; else into a random one.
+        Whether the box of output i is pasted into sample i; otherwise into a random sample.
     donors : "same" or "other", optional
-        From whom boxes are pasted, as in `Zeta`; without a donor a box is empty.
+        Which samples boxes are pasted from, as in `Zeta`; a sample without donors gets an empty
+        box.
 
     Raises
     ------
@@ -40,7 +41,7 @@ class CutMix(BaseRule):
 
     See Also
     --------
-    zetamix.cutmix_plan : What is drawn.
+    zetamix.cutmix_plan : The plan that is drawn.
 
     References
     ----------

@@ -34,7 +34,7 @@ class OneOf(BaseRule):
     Parameters
     ----------
     rules : sequence of Rule
-        What to choose from.
+        The rules to choose from.
     p : sequence of float, optional
         Their probabilities, up to a factor; equal by default.
 
@@ -43,19 +43,19 @@ class OneOf(BaseRule):
     averages : bool
         Whether one of the rules averages samples.
     takes_groups : bool
-        Whether one of the rules asks for the groups of the samples, which the others do without.
+        Whether one of the rules asks for the groups of the samples; the other rules ignore them.
 
     Raises
     ------
     ValueError
-        If there is no rule, or `p` does not fit to them.
+        If there is no rule, or `p` does not fit the rules.
     TypeError
-        If a member is no rule; when a plan is drawn, if the choice can't be read on the host.
+        If a member is not a rule; when a plan is drawn, if the choice can't be read on the host.
 
     Notes
     -----
-    The member is chosen by the first number of the source of randomness, and draws from what
-    follows, so that its plan does not depend on the other members.
+    The first number of the source of randomness chooses the member, which draws from the numbers
+    that follow. So its plan does not depend on the other members.
 
     Examples
     --------
@@ -66,7 +66,7 @@ class OneOf(BaseRule):
     """
 
     rules: Sequence[Rule]
-    p: Any = dataclasses.field(default=None, kw_only=True)  # None or numbers; then shares
+    p: Any = dataclasses.field(default=None, kw_only=True)  # None or numbers, then shares
 
     def __post_init__(self) -> None:
         _check_members(self.rules)
@@ -74,7 +74,7 @@ class OneOf(BaseRule):
         object.__setattr__(self, "p", shares(self.p, len(self.rules), "rules"))
 
     @property
-    def averages(self) -> bool:  # type: ignore[override]  # of others it is a constant
+    def averages(self) -> bool:  # type: ignore[override]  # a constant of other rules
         """Whether one of the rules averages samples."""
         return any(map(averages, self.rules))
 
@@ -89,14 +89,14 @@ class OneOf(BaseRule):
 
 
 def needs_groups(rule: Rule) -> bool:
-    """Tell whether a rule says that it has donors; one of one's own may do without groups."""
+    """Return whether a rule says that it has donors; a custom rule may work without groups."""
     if isinstance(rule, OneOf):
         return any(map(needs_groups, rule.rules))
     return getattr(rule, "donors", None) is not None
 
 
 def check_asked(rule: Rule, groups: Any, *, needed: bool = True) -> None:
-    """Check before any batch that groups are said where a rule asks for them, and nowhere else."""
+    """Check before any batch that groups are given if, and only if, a rule asks for them."""
     if groups is not None and not takes_groups(rule):
         raise ValueError(
             f"groups go with rules that ask for them, got groups for {rule}; leave them out, or "
@@ -110,17 +110,17 @@ def check_asked(rule: Rule, groups: Any, *, needed: bool = True) -> None:
 
 
 def chosen(p: Sequence[float], number: Array) -> int:
-    """Return which of several a uniform number of shape (1,) chooses, read on the host."""
+    """Return which member a uniform number of shape (1,) chooses, read on the host."""
     if torch_is_compiling() or is_jax_tracer(number):
         raise TypeError(
-            "OneOf must choose a rule on the host, got a number that is traced; pass the rule to "
-            "zetamix.jax.mix or zetamix.torch.Mix, which choose around the trace, or choose before"
+            "OneOf must choose a rule on the host, got a traced number; pass the rule to "
+            "zetamix.jax.mix or zetamix.torch.Mix, which handle tracing, or choose before"
         )
     return int(np.searchsorted(ends(p), to_host(number)[0], side="right"))
 
 
 def ends(p: Sequence[float]) -> np.ndarray:
-    """Return where on [0, 1) shares end, but for the last, whose end may round below one."""
+    """Return where on [0, 1) shares end, except the last, whose end may round below one."""
     return np.cumsum(np.asarray(p)[:-1])
 
 
@@ -130,13 +130,13 @@ def shares(p: Any, count: int, members: str) -> tuple[float, ...]:
     if p is not None and not (numbers and all(as_real(share) is not None for share in p)):
         raise TypeError(
             f"p must be a list of one number >= 0 for each of {count} {members}, got {p!r}; leave "
-            f"it out for equal ones"
+            f"it out for equal probabilities"
         )
     p = [1.0] * count if p is None else [float(share) for share in p]
     if len(p) != count or not all(share >= 0 for share in p) or not 0 < sum(p) < math.inf:
         raise ValueError(
             f"p must hold one number >= 0 for each of {count} {members}, not all zero, got {p}; "
-            f"leave it out for equal ones"
+            f"leave it out for equal probabilities"
         )
     return tuple(share / sum(p) for share in p)
 

@@ -10,7 +10,7 @@ from zetamix_core.numbers import as_whole
 
 Count: TypeAlias = SupportsIndex | float  # an integer, or math.inf
 
-LARGEST = 2**1000  # of counts, and the search for T ends here: sums over so many fit a float
+LARGEST = 2**1000  # count, where the search for T ends: sums of this many terms fit a float
 
 
 def check_exponent(gamma: object) -> float:
@@ -41,6 +41,6 @@ def check_extent(name: str, value: object) -> float:
 
 
 def check_at_most(num_mix: float, n: float) -> None:
-    """Check that a mixture takes no more samples than there are."""
+    """Check that a mixture has no more samples than there are."""
     if num_mix > n:
         raise ValueError(f"num_mix must be <= n={n}, got {num_mix}; pass min(num_mix, n)")

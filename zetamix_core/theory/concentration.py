@@ -1,4 +1,4 @@
-"""What the p-series weights are like: their sum, the first, the tail, and how far they move."""
+"""Properties of the p-series weights: sum, first, tail, and how far they move samples."""
 
 import math
 
@@ -86,7 +86,7 @@ def dominant_weight(gamma: float, n: Count) -> float:
 
 
 def tail_weight(gamma: float, num_mix: Count, n: Count) -> float:
-    r"""Return the share of the weight of n samples that mixing only T of them leaves out.
+    r"""Return the share of the weight of n samples that a mixture of only T of them leaves out.
 
     .. math:: 1 - H_T(\gamma) / H_n(\gamma) = \sum_{j=T+1}^{n} j^{-\gamma} / H_n(\gamma)
 
@@ -117,7 +117,7 @@ def tail_weight(gamma: float, num_mix: Count, n: Count) -> float:
 
     Notes
     -----
-    The terms that are left out are summed themselves, so small tails keep their digits.
+    The omitted terms are summed directly, so small tails keep their digits.
 
     Examples
     --------
@@ -139,7 +139,7 @@ def tail_weight(gamma: float, num_mix: Count, n: Count) -> float:
 
 
 def effective_num_samples(gamma: float, n: Count) -> float:
-    r"""Return how many equally weighted samples would average away as much noise.
+    r"""Return the number of equally weighted samples that would average out noise as well.
 
     .. math:: \Bigl(\sum_r w_r\Bigr)^2 \Big/ \sum_r w_r^2 = H_n(\gamma)^2 / H_n(2 \gamma)
 
@@ -213,9 +213,9 @@ def displacement(gamma: float, num_mix: Count) -> float:
 
     Notes
     -----
-    For independent and identically distributed samples the identity needs nothing but a finite
-    covariance. For the batch at hand, in the mean over its samples and their anchored orderings,
-    it is exact with the unbiased (n - 1) sample covariance.
+    For independent and identically distributed samples the identity needs only a finite covariance.
+    For a given batch, in the mean over its samples and their anchored orderings, it is exact with
+    the unbiased (n - 1) sample covariance.
     Small displacements keep their digits.
 
     Examples
@@ -231,7 +231,7 @@ def root_displacement(gamma: float, num_mix: float) -> float:
     """√((1 - w_1)² + Σ_{r>=2} w_r²), which does not cancel."""
     if num_mix == 1:
         return 0.0
-    if gamma > 128:  # rank 2 is all that is left, and its square would underflow
+    if gamma > 128:  # only rank 2 remains, and its square would underflow
         return math.sqrt(2) * math.pow(2, -gamma)
     total = p_series_sum(gamma, 1, num_mix)
     if total == math.inf:

@@ -7,13 +7,13 @@ from zetamix_core.checks import check_flag
 from zetamix_core.theory.arguments import check_at_most, check_integer
 from zetamix_core.theory.series import log_sum
 
-_MOST_FACTORS = 2**26  # of a product that is written down
+_MOST_FACTORS = 2**26  # of a product that is computed exactly
 
 
 def num_orderings(
     n: SupportsIndex, num_mix: SupportsIndex | None = None, *, anchored: bool = False
 ) -> int:
-    r"""Return the number of orderings, so of new samples, that a batch has at one γ.
+    r"""Return the number of orderings, and so of new samples, that a batch has at one γ.
 
     .. math:: \frac{n!}{(n - T)!}, \quad \text{or} \quad \frac{(n - 1)!}{(n - T)!}
         \quad \text{for a given anchor}
@@ -25,7 +25,7 @@ def num_orderings(
     num_mix : int, optional
         T, the number of samples in a mixture, from 1 to `n`; `n` if None.
     anchored : bool, optional
-        Whether the dominant sample is given, and only the others are in random order.
+        Whether the dominant sample is given, and only the others are ordered at random.
 
     Returns
     -------
@@ -53,7 +53,7 @@ def num_orderings(
     if filled > _MOST_FACTORS:
         raise ValueError(
             f"num_orderings must have at most 2**26 samples in a mixture to be written down, got "
-            f"{filled}; take log_num_orderings, or pass a smaller num_mix"
+            f"{filled}; use log_num_orderings, or pass a smaller num_mix"
         )
     return math.perm(pool, filled)
 
@@ -73,7 +73,7 @@ def log_num_orderings(
     num_mix : int, optional
         T, the number of samples in a mixture, from 1 to `n`; `n` if None.
     anchored : bool, optional
-        Whether the dominant sample is given, and only the others are in random order.
+        Whether the dominant sample is given, and only the others are ordered at random.
 
     Returns
     -------

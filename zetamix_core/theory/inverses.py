@@ -1,4 +1,4 @@
-"""Which γ and T do what one wants: roots and inverses of the weights."""
+"""Which γ and T have a wanted effect: roots and inverses of the weights."""
 
 import math
 from collections.abc import Callable
@@ -34,7 +34,7 @@ def dominance_threshold(n: Count = math.inf) -> float:
 
     See Also
     --------
-    gamma_for_dominant_weight : The same for another weight than 1/2.
+    gamma_for_dominant_weight : The same for weights other than 1/2.
 
     References
     ----------
@@ -55,7 +55,7 @@ def dominance_threshold(n: Count = math.inf) -> float:
 
 
 def gamma_for_dominant_weight(weight: float, n: Count) -> float:
-    r"""Return the smallest γ that gives the first sample of an ordering a wanted weight.
+    r"""Return the smallest γ that gives the first sample of an ordering a given weight.
 
     .. math:: \gamma: \quad 1 / H_n(\gamma) = w_1
 
@@ -103,7 +103,7 @@ def gamma_for_dominant_weight(weight: float, n: Count) -> float:
 
 
 def gamma_for_displacement(displacement: float, num_mix: Count) -> float:
-    r"""Return the smallest γ that moves anchored samples by a wanted distance.
+    r"""Return the smallest γ that moves anchored samples by a given distance.
 
     .. math:: \gamma: \quad \sqrt{1 - 2 w_1 + \sum_{r=1}^{T} w_r^2} = d
 
@@ -134,7 +134,7 @@ def gamma_for_displacement(displacement: float, num_mix: Count) -> float:
 
     Notes
     -----
-    At large T displacements just below 1 belong to very different γ, so γ loses digits there.
+    At large T, displacements just below 1 belong to very different γ, so γ loses digits there.
 
     Examples
     --------
@@ -183,7 +183,7 @@ def num_mix_for_tail(tail: float, gamma: float, n: Count = math.inf) -> int:
         If `tail` or `gamma` is not a real number or `n` is neither an integer nor ``math.inf``.
     ValueError
         If `tail` is outside its range, `gamma` is negative or NaN, `n` is below 1, or `n` is
-        infinite and no T is enough, as for γ <= 1, or only one beyond 2**1000.
+        infinite and no T is enough, as for γ <= 1, or only a T beyond 2**1000.
 
     See Also
     --------
@@ -271,7 +271,7 @@ def mixup_gamma(lam: float) -> float:
         lam,
         (0.5, math.nextafter(1, 0)),
         rule="a number in [1/2, 1)",
-        remedy="below 1/2 exchange the two samples (1 - lam); at 1 take gamma=math.inf",
+        remedy="below 1/2 exchange the two samples (1 - lam); at 1 use gamma=math.inf",
     )
     return math.log1p((2 * lam - 1) / (1 - lam)) / math.log(2)
 
@@ -313,13 +313,13 @@ def mixup_lambda(gamma: float) -> float:
 
 def _root(rising: Callable[[float], float]) -> float:
     """Find the γ > 0 at which a function that is negative at 0 changes its sign."""
-    # Not at the top: SciPy's optimizers take longer to import than all the rest.
+    # Not at the top: SciPy's optimizers take longer to import than everything else.
     from scipy.optimize import root_scalar
 
     low, high = 0.0, 1.0
     while rising(high) < 0:
         low, high = high, 2 * high
-    # Relative precision alone counts, and a root near 0 may take more than the usual 100 halvings.
+    # Only relative precision counts, and a root near 0 may take more than the usual 100 halvings.
     solution = root_scalar(
         rising, method="brentq", bracket=(low, high), xtol=1e-300, rtol=1e-15, maxiter=1000
     )

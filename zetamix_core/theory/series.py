@@ -2,8 +2,8 @@
 
 import math
 
-# Euler-Maclaurin starts after a head of terms that are summed one by one. With 40 of them a large
-# γ leaves nothing behind, and three corrections B_2k / (2k)! reach double precision otherwise.
+# Euler-Maclaurin starts after a head of terms that are summed one by one. After 40 of them a large
+# γ leaves nothing, and otherwise three corrections B_2k / (2k)! reach double precision.
 _HEAD = 40
 _BERNOULLI = (1 / 12, -1 / 720, 1 / 30240)
 
@@ -37,7 +37,7 @@ def power_integral(gamma: float, low: int, high: float) -> float:
 
 
 def log_sum(first: int, last: int) -> float:
-    """Σ_{j=first..last} log j, the same way: a difference of Stirling series, not of factorials."""
+    """Σ_{j=first..last} log j, likewise: a difference of Stirling series, not of factorials."""
     start = min(first + _HEAD, last + 1)
     head = [math.log(j) for j in range(first, start)]
     if start > last:
@@ -51,7 +51,7 @@ def log_sum(first: int, last: int) -> float:
 def _derivatives(gamma: float, x: float) -> float:
     """Σ_k B_2k/(2k)! (γ+1)…(γ+2k-2) / x^(2k-1), the derivatives in Euler-Maclaurin.
 
-    Times -γ x^-γ these are the ones of x^-γ, and with γ = 0 those of log x.
+    Times -γ x^-γ they are those of x^-γ, and with γ = 0 those of log x.
     """
     total, term = 0.0, 1 / x
     for k, bernoulli in enumerate(_BERNOULLI):

@@ -73,21 +73,21 @@ def mix(
         One key, typed or raw.
     x : pytree of arrays, each of shape (N, ...)
         Samples, as in `zeta_mixup`; a rule that averages nothing, such as CutMix, takes any dtypes.
-        Plans are drawn for the shape of the array of most axes.
+        Plans are drawn for the shape of the array with the most axes.
     y : pytree of arrays, each of shape (N, ...), optional
         Labels, as in `zeta_mixup`.
     rule : Rule, default Zeta()
-        How the plan is drawn: one of `zetamix.rules`, or an object of your own with such a method.
-        Inside of a transformation `zetamix.rules.OneOf` becomes a ``lax.switch`` over its rules,
-        all of which must give arrays of the same shapes and dtypes.
+        How the plan is drawn: one of `zetamix.rules`, or your own object with such a method.
+        Inside a transformation, `zetamix.rules.OneOf` becomes a ``lax.switch`` over its rules, all
+        of which must give arrays of the same shapes and dtypes.
     num_classes : int or pytree, optional
         Number of classes, as in `zeta_mixup`; required for integer labels.
     ignore_index : int, optional
         The label that does not count, as in `zeta_mixup`.
     groups : array of int, shape (N,), optional
-        What rules with `donors` go by; it may be traced.
+        The groups for rules with `donors`; they may be traced.
     step : int or 0-d array, optional
-        What a callable `gamma` is given; it may be traced.
+        The argument of a callable `gamma`; it may be traced.
     axis_name : str or tuple of str, optional
         Named axes whose index is folded into the key, as in `zeta_mixup`.
 
@@ -103,7 +103,7 @@ def mix(
     ValueError
         As `zeta_mixup`.
     TypeError
-        As `zeta_mixup`; also if `rule` is no rule.
+        As `zeta_mixup`; also if `rule` is not a rule.
 
     See Also
     --------
@@ -160,11 +160,11 @@ def zeta_mixup(
     Parameters
     ----------
     key : JAX key
-        One key, typed or raw: `jax.random.key`, or what `jax.random.fold_in` makes of it.
+        One key, typed or raw, from `jax.random.key` or `jax.random.fold_in`.
     x : pytree of arrays, each of shape (N, ...)
-        Samples. NumPy arrays are taken as JAX arrays. An array by itself may hold an image of
-        integers, uint8 of two or more axes, 8 or 16 bits of three or more; other pytrees may hold
-        floating arrays only.
+        Samples. NumPy arrays become JAX arrays. A single array may hold integer images, uint8 with
+        two or more axes, 8 or 16 bits with three or more; other pytrees may hold only floating
+        arrays.
     y : pytree of arrays, each of shape (N, ...), optional
         Labels, each array in one of the forms of `Plan.mix_labels`.
     gamma : float or array of shape () or (N,), default 2.8
@@ -173,16 +173,16 @@ def zeta_mixup(
         T, the number of samples in a mixture; the whole batch by default, and for a batch that has
         fewer samples.
     num_classes : int or pytree, optional
-        Number of classes for all arrays of `y`, or a pytree of the structure of `y` with one for
-        each, None for floating labels; required for integer labels.
+        Number of classes for all arrays of `y`, or a pytree with the structure of `y` and one
+        number for each array, None for floating labels; required for integer labels.
     ignore_index : int, optional
         The label that does not count in integer labels, as in `Plan.mix_labels`.
     anchored : bool, default True
-        Whether sample i has the largest weight in output i; else a random one has.
+        Whether sample i has the largest weight in output i; otherwise a random sample has it.
     donors : "same" or "other", optional
-        Whom a sample may be mixed with, by `groups`; see `zetamix.zeta_plan`.
+        Which samples a sample may be mixed with, by `groups`; see `zetamix.zeta_plan`.
     groups : array of int, shape (N,), optional
-        What `donors` goes by: classes, patients, volumes. It may be traced.
+        The groups that `donors` refers to: classes, patients, volumes. They may be traced.
     axis_name : str or tuple of str, optional
         Named axes that the call is mapped over, as inside ``shard_map``: the index along them is
         folded into the key, so that each shard draws its own plan.
@@ -190,7 +190,7 @@ def zeta_mixup(
     Returns
     -------
     x_mixed : pytree of arrays, each of shape (N, ...)
-        The structure of `x`, with mixed arrays of the same dtypes; an image of integers gives the
+        The structure of `x`, with mixed arrays of the same dtypes; integer images become the
         default float.
     y_mixed : pytree of arrays or None
         The structure of `y`, with mixed labels, never in the precision of narrow floating samples.
@@ -268,15 +268,15 @@ def mixup(
     alpha : float, default 1.0
         Positive parameter of the Beta distribution; 1 draws :math:`\lambda` uniformly.
     per_sample : bool, default True
-        Draw one :math:`\lambda` for each output, or one for the batch.
+        Whether to draw one :math:`\lambda` for each output, or one for the batch.
     num_classes : int or pytree, optional
         Number of classes, as in `zeta_mixup`; required for integer labels.
     ignore_index : int, optional
         The label that does not count, as in `zeta_mixup`.
     anchored : bool, default True
-        Whether sample i is the first of the pair of output i; else a random one is.
+        Whether sample i is the first of the pair of output i; otherwise a random sample is.
     donors, groups : optional
-        Whom a sample may be mixed with, as in `zeta_mixup`.
+        Which samples a sample may be mixed with, as in `zeta_mixup`.
     axis_name : str or tuple of str, optional
         Named axes whose index is folded into the key, as in `zeta_mixup`.
 
@@ -342,40 +342,43 @@ def cutmix(
 ) -> tuple[Any, Any]:
     r"""Paste a random box of one sample into another, and mix labels by volume.
 
-    The sides of the box are the share :math:`(1 - \lambda)^{1/k}` of each of k axes, with
-    :math:`\lambda \sim \mathrm{Beta}(\alpha, \alpha)`; its centre is uniform. A box that reaches
-    over the border is clipped, and labels are mixed with the share of the sample that is left.
+    The box takes the share :math:`(1 - \lambda)^{1/k}` of each of its k axes, with
+    :math:`\lambda \sim \mathrm{Beta}(\alpha, \alpha)`; its centre is uniform. A box that crosses
+    the border is clipped, and labels are mixed by the share of the sample that remains.
 
     Parameters
     ----------
     key : JAX key
         One key, typed or raw.
     x : pytree of arrays, each of shape (N, ...)
-        Samples of any dtypes, all as long as the first along the axes of the box.
+        Samples of any dtypes. Boxes are drawn for the array with the most axes. Other arrays that
+        have the axes of the box are cut too, and must have the same lengths along them. Arrays
+        without these axes are mixed by volume, and refused if they hold integers that may be ids.
     y : pytree of arrays, each of shape (N, ...), optional
         Labels, as in `zeta_mixup`; those that have the axes of the box are pasted, too.
     alpha : float, default 1.0
         Positive parameter of the Beta distribution.
     axes : sequence of int, default (-2, -1)
-        Axes that the box extends along, in each array of `x`; any number but the first axis.
+        Axes along which the box extends, in each array of `x`: any number of them, but not the
+        first axis.
     per_sample : bool, default True
-        Draw a box for each output, or one for the batch.
+        Whether to draw a box for each output, or one for the batch.
     num_classes : int or pytree, optional
         Number of classes, as in `zeta_mixup`; required for integer labels.
     ignore_index : int, optional
         The label that does not count, as in `zeta_mixup`.
     anchored : bool, default True
-        Whether the box is pasted into sample i for output i; else into a random one.
+        Whether the box of output i is pasted into sample i; otherwise into a random sample.
     donors, groups : optional
-        From whom boxes are pasted, as in `zeta_mixup`.
+        Which samples boxes are pasted from, as in `zeta_mixup`.
     axis_name : str or tuple of str, optional
         Named axes whose index is folded into the key, as in `zeta_mixup`.
 
     Returns
     -------
     x_mixed : pytree of arrays, each of shape (N, ...)
-        Samples with pasted boxes, of the dtypes of `x`: nothing is averaged, so that integers
-        stay.
+        Samples with pasted boxes, in the dtypes of `x`: where boxes are pasted, nothing is
+        averaged, so integers stay integers.
     y_mixed : pytree of arrays or None
         Mixed labels.
 

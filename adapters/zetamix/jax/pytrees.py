@@ -1,4 +1,4 @@
-"""Batches as pytrees: what is checked before a plan is drawn, and how it is applied."""
+"""Batches as pytrees: the checks before a plan is drawn, and its application."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ def checked_batch(
         what = f"shape {key.shape} and dtype {key.dtype}" if is_array(key) else f"{key!r}"
         raise TypeError(
             f"key must be one JAX key, got {what} of type {type(key).__name__}; pass "
-            f"jax.random.key(0), or one of the keys that split makes"
+            f"jax.random.key(0), or one of the keys from jax.random.split"
         )
     batch = Pair(_leaves("x", x), _leaves("y", y))
     if not batch.samples.arrays:
@@ -92,7 +92,7 @@ def _index_along(axis_name: Any) -> jax.Array:
     except NameError as error:
         raise ValueError(
             f"axis_name must name axes that the call is mapped over, got {axis_name!r} outside of "
-            f"such a map; call it inside of jax.shard_map or jax.vmap(..., axis_name=...), or pass "
+            f"such a map; call it inside jax.shard_map or jax.vmap(..., axis_name=...), or pass "
             f"axis_name=None"
         ) from error
 
@@ -140,7 +140,7 @@ def mixed_by(
 ) -> tuple[Any, Any]:
     """Mix a batch by the plan that a rule draws from a key.
 
-    Whether samples may be averaged is told by the rule, or by one of several rules that it is of.
+    `averaged` says whether samples may be averaged; by default, the rule says so itself.
     """
     first = batch.first
     averaged = averages(rule) if averaged is None else averaged
@@ -164,7 +164,7 @@ def mixed_by(
 def mixed_batch(
     plan: Plan, batch: Pair, num_classes: Any, ignore_index: int | None, averaged: bool
 ) -> tuple[Any, Any]:
-    # Labels first: they are the ones that may be refused.
+    # Labels first, since they may be refused.
     names, labels, structure = batch.labels
     counts = _counts(structure, num_classes)
     y_mixed = [
@@ -183,7 +183,7 @@ def mixed_batch(
 
 
 def _of(ignore_index: int | None, label: jax.Array) -> int | None:
-    """Return what does not count in an array of labels, nothing in floating ones."""
+    """Return the label that does not count in an array of labels, None for floating labels."""
     return ignore_index if kind(label) == "integer" else None
 
 
@@ -195,7 +195,7 @@ def _counts(structure: Any, num_classes: Any) -> list[Any]:
         return list(structure.flatten_up_to(num_classes))
     except (TypeError, ValueError) as error:
         raise ValueError(
-            f"num_classes must be an int or of the structure of y, got {num_classes!r} for "
+            f"num_classes must be an int or have the structure of y, got {num_classes!r} for "
             f"{structure}; give each array of y an int, or None for floating labels"
         ) from error
 

@@ -24,8 +24,8 @@ from zetamix.torch.transforms import Donors, Gamma, ZetaMixup
 from zetamix_core.adapting import check_rule, random_by
 from zetamix_core.rules import Rule
 
-# Places in shared memory: what the loader's process tells its workers; then how often processes
-# have begun with the epoch, for each rank and number of a worker.
+# Places in shared memory: what the loader's process sends its workers; then how often processes
+# have started the epoch, for each rank and worker number.
 _EPOCH, _VERSION, _RANK, _FIRST, _MIXING, _STARTS = range(6)
 _PLACES = 4096
 
@@ -40,21 +40,20 @@ class Collate(SharesNumbers):
     Parameters
     ----------
     mix : Rule or torch.nn.Module
-        How plans are drawn: one of `zetamix.rules`, or an object of your own with such a method; or
-        a module of ours, such as `ZetaMixup` or `OneOf`, with all its options, and in training or
-        evaluation mode as it is. The step that a callable `gamma` is given, and that `stop_at` is
-        compared with, is the epoch.
+        How plans are drawn: one of `zetamix.rules`, or your own object with such a method; or a
+        module of ours, such as `ZetaMixup` or `OneOf`, with all its options, in its present
+        training or evaluation mode. The step for a callable `gamma` and for `stop_at` is the epoch.
     collate_fn : callable, optional
-        Makes a batch of a list of samples; by default that of torch. The images of a pair may be of
-        integers, such as uint8, and stay so, unless `dtype` or `scale` says otherwise.
+        Makes a batch from a list of samples; by default that of torch. The images of a pair may be
+        integers, such as uint8, and stay so unless `dtype` or `scale` says otherwise.
     seed : int, optional
-        Draw from the key (seed, epoch, restarts, batch, rank), the same in each run. By default
-        that of the module or, if it has none, draws follow torch's generator in the worker.
+        Draw from the key (seed, epoch, restarts, batch, rank), the same in each run. By default it
+        is the seed of the module; without one, draws follow torch's generator in the worker.
     rank : int, optional
         Number of the process; by default that of the module, or of ``torch.distributed``.
     **options
-        With a rule, options of `Mix`: `num_classes`, `p`, `label_smoothing`, `stop_at`, and what
-        `ZetaMixup` tells of leaves and their dtypes.
+        With a rule, options of `Mix`: `num_classes`, `p`, `label_smoothing`, `stop_at`, and the
+        options of `ZetaMixup` for leaves and their dtypes.
 
     Attributes
     ----------
@@ -73,19 +72,19 @@ class Collate(SharesNumbers):
 
     Notes
     -----
-    In the key, batch is the place of the batch in the epoch (worker + number of workers · batches
-    of this worker before, after the first one that `set_epoch` tells), and restarts counts how
-    often the worker was started in the epoch, so that draws differ even if nobody calls
-    `set_epoch`. Iterable data sets count batches in the same way: the draws are repeatable for the
-    same number of workers. If `set_epoch` comes late, when workers have begun to prepare batches,
-    or if an epoch is left early with persistent workers, which finish what they were asked for,
-    batches are numbered differently, but do not repeat.
+    In the key, batch is the number of the batch in the epoch (worker + number of workers · earlier
+    batches of this worker, counted from the `first_batch` of `set_epoch`), and restarts counts how
+    often the worker was started in the epoch, so draws differ even without calls of `set_epoch`.
+    Iterable data sets count batches in the same way: the draws are repeatable for the same number
+    of workers. If `set_epoch` comes late, when workers have begun to prepare batches, or if an
+    epoch ends early with persistent workers, which finish the requested batches, batches get
+    different numbers, but do not repeat.
 
-    No collate function is told which loader calls it. A loader of validation may share one that is
-    switched by `eval`: what is not mixed is not counted. Two loaders that both mix need one each:
-    ``copy.copy(collate)`` makes another, whose `set_epoch` is to be called, too. Of two that share
-    one all the same, the loader that is iterated over first after `set_epoch`, to its end, draws as
-    if it were alone; the draws of the other depend on what the first did.
+    A collate function does not know which loader calls it. A validation loader may share one that
+    is switched off by `eval`: unmixed batches are not counted. Two loaders that both mix need one
+    each: ``copy.copy(collate)`` makes another, on which `set_epoch` must be called, too. If two
+    loaders share one nevertheless, the one that is iterated over first after `set_epoch`, to its
+    end, draws as if it were alone; the draws of the other depend on what the first did.
 
     Examples
     --------
@@ -135,8 +134,9 @@ class Collate(SharesNumbers):
         check_rank(rank)
         if isinstance(collate_fn, KeyedModule):
             raise TypeError(
-                f"collate_fn makes a batch of samples, got the module {type(collate_fn).__name__}, "
-                f"which mixes; pass Collate({type(collate_fn).__name__}(...))"
+                f"collate_fn must make a batch from samples, got the module "
+                f"{type(collate_fn).__name__}, which mixes; pass "
+                f"Collate({type(collate_fn).__name__}(...))"
             )
         if collate_fn is not None and not callable(collate_fn):
             raise TypeError(
@@ -164,13 +164,13 @@ class Collate(SharesNumbers):
         return bool(self._shared[_MIXING])
 
     def train(self, mode: bool = True) -> Collate:
-        """Mix from the next batch on, or end that; workers hear it with the batches they begin.
+        """Start or stop mixing; workers notice with the next batch that they begin.
 
         Parameters
         ----------
         mode : bool, default True
-            Whether batches are to be mixed. Those that are not are collated, in the dtype of mixed
-            ones, and not counted.
+            Whether to mix batches. Unmixed batches are collated, in the dtype of mixed ones, and
+            not counted.
 
         Returns
         -------
@@ -180,7 +180,7 @@ class Collate(SharesNumbers):
         Raises
         ------
         TypeError
-            If `mode` is no bool.
+            If `mode` is not a bool.
 
         Examples
         --------
@@ -199,7 +199,7 @@ class Collate(SharesNumbers):
         return self
 
     def eval(self) -> Collate:
-        """End mixing, as ``train(False)`` does.
+        """Stop mixing, as ``train(False)`` does.
 
         Returns
         -------
@@ -223,18 +223,18 @@ class Collate(SharesNumbers):
         Parameters
         ----------
         epoch : int
-            Number of the epoch, from 0, where counting begins.
+            Number of the epoch, counted from 0.
         first_batch : int, optional
-            Number of the batch with which the epoch begins: that of batches that were trained with
-            before a run was stopped, and that the loader skips, as by
+            Number of the batch with which the epoch begins: the number of batches already used
+            before a run was stopped, which the loader skips, as by
             ``accelerate.skip_first_batches``. The rest of the epoch is then mixed as in a run that
-            was never stopped. It holds for this epoch alone. Not for iterable data sets, whose
-            workers count for themselves.
+            never stopped. It applies only to this epoch, and not to iterable data sets, whose
+            workers count on their own.
 
         Raises
         ------
         ValueError
-            If `epoch` or `first_batch` is no int from 0 to 2**32 - 1.
+            If `epoch` or `first_batch` is not an int from 0 to 2**32 - 1.
 
         Examples
         --------
@@ -249,20 +249,20 @@ class Collate(SharesNumbers):
             check_word("first_batch", first_batch, "batches")
         self._own()
         if first_batch is None and epoch == int(self._shared[_EPOCH]):
-            return  # workers may be in the midst of it
+            return  # workers may be in the middle of it
         self._shared[_STARTS:] = 0
         self._shared[_EPOCH] = epoch
         self._shared[_FIRST] = first_batch or 0
         self._shared[_VERSION] += 1
 
-    @torch.no_grad()  # what requires a gradient can't be sent by a worker
+    @torch.no_grad()  # workers can't send tensors that require a gradient
     def __call__(self, samples: list[Any]) -> Any:
         """Collate and mix the samples of one batch.
 
         Parameters
         ----------
         samples : list
-            What the data set gives.
+            Samples of the data set.
 
         Returns
         -------
@@ -270,7 +270,7 @@ class Collate(SharesNumbers):
             The batch, as the collate function makes it, with mixed tensors.
         """
         batch = self.collate_fn(samples)
-        if self.collate_fn is default_collate:  # which takes the marks of torchvision off
+        if self.collate_fn is default_collate:  # which loses torchvision's types
             modules = [m for m in self._module.modules() if isinstance(m, BatchMix)]
             told = frozenset().union(*(module._told() for module in modules))
             batch = marked_as(samples[0], batch, told)
@@ -284,7 +284,7 @@ class Collate(SharesNumbers):
         return f"{type(self).__name__}({name}, {self._shown}, seed={self.seed})"
 
     def _share(self, memory: Tensor) -> None:
-        """Share memory with the workers of this process, and tell them its rank."""
+        """Share memory with the workers of this process, and pass them its rank."""
         super()._share(memory)
         self._shared[_RANK] = self._rank()
 
@@ -310,7 +310,7 @@ class Collate(SharesNumbers):
             return self.rank
         rank = process_rank()
         if rank is None:
-            # A worker that was not forked knows no ranks but what it was told.
+            # A worker that was not forked knows only the rank that it was passed.
             return 0 if get_worker_info() is None else int(self._shared[_RANK])
         return rank
 
@@ -333,12 +333,12 @@ def _checked_module(module: nn.Module, seed: int | None, options: Mapping[str, A
         )
     if module.seed is None and seed is None and seeds:
         raise ValueError(
-            f"one seed must be that of all draws, got {name} without one for modules with seeds "
+            f"all draws must use one seed, got {name} without one for modules with seeds "
             f"{seeds}; pass seed= to Collate"
         )
     if seed is not None and module.seed not in (None, seed):
         raise ValueError(
-            f"one seed must be that of all draws, got seed={seed} and a {name} with seed "
+            f"all draws must use one seed, got seed={seed} and a {name} with seed "
             f"{module.seed}; leave one of them out"
         )
     return module
@@ -358,13 +358,13 @@ class ZetaMixupCollate(Collate):
     Parameters
     ----------
     collate_fn : callable, optional
-        Makes a batch of a list of samples, as in `Collate`.
+        Makes a batch from a list of samples, as in `Collate`.
     seed, rank : int, optional
-        What draws are keyed by, as in `Collate`.
+        Seed and rank in the key of the draws, as in `Collate`.
     **options
         Options of `ZetaMixup`: `gamma`, `num_mix`, `num_classes`, `p`, `label_smoothing`,
-        `stop_at`, and what it tells of leaves and their dtypes. Here the step that a callable
-        `gamma` is given, and that `stop_at` is compared with, is the epoch.
+        `stop_at`, and those for leaves and their dtypes. Here the step for a callable `gamma` and
+        for `stop_at` is the epoch.
 
     Raises
     ------

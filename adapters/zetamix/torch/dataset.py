@@ -28,62 +28,61 @@ Index = int | Tensor
 
 
 class MixedDataset(SharesNumbers, Dataset[Any]):
-    r"""A data set whose item i is item i of another one mixed with items of all of it.
+    r"""A data set whose item i is item i of another data set, mixed with items from all of it.
 
     .. math:: \hat{x}_i = \sum_{r=1}^{T} w_r \, x_{s_i(r)}, \quad s_i(1) = i
 
     where the other :math:`s_i(r)` are drawn from the whole data set, not from the batch. So it
-    mixes as well with batches of one item.
+    works just as well with batches of one item.
 
     Parameters
     ----------
     dataset : torch.utils.data.Dataset, or any object with a length and items
-        Map-style: the items of iterable data sets can't be asked for. Items are tensors, arrays and
-        numbers, or nested tuples, lists and dicts of them, all of one form, shape and dtype but for
-        what is in `keep` and `dominant`.
+        Map-style, since iterable data sets have no index. Items are tensors, arrays and numbers, or
+        nested tuples, lists and dicts of them, all of one form, shape and dtype except what is in
+        `keep` and `dominant`.
     rule : Rule, default Zeta(num_mix=4)
-        How plans are drawn: one of `zetamix.rules`, or an object of your own whose method `plan`
-        takes `anchors`. Each mixed item reads T items. Rules that by default would mix all samples
-        mix four of them, here. A callable `gamma` is given the epoch.
+        How plans are drawn: one of `zetamix.rules`, or your own object whose method `plan` takes
+        `anchors`. Each mixed item reads T items. Rules that mix all samples by default mix four of
+        them here. A callable `gamma` is called with the epoch.
     seed : int
         Items are a function of (seed, epoch, i).
     groups : array of int, shape (N,), optional
         The groups of all items, for rules with `donors`: classes, patients, volumes.
     **options
-        Of those of `ZetaMixup`: `num_classes`, `label_smoothing`, `labels_getter`, `dtype`,
-        `scale`, and what items hold, by paths in the collated batch: `as_data`, `keep`, `dominant`
-        and the others. What is kept is that of item i.
+        Options of `ZetaMixup`: `num_classes`, `label_smoothing`, `labels_getter`, `dtype`, `scale`,
+        and declarations of leaves by path in the collated batch: `as_data`, `keep`, `dominant` and
+        the others. What is kept comes from item i.
 
     Attributes
     ----------
     dataset : Dataset
         The items that are mixed.
     epoch : int
-        The epoch that is drawn for; see `set_epoch`.
+        The epoch of the draws; see `set_epoch`.
 
     Raises
     ------
     ValueError
-        If the data set has no items, or groups do not fit to the rule or to the items.
+        If the data set has no items, or groups do not fit the rule or the items.
     TypeError
-        If the data set is iterable or has no length, or the rule can't be handed anchors.
+        If the data set is iterable or has no length, or the rule does not accept anchors.
 
     See Also
     --------
     Collate : Mixing within batches, in the workers of a loader.
-    zetamix.zeta_plan : What is drawn, and for whom.
+    zetamix.zeta_plan : The plans that are drawn.
 
     Notes
     -----
-    Rows are drawn by blocks of 256: that of item i is row i mod 256 of block b = i // 256, drawn by
-    the key (seed, epoch, b). What a rule draws once, such as the member of a `zetamix.rules.OneOf`,
-    holds for a block. An item is the
-    same, bit for bit, whatever the sampler, the size of the batch, the rank, the number of workers,
-    the order of access and the epochs before; provided that `dataset` gives the same items, without
-    random transforms.
+    Rows are drawn in blocks of 256: item i has row i mod 256 of block b = i // 256, drawn by the
+    key (seed, epoch, b). What a rule draws once, such as the member of a `zetamix.rules.OneOf`,
+    holds for a whole block. An item is the same, bit for bit, whatever the sampler, batch size,
+    rank, number of workers, order of access and earlier epochs; provided that `dataset` returns the
+    same items, without random transforms.
 
-    A loader asks for the items of a batch at once. Those that several mixtures need are then read
-    once. `zetamix.rules.CutMix` is for items of one shape, that of item 0.
+    A loader requests the items of a batch at once. Items that several mixtures need are then read
+    once. `zetamix.rules.CutMix` needs items of one shape, that of item 0.
 
     References
     ----------
@@ -125,21 +124,21 @@ class MixedDataset(SharesNumbers, Dataset[Any]):
 
     @property
     def epoch(self) -> int:
-        """The epoch that is drawn for."""
+        """The epoch of the draws."""
         return int(self._shared[0])
 
     def set_epoch(self, epoch: int) -> None:
-        """Draw anew, before the data set is iterated over; persistent workers hear it too.
+        """Set the epoch before it is iterated over; persistent workers learn of it too.
 
         Parameters
         ----------
         epoch : int
-            Number of the epoch, from 0, where counting begins.
+            Number of the epoch, counted from 0.
 
         Raises
         ------
         ValueError
-            If `epoch` is no int from 0 to 2**32 - 1.
+            If `epoch` is not an int from 0 to 2**32 - 1.
 
         Examples
         --------
@@ -160,9 +159,9 @@ class MixedDataset(SharesNumbers, Dataset[Any]):
     def __getitem__(self, index: Index) -> Any:
         return self.__getitems__([index])[0]
 
-    @torch.no_grad()  # what requires a gradient can't be sent by a worker
+    @torch.no_grad()  # workers can't send tensors that require a gradient
     def __getitems__(self, indices: Sequence[Index]) -> list[Any]:
-        """Return mixed items, of which each of those that are needed is read once."""
+        """Return mixed items, reading each needed item once."""
         if not len(indices):
             return []
         items = [self._checked(index) for index in indices]
@@ -187,7 +186,7 @@ class MixedDataset(SharesNumbers, Dataset[Any]):
         return [self.dataset[i] for i in items]
 
     def _shape_of_items(self) -> tuple[int, ...]:
-        """Return the shape of an item's samples, of which boxes are cut, known from one of them."""
+        """Return the shape of an item's samples, from which boxes are cut, as of one item."""
         if self._shape is None:
             samples = self._read_leaves([self.dataset[0]], [0]).samples
             self._shape = tuple(samples.shape[1:])
@@ -212,7 +211,7 @@ def _collated(items: list[Any]) -> Tensor:
 
 
 def _as_rows(value: Any) -> Any:
-    """Return something whose items are those of a tensor, of its subclass."""
+    """Return something whose items are those of a tensor, in its subclass."""
     if isinstance(value, Tensor) and type(value) is not Tensor:
         return [as_given(row, value) for row in value]
     return value
@@ -225,8 +224,8 @@ def _length(dataset: Any) -> int:
     if isinstance(dataset, IterableDataset) or not (sized and numbered):
         raise TypeError(
             f"a data set must have a length and numbered items to be mixed with all of itself, got "
-            f"{name}; pass one of several, as datasets['train'], and mix the batches of "
-            f"an iterable one with zetamix.torch.Collate"
+            f"{name}; pass one of several, as in datasets['train'], or mix the batches of "
+            f"an iterable data set with zetamix.torch.Collate"
         )
     n = len(dataset)
     if n < 1:

@@ -1,7 +1,7 @@
-"""What can't be traced, as `torch.compile` meets it: each with the reason that it shows.
+"""Functions that `torch.compile` can't trace, each with the reason that it shows.
 
-To import this module is to import the compiler, which takes longer than torch itself: others do so
-only while a graph is traced.
+Importing this module imports the compiler, which takes longer than torch itself. So other modules
+import it only while a graph is traced.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Which numbers a module draws: its seed or torch's generator, the step, the rank."""
+"""The keys of a module's draws: its seed or torch's generator, the step, the rank."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ _WORD_LIMIT = 2**62
 _STEP_LIMIT = 2**32
 _UNKNOWN = -1
 
-# One lock for the counters of all modules, which hold it for microseconds: as an attribute it would
-# have to be left out of pickles and copies.
+# One lock for the counters of all modules, which hold it for microseconds: an attribute would have
+# to be left out of pickles and copies.
 _counting = threading.Lock()
 
 
@@ -40,11 +40,11 @@ if hasattr(os, "register_at_fork"):
 class KeyedModule(nn.Module):
     """A module that draws for each batch, by a counter of the batches.
 
-    Draws are portable ones of the key (seed, step, rank) or, without a seed, of (a number of the
-    generator, rank). In graphs of ``torch.compile`` keys are tensors, which are traced without a
-    look at them.
+    Draws are portable, from the key (seed, step, rank) or, without a seed, (a number from the
+    generator, rank). In graphs of ``torch.compile`` keys are tensors, which are traced without
+    reading them.
 
-    Each copy of a module and each process counts for itself. Threads that share a module never get
+    Each copy of a module and each process counts on its own. Threads that share a module never get
     the same step, except in graphs of ``torch.compile``, which can't lock.
     """
 
@@ -65,7 +65,7 @@ class KeyedModule(nn.Module):
 
     @property
     def rank(self) -> int | None:
-        """The rank, None where torch.distributed tells it."""
+        """The rank, None where torch.distributed provides it."""
         return None if int(self._rank) == _UNKNOWN else int(self._rank)
 
     def get_extra_state(self) -> Tensor:
@@ -73,7 +73,7 @@ class KeyedModule(nn.Module):
         return self.step.clone()
 
     def set_extra_state(self, state: Tensor) -> None:
-        """Go on from a number of batches, as `load_state_dict` does."""
+        """Continue from a number of batches, as `load_state_dict` does."""
         self.step.fill_(_checked_step(state))
 
     def __getstate__(self) -> dict[str, Any]:
@@ -94,11 +94,11 @@ class KeyedModule(nn.Module):
 
     @abstractmethod
     def _mix(self, batch: Any, key: Key, step: Tensor) -> Any:
-        """Mix a batch by what is drawn from a key."""
+        """Mix a batch by draws from a key."""
 
     @abstractmethod
     def _unmixed(self, batch: Any) -> Any:
-        """Return a batch that is not mixed in the form of mixed ones."""
+        """Return an unmixed batch in the form of mixed ones."""
 
     def _counted(self, run: Callable[[Any, Key, Tensor], Any], batch: Any) -> Any:
         """Return `run(batch, key, step)`, and count the batch unless it is refused."""
@@ -132,7 +132,7 @@ class KeyedModule(nn.Module):
         return key, step
 
     def _take_back(self, step: Tensor) -> None:
-        """Leave a batch uncounted, unless another thread has counted one after it."""
+        """Uncount a batch, unless another thread has counted one after it."""
         with _counting:
             if int(self.step) == int(step) + 1:
                 self.step.copy_(step)
@@ -149,7 +149,7 @@ def _with_rank(head: tuple[int, ...], rank: int) -> tuple[int, ...]:
 
 @torch.library.custom_op("zetamix::with_rank", mutates_args=())
 def _with_rank_in_graphs(head: Tensor, rank: Tensor) -> Tensor:
-    """Append the rank, which is asked for when a graph runs, not when it is made."""
+    """Append the rank, which is read when a graph runs, not when it is traced."""
     return on_host(_with_rank(tuple(head.tolist()), int(rank)))
 
 
@@ -178,7 +178,7 @@ def on_host(numbers: Sequence[int]) -> Tensor:
 
 
 def draw_word(generator: torch.Generator | None) -> Tensor:
-    """Return a random number of shape (1,), of a generator or of torch's default one."""
+    """Return a random number of shape (1,), from a generator or torch's default one."""
     if generator is None:
         return torch.randint(_WORD_LIMIT, (1,), dtype=torch.int64, device="cpu")
     if torch.compiler.is_compiling():
@@ -211,7 +211,7 @@ def check_rank(rank: Any) -> None:
     if rank is not None and not (is_whole_number(rank) and 0 <= rank < 2**32):
         raise ValueError(
             f"rank must be an int from 0 to 2**32 - 1 or None, got {rank!r}; pass None for the "
-            f"rank that torch.distributed tells"
+            f"rank from torch.distributed"
         )
 
 
@@ -219,7 +219,7 @@ def _check_step(step: int) -> None:
     if not 0 <= step < _STEP_LIMIT:
         raise ValueError(
             f"a module with a seed draws for steps from 0 to 2**32 - 1, got step {step}; make a "
-            f"new one with another seed, which begins at step 0"
+            f"new module with another seed, which begins at step 0"
         )
 
 

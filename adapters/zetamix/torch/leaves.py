@@ -30,17 +30,17 @@ LabelsGetter = Callable[[Any], Any] | str | None
 
 
 def as_batch(inputs: tuple[Any, ...]) -> Any:
-    """Return what a module was called with as one batch."""
+    """Return the arguments of a module as one batch."""
     if not inputs:
         raise TypeError("a batch is needed, got no argument; call it with images and labels")
     return inputs if len(inputs) > 1 else inputs[0]
 
 
 def flattened_batch(batch: Any, roles: Roles, *, of_items: bool = False) -> Batch:
-    """Return the tensors of a nested batch; text and numbers may be by.
+    """Return the tensors of a nested batch, which may also hold text and numbers.
 
-    They have as many samples each, on one device. A batch made `of_items` here holds no list of
-    images.
+    All have the same number of samples, on one device. A batch made `of_items` here holds no list
+    of images.
     """
     if not of_items:
         _check_no_list_of_images(batch, "", roles)
@@ -73,7 +73,7 @@ def _refuse_differing(leaves: list[Leaf]) -> None:
 def find_labels(
     batch: Any, leaves: list[Leaf], roles: Roles, getter: LabelsGetter, *, needed: bool
 ) -> str | None:
-    """Return the path of the labels: of what `getter` gives, or of what has their place or name."""
+    """Return the path of the labels: those that `getter` returns, or found by place or name."""
     if callable(getter):
         path = path_of(leaves, getter(batch))
         if path in roles.taken:
@@ -98,7 +98,7 @@ def find_labels(
 
 
 def path_of(leaves: list[Leaf], labels: Any) -> str:
-    """Return the path at which the labels themselves, not a copy, are in the batch."""
+    """Return the path of the labels in the batch, which must be the tensor itself, not a copy."""
     for leaf in leaves:
         if leaf.value is labels:
             return leaf.path
@@ -111,7 +111,7 @@ def path_of(leaves: list[Leaf], labels: Any) -> str:
 
 
 def as_given(mixed: Any, given: Any) -> Any:
-    """Return a mixed tensor as the subclass of the one that was given, as torchvision's Image."""
+    """Return a mixed tensor in the subclass of the given one, such as torchvision's Image."""
     kind = type(given)
     if mixed is given or kind is Tensor or kind is nn.Parameter or not isinstance(given, Tensor):
         return mixed
@@ -121,9 +121,9 @@ def as_given(mixed: Any, given: Any) -> Any:
 
 
 def marked_as(item: Any, batch: Any, told: Collection[str], path: str = "") -> Any:
-    """Return a collated batch whose images and masks are of torchvision's types, as in an item.
+    """Return a collated batch whose images and masks have torchvision's types, as in an item.
 
-    Coordinates, which have no such form when they are stacked, must be `told` by their paths.
+    Coordinates, which have no such type when stacked, must be `told` by their paths.
     """
     if path in told:
         return batch
@@ -146,7 +146,7 @@ def marked_as(item: Any, batch: Any, told: Collection[str], path: str = "") -> A
 
 
 def describe(batch: Any) -> str:
-    """Say what a batch is made of, for error messages."""
+    """Describe what a batch consists of, for error messages."""
     if isinstance(batch, Tensor):
         return f"a tensor of shape {tuple(batch.shape)} and dtype {batch.dtype}"
     if isinstance(batch, Mapping):
@@ -157,7 +157,7 @@ def describe(batch: Any) -> str:
 
 
 def _check_tensor(path: str, leaf: Any) -> Facts | None:
-    """Check that a leaf is a tensor of numbers with samples; tell what is known of it."""
+    """Check that a leaf is a tensor of numbers with samples; return what is known about it."""
     facts = quick_facts(leaf) if type(leaf) is Tensor else None
     if facts is not None:
         return facts
@@ -190,7 +190,7 @@ def _check_no_text(labels: Any) -> None:
 
 
 def _check_no_list_of_images(node: Any, path: str, roles: Roles) -> None:
-    """Refuse lists of images, of which each would be taken for a batch."""
+    """Refuse lists of images, each of which would be taken for a batch."""
     if path in roles.keep or path in roles.dominant:
         return
     if isinstance(node, Mapping):
@@ -208,7 +208,7 @@ def _check_no_list_of_images(node: Any, path: str, roles: Roles) -> None:
         return
     shapes = [tuple(x.shape) for x in node]
     channels = all(shape[0] in (1, 3, 4) for shape in shapes)
-    # As many equal images as each has channels could be batches, but hardly where more is beside.
+    # A list of as many equal images as they have channels could be batches, but hardly beside more.
     as_many = bool(path) and len(node) == shapes[0][0]
     if channels and (len(set(shapes)) > 1 or as_many):
         raise ValueError(

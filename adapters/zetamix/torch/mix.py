@@ -50,7 +50,7 @@ Groups = str | Callable[[Any], Any] | None
 
 
 class ItemOptions(RoleOptions, total=False):
-    """The options of `Mix` that a mixed data set has, too; see `ZetaMixup`."""
+    """The options of `Mix` that a mixed data set takes, too; see `ZetaMixup`."""
 
     num_classes: int | Mapping[str, int] | None
     label_smoothing: float
@@ -60,7 +60,7 @@ class ItemOptions(RoleOptions, total=False):
 
 
 class CollateOptions(ItemOptions, total=False):
-    """The options of `Mix` that a collate function has, too; see `ZetaMixup`."""
+    """The options of `Mix` that a collate function takes, too; see `ZetaMixup`."""
 
     groups: Groups
     p: float
@@ -76,13 +76,13 @@ class ModuleOptions(CollateOptions, total=False):
 
 
 class BatchLeaves(NamedTuple):
-    """What a module knows of a batch before it draws."""
+    """What a module knows about a batch before it draws."""
 
     flat: Batch
     found: Found
     # The tensor whose number of samples, shape and device the plan takes.
     samples: Tensor
-    # The paths of labels, which are of no subclass when they are soft.
+    # The paths of labels, which have no subclass once they are soft.
     soft: frozenset[str]
 
 
@@ -141,7 +141,7 @@ class BatchMix(KeyedModule, ABC):
         self.roles = Roles.told(named, label_smoothing=label_smoothing, pixels=pixels, **said)
 
     def forward(self, *inputs: Any) -> Any:
-        """Mix a batch in training mode; in evaluation mode return it without a mixture.
+        """Mix a batch in training mode; return it unmixed in evaluation mode.
 
         Parameters
         ----------
@@ -160,7 +160,7 @@ class BatchMix(KeyedModule, ABC):
         ValueError
             If labels are out of range, shapes do not fit, or integers are not declared.
         TypeError
-            If the batch holds no tensors, or labels of a wrong type.
+            If the batch holds no tensors, or labels have the wrong type.
 
         Examples
         --------
@@ -182,7 +182,7 @@ class BatchMix(KeyedModule, ABC):
         x : tensor, shape (N, ...)
             The samples, whose number, device and dtype the plan takes.
         groups : tensor of int, shape (N,), optional
-            What a rule with `donors` goes by.
+            The groups for a rule with `donors`.
 
         Returns
         -------
@@ -192,7 +192,7 @@ class BatchMix(KeyedModule, ABC):
         Raises
         ------
         TypeError
-            If `x` is no tensor.
+            If `x` is not a tensor.
         ValueError
             If `x` has no axis of samples.
 
@@ -232,7 +232,7 @@ class BatchMix(KeyedModule, ABC):
         return read.flat.rebuilt(self._mixed(plan, read))
 
     def _read(self, batch: Any, *, of_items: bool = False) -> BatchLeaves:
-        """Find the leaves of a batch, and among them the labels and the samples."""
+        """Find the leaves of a batch, including the labels and the samples."""
         roles = self.roles
         flat = flattened_batch(batch, roles, of_items=of_items)
         needed = self.num_classes is not None
@@ -249,7 +249,7 @@ class BatchMix(KeyedModule, ABC):
         return BatchLeaves(flat, found, of_most_axes(samples), soft)
 
     def _mixed(self, plan: Plan, read: BatchLeaves) -> list[Any]:
-        """Return what a plan makes of the leaves of a batch."""
+        """Return the leaves of a batch as a plan mixes them."""
         mixed, soft = mixed_leaves(plan, read.flat, self.roles, read.found), read.soft
         return [
             value if leaf.path in soft else as_given(value, leaf.value)
@@ -257,11 +257,11 @@ class BatchMix(KeyedModule, ABC):
         ]
 
     def _told(self) -> frozenset[str]:
-        """Return the paths of which it is told what is there."""
+        """Return the paths that are declared."""
         return self.roles.declared.union(self.roles.keep)
 
     def _groups_of(self, batch: Any) -> Any:
-        """Return the groups of a batch, which are anywhere in it or made of it."""
+        """Return the groups of a batch, taken from it or computed from it."""
         groups: Any = self.groups
         return found_at(batch, groups) if isinstance(groups, str) else groups(batch)
 
@@ -276,11 +276,11 @@ class BatchMix(KeyedModule, ABC):
         return flat.rebuilt(map(as_given, values, given))
 
     def _give_floats(self) -> None:
-        """Make floats of integers that are no images, as where samples are averaged."""
+        """Turn integers other than images into floats, as where samples are averaged."""
         self.roles = self.roles.with_floats()
 
     def _labels_of(self, batch: Any, leaves: list[Leaf], needed: bool) -> dict[str, Any]:
-        """Return the path of the labels that were found, with their number of classes."""
+        """Return the path of the labels, if found, with their number of classes."""
         if isinstance(self.num_classes, Mapping):
             return {}
         path = find_labels(batch, leaves, self.roles, self.labels_getter, needed=needed)
@@ -328,8 +328,8 @@ class Mix(BatchMix):
     Parameters
     ----------
     rule : Rule
-        How plans are drawn: one of `zetamix.rules`, or an object of your own with such a method. A
-        callable `gamma` is given the step, a 0-d tensor of int64.
+        How plans are drawn: one of `zetamix.rules`, or your own object with such a method. A
+        callable `gamma` is called with the step, a 0-d tensor of int64.
     **options
         The options of `ZetaMixup` from `num_classes` on.
 
@@ -341,7 +341,7 @@ class Mix(BatchMix):
     See Also
     --------
     ZetaMixup : How to call it.
-    OneOf : The same for modules, also those of other packages.
+    OneOf : The same for modules, including those of other packages.
 
     Notes
     -----

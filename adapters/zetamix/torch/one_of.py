@@ -17,18 +17,18 @@ from zetamix_core.adapting import averages, chosen, random_by, shares, stream_fo
 class OneOf(KeyedModule):
     """Apply one of several transforms to each batch, drawn on the host, in training mode.
 
-    With `ZetaMixup` and `CutMix` this is the combination of the ζ-mixup paper. Only what is drawn
-    is computed.
+    With `ZetaMixup` and `CutMix` this is the combination of the ζ-mixup paper. Only the drawn
+    transform is computed.
 
     Parameters
     ----------
     transforms : sequence of torch.nn.Module
-        Called with the batch; ours or those of other packages.
+        Called with the batch; ours or those from other packages.
     p : sequence of float, optional
         Their probabilities, up to a factor; equal by default.
     seed, generator, rank : optional
-        What the choice is drawn from, as in `ZetaMixup`, by the key (seed, step, rank, 0); the
-        transforms draw from their own.
+        Sources of the choice, as in `ZetaMixup`, with the key (seed, step, rank, 0); the transforms
+        draw from their own.
 
     Attributes
     ----------
@@ -38,14 +38,14 @@ class OneOf(KeyedModule):
     Raises
     ------
     ValueError
-        If there is no transform, `p` does not fit to them, or ours give samples of different
+        If there is no transform, `p` does not fit the transforms, or ours give samples of different
         dtypes.
     TypeError
-        If a transform is no module.
+        If a transform is not a module.
 
     Notes
     -----
-    In a collate function all draws follow its key, those of modules of other packages, too.
+    In a collate function all draws follow its key, even those of modules from other packages.
 
     A graph of ``torch.compile`` ends at the choice; compile the transforms, or the model after.
 
@@ -79,7 +79,7 @@ class OneOf(KeyedModule):
         self.p = list(shares(p, len(transforms), "transforms"))
 
     def forward(self, *inputs: Any) -> Any:
-        """Apply one of the transforms in training mode; in evaluation mode none.
+        """Apply one of the transforms in training mode, and none in evaluation mode.
 
         Parameters
         ----------
@@ -89,7 +89,7 @@ class OneOf(KeyedModule):
         Returns
         -------
         tuple, or nested batch
-            What the transform returns; in evaluation mode what our transforms return in theirs.
+            The output of the transform; in evaluation mode, what our transforms return then.
 
         Raises
         ------
@@ -113,7 +113,7 @@ class OneOf(KeyedModule):
 
     def _mix(self, batch: Any, key: Key, step: Tensor) -> Any:
         transform = self.transforms[_choose(self.p, key)]
-        if isinstance(transform, OneOf):  # which is to choose by another number than this one did
+        if isinstance(transform, OneOf):  # which must choose by a different number
             return transform._mix(batch, longer(key, 2), step)
         if isinstance(transform, KeyedModule):
             return transform._mix(batch, key, step)
@@ -174,7 +174,7 @@ def _check_transforms(transforms: Any) -> None:
 
 
 def _forms(transform: nn.Module) -> set[Any]:
-    """Return in which forms a module of ours gives samples; it is not known of others."""
+    """Return the forms in which a module of ours gives samples; unknown for other modules."""
     if isinstance(transform, OneOf):
         return {form for inner in transform.transforms for form in _forms(inner)}
     ours = isinstance(transform, BatchMix)

@@ -1,4 +1,4 @@
-"""Numbers that an object tells its copies in the workers of a DataLoader."""
+"""Numbers that an object shares with its copies in the workers of a DataLoader."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from zetamix_core.adapting import is_whole_number
 class SharesNumbers:
     """An object with a tensor of integers that the workers of its process share.
 
-    Other processes that are forked with it, such as those of other ranks, part from it as soon as
+    Other processes that are forked with it, such as those of other ranks, detach from it as soon as
     they write.
     """
 
@@ -24,7 +24,7 @@ class SharesNumbers:
     def __copy__(self) -> Self:
         other = type(self).__new__(type(self))
         other.__dict__.update(self.__dict__)
-        other._share(self._shared.clone())  # else both would write to one place
+        other._share(self._shared.clone())  # otherwise both would write to one place
         return other
 
     def __getstate__(self) -> dict[str, Any]:
@@ -43,14 +43,14 @@ class SharesNumbers:
         self._owner = os.getpid()
 
     def _own(self) -> None:
-        """Part from the memory of a parent process, which other ranks may have, too."""
+        """Detach from memory inherited from a parent process, which other ranks may share."""
         if get_worker_info() is None:
             own = self._owner == os.getpid()
             self._share(self._shared if own else self._shared.clone())
 
 
 def check_word(name: str, number: Any, what: str) -> None:
-    """Check what is part of a key."""
+    """Check a number that becomes part of a key."""
     if not is_whole_number(number) or not 0 <= number < 2**32:
         raise ValueError(
             f"{name} must be an int from 0 to 2**32 - 1, got {number!r}; count {what} from 0"

@@ -25,8 +25,8 @@ class ZetaMixup(BatchMix):
               w_r = r^{-\gamma} / \sum_{j=1}^{T} j^{-\gamma}
 
     Call it as ``mix(images, labels)``, or on one tuple, list, dict or nested batch of tensors that
-    share the first axis. Floating tensors are mixed, each in its dtype; images that stand alone or
-    first in a pair may be of integers (uint8 of two or more axes, 8 or 16 bits of three or more).
+    share the first axis. Floating tensors are mixed, each in its dtype; images that come alone or
+    first in a pair may be integers (uint8 with two or more axes, 8 or 16 bits with three or more).
     Other integer tensors are refused unless they are named, so that class ids are never averaged by
     accident. Paths name tensors: that of ``batch["target"]["mask"]`` is ``"target/mask"``, that of
     ``batch[1]`` is ``"1"``.
@@ -34,66 +34,66 @@ class ZetaMixup(BatchMix):
     Parameters
     ----------
     gamma : float, 0-d tensor, (low, high) or callable, default 2.8
-        Exponent :math:`\gamma \ge 0`: how close outputs stay to samples. A pair draws one
-        uniformly for each output. A callable is given the step, a 0-d tensor of int64, and returns
-        a number or a 0-d tensor.
+        Exponent :math:`\gamma \ge 0`: how close outputs stay to samples. From a pair, each output
+        draws its own uniformly. A callable takes the step, a 0-d tensor of int64, and returns a
+        number or a 0-d tensor.
     num_mix : int, optional
-        T, the number of samples in a mixture, at most the whole batch; all of it by default.
+        T, the number of samples in a mixture, at most the whole batch, which is the default.
     donors : "same" or "other", optional
-        Whom a sample may be mixed with, by `groups`: those of its own group, or of others; see
-        `zetamix.zeta_plan`.
+        Which samples a sample may be mixed with, by `groups`: those of its own group, or those of
+        other groups; see `zetamix.zeta_plan`.
     num_classes : int or mapping of str to int, optional
-        Number of classes; required for integer labels. A mapping names the labels by their paths,
-        and is all that is taken for labels.
+        Number of classes; required for integer labels. A mapping names the labels by their paths;
+        nothing else is then taken for labels.
     p : float, default 1.0
         Probability that a batch is mixed; otherwise each sample keeps weight 1.
     label_smoothing : float, default 0.0
-        Weight :math:`\varepsilon` that is spread over all classes, in mixed batches and others.
+        Weight :math:`\varepsilon` that is spread over all classes, in mixed and unmixed batches.
     stop_at : int, optional
         Step from which on batches are no longer mixed.
     labels_getter : callable, "default" or None
         Returns the labels of a batch. By default they are the second of a pair or, in a mapping,
-        what is called exactly "labels", "label", "targets", "target" or "y", else what has "label"
-        or "target" in its name: tensors of shape (N,), (N, 1) or (N, C), or integer masks, that are
+        the entry called "labels", "label", "targets", "target" or "y", else one with "label" or
+        "target" in its name: tensors of shape (N,), (N, 1) or (N, C), or integer masks, that are
         not declared to be something else.
     groups : str or callable, optional
-        What `donors` goes by: the path of integers of shape (N,), such as "label" or "1", or a
-        function of the batch that returns them.
+        The groups that `donors` refers to: the path of integers of shape (N,), such as "label" or
+        "1", or a function of the batch that returns them.
     as_data : collection of str, default ()
         Paths of integer tensors that are mixed like floats, such as uint8 images in a dict.
     keep : collection of str, default ()
-        Paths of what is left as it is, of any type.
+        Paths of what is left unmixed, of any type.
     dominant : collection of str, default ()
         Paths of what is taken from the sample that weighs most: ids, names, boxes, text; tensors,
         or lists of N things.
     ignore_index : int or mapping of str to int, optional
-        The label that does not count, of all integer labels or by their paths; see
+        The label that does not count, for all integer labels or by path; see
         `zetamix.Plan.mix_labels`.
     positions, onehot, scaled, valid : optional
-        What else can be said of leaves by their paths, as in `zetamix.Plan.apply`: labels of which
-        every entry is a class, axes of one-hot masks, what has another resolution than the boxes,
+        Other declarations of leaves by path, as in `zetamix.Plan.apply`: labels in which every
+        entry is a class, axes of one-hot masks, leaves of a different resolution than the boxes,
         and the masks of padded leaves.
     dtype : torch.dtype, optional
         Floating dtype of the samples, mixed or not, in training and evaluation. By default each
-        keeps its own: images of integers of 8 and 16 bits are rounded to the nearest, of two to the
-        even one, and wider integers become the default float.
+        keeps its own: integer images of 8 and 16 bits are rounded to the nearest integer, ties to
+        even, and wider integers become the default float.
     scale : bool, default False
-        Divide images of integers by the largest number of their dtype, so that they are floats, at
-        most 1: of `dtype`, by default float32.
+        Whether to divide integer images by the largest number of their dtype, which makes them
+        floats up to 1, in `dtype` or by default float32.
     seed : int, optional
         Draw from the key (seed, step, rank), the same in each run. By default draws follow
         ``torch.manual_seed`` and the rank.
     generator : torch.Generator, optional
-        A generator on the CPU to follow instead; not inside of ``torch.compile``.
+        A generator on the CPU to follow instead; not inside ``torch.compile``.
     rank : int, optional
-        Number of the process, whose draws differ from those of others; by default that of
+        Number of the process; each rank has its own draws. By default that of
         ``torch.distributed``.
 
     Attributes
     ----------
     step : tensor of int64, shape ()
-        Number of batches mixed so far. It is part of `state_dict`, so that a resumed run goes on.
-        Copies and processes count for themselves. A batch that is refused is not counted.
+        Number of batches mixed so far. It is part of `state_dict`, so a resumed run continues where
+        it stopped. Copies and processes count on their own. A refused batch is not counted.
 
     Raises
     ------
@@ -112,9 +112,9 @@ class ZetaMixup(BatchMix):
     -----
     With a seed, step k on rank r mixes by
     ``zeta_plan(n, gamma=gamma, num_mix=num_mix, rng=(seed, k, r))``, compiled or not. Images keep
-    dtype, device and memory format. Integer labels become float32 (of double images float64),
-    whatever the dtype of the images; floating ones keep theirs. What is not a tensor, such as text,
-    stays.
+    dtype, device and memory format. Integer labels become float32 (float64 with double images),
+    whatever the dtype of the images; floating labels keep theirs. What is not a tensor, such as
+    text, stays.
 
     References
     ----------
@@ -213,9 +213,9 @@ class Mixup(BatchMix):
     alpha : float, default 1.0
         Positive parameter of the Beta distribution; 1 draws :math:`\lambda` uniformly.
     per_sample : bool, default True
-        Draw one :math:`\lambda` for each output, or one for the batch.
+        Whether to draw one :math:`\lambda` for each output, or one for the batch.
     donors : "same" or "other", optional
-        Whom a sample may be mixed with, as in `ZetaMixup`.
+        Which samples a sample may be mixed with, as in `ZetaMixup`.
     **options
         The options of `ZetaMixup` from `num_classes` on.
 
@@ -267,7 +267,7 @@ class Mixup(BatchMix):
 
 
 class CutMix(BatchMix):
-    r"""Paste boxes of samples into others and mix labels by area, in training mode.
+    r"""Paste boxes of samples into other samples and mix labels by area, in training mode.
 
     Every tensor of a batch that has the axes of the box is cut alike, masks too if they are named
     in `as_data`.
@@ -275,13 +275,13 @@ class CutMix(BatchMix):
     Parameters
     ----------
     alpha : float, default 1.0
-        Positive parameter of the Beta distribution of the area that stays.
+        Positive parameter of the Beta distribution of the remaining area.
     axes : sequence of int, default (-2, -1)
-        Axes that the box extends along.
+        Axes along which the box extends.
     per_sample : bool, default True
-        Draw a box for each output, or one for the batch.
+        Whether to draw a box for each output, or one for the batch.
     donors : "same" or "other", optional
-        From whom boxes are pasted, as in `ZetaMixup`.
+        Which samples boxes are pasted from, as in `ZetaMixup`.
     **options
         The options of `ZetaMixup` from `num_classes` on.
 
@@ -293,7 +293,7 @@ class CutMix(BatchMix):
     See Also
     --------
     ZetaMixup : How to call it.
-    OneOf : This or another one for each batch.
+    OneOf : One of several transforms for each batch.
 
     References
     ----------

@@ -1,4 +1,4 @@
-"""Mixing in Grain's pipelines, of batches and across data sets; what imports Grain."""
+"""Mixing in Grain pipelines, of batches and across data sets; the modules that import Grain."""
 
 from zetamix.jax.grain.dataset import MixedDataset
 from zetamix.jax.grain.transforms import Mix, ZetaMixup

@@ -1,4 +1,4 @@
-"""Mixing across a whole data set in Grain's pipelines."""
+"""Mixing across a whole data set in Grain pipelines."""
 
 from __future__ import annotations
 
@@ -28,13 +28,13 @@ __all__ = ["MixedDataset"]
 
 
 class _ItemMix(Mix):
-    """What is done with the samples that make an item."""
+    """How the samples that make up an item are mixed."""
 
     counts = True
 
 
 class ItemOptions(TypedDict, total=False):
-    """The options of `Mix` that a mixed data set has, too; see `ZetaMixup`."""
+    """The options of `Mix` that a mixed data set takes, too; see `ZetaMixup`."""
 
     num_classes: int | Mapping[str, int] | None
     as_data: str | Collection[str]
@@ -50,37 +50,37 @@ class ItemOptions(TypedDict, total=False):
 
 
 class MixedDataset(grain.MapDataset):  # type: ignore[misc]  # Grain has no types
-    r"""A data set whose item i is item i of another one mixed with items of all of it.
+    r"""A data set whose item i is item i of another data set, mixed with items from all of it.
 
     .. math:: \hat{x}_i = \sum_{r=1}^{T} w_r \, x_{s_i(r)}, \quad s_i(1) = i
 
     where the other :math:`s_i(r)` are drawn from the whole data set, not from the batch. Shuffle,
-    repeat and batch afterwards: each epoch is then drawn anew.
+    repeat and batch afterwards: each epoch then has its own draws.
 
     Parameters
     ----------
     dataset : grain.MapDataset
         Single items, not batches: arrays and numbers, or nested tuples, lists and dicts of them,
-        all of one form and shape. There must be an item at each index, so that it must not have
-        been filtered; it is to be shuffled after, not before.
+        all of one form and shape. There must be an item at each index, so filter later; shuffle
+        later, too.
     rule : Rule, default Zeta(num_mix=4)
-        How plans are drawn: one of `zetamix.rules`, or an object of your own whose method `plan`
-        takes `anchors`. Each mixed item reads T items. Rules that by default would mix all samples
-        mix four of them, here. A callable `gamma` is given the epoch.
+        How plans are drawn: one of `zetamix.rules`, or your own object whose method `plan` takes
+        `anchors`. Each mixed item reads T items. Rules that mix all samples by default mix four of
+        them here. A callable `gamma` is called with the epoch.
     seed : int
         Items are a function of (seed, epoch, i).
     groups : array of int, shape (N,), optional
         The groups of all items, for rules with `donors`: classes, patients, volumes.
     **options
-        `num_classes`, `dtype`, `scale`, and what items hold, by paths: `as_data`, `keep`,
-        `dominant` and the others, as in `ZetaMixup`. What is kept is that of item i.
+        `num_classes`, `dtype`, `scale`, and declarations of leaves by path: `as_data`, `keep`,
+        `dominant` and the others, as in `ZetaMixup`. What is kept comes from item i.
 
     Raises
     ------
     ValueError
-        If the data set has no items, or groups do not fit to the rule or to the items.
+        If the data set has no items, or groups do not fit the rule or the items.
     TypeError
-        If `dataset` is no MapDataset, or the rule can't be handed anchors.
+        If `dataset` is not a MapDataset, or the rule does not accept anchors.
 
     See Also
     --------
@@ -89,14 +89,14 @@ class MixedDataset(grain.MapDataset):  # type: ignore[misc]  # Grain has no type
 
     Notes
     -----
-    Rows are drawn by blocks of 256: that of item i is row i mod 256 of block b = i // 256, drawn by
-    the key (seed, epoch, b); a block of `zetamix.rules.OneOf` is of one kind. So an item depends
-    on its index alone, not on the order of access, workers, threads or a restored checkpoint.
+    Rows are drawn in blocks of 256: item i has row i mod 256 of block b = i // 256, drawn by the
+    key (seed, epoch, b); a block of `zetamix.rules.OneOf` is of one kind. So an item depends only
+    on its index, not on the order of access, workers, threads or a restored checkpoint.
 
-    An index beyond the length is of the next epoch. A ``grain.DataLoader`` numbers its records
-    within the length, so that all epochs would be mixed alike: make batches of this instead.
+    An index beyond the length belongs to the next epoch. A ``grain.DataLoader`` keeps its indices
+    within the length, so all epochs would be mixed alike: batch this data set instead.
 
-    `zetamix.rules.CutMix` is for items of one shape, that of item 0.
+    `zetamix.rules.CutMix` needs items of one shape, that of item 0.
 
     Examples
     --------
@@ -146,9 +146,9 @@ class MixedDataset(grain.MapDataset):  # type: ignore[misc]  # Grain has no type
         return f"MixedDataset({self._blocks.rule}, seed={self._blocks.seed})"
 
     def _getitems(self, indices: Sequence[int]) -> list[Any]:
-        """Return mixed items; Grain asks for those of a batch at once."""
+        """Return mixed items; Grain requests those of a batch at once."""
         n = len(self)
-        # Those before the first are items of the first epoch, counted from its end.
+        # Negative indices are items of the first epoch, counted from its end.
         numbers = [i if i >= 0 else i % n for i in map(checked_index, indices)]
         result: list[Any] = [None] * len(numbers)
         for epoch in sorted({number // n for number in numbers}):

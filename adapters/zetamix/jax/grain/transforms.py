@@ -1,4 +1,4 @@
-"""Mixing of NumPy batches in Grain's pipelines."""
+"""Mixing of NumPy batches in Grain pipelines."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ __all__ = ["Mix", "ZetaMixup"]
 
 
 class Read(NamedTuple):
-    """What is known of a batch before a plan is drawn."""
+    """What is known about a batch before a plan is drawn."""
 
     flat: Batch
     found: Found
@@ -63,7 +63,7 @@ class _BatchMix(grain.transforms.RandomMap):  # type: ignore[misc]  # Grain has 
     dtype: Any
     scale: bool
     groups: str | Callable[[Any], Any] | None
-    # Whether it is known of which epoch a batch is.
+    # Whether the epoch of a batch is known.
     counts: ClassVar[bool] = False
 
     @abstractmethod
@@ -119,7 +119,7 @@ class _BatchMix(grain.transforms.RandomMap):  # type: ignore[misc]  # Grain has 
         return read.flat.rebuilt(mixed_leaves(plan, read.flat, read.roles, read.found))
 
     def output_spec(self, input_spec: Any) -> Any:
-        """Tell shapes and dtypes of mixed batches, for ``grain.experimental.get_element_spec``.
+        """Return the shapes and dtypes of mixed batches, as Grain's ``get_element_spec`` asks.
 
         Parameters
         ----------
@@ -140,7 +140,7 @@ class _BatchMix(grain.transforms.RandomMap):  # type: ignore[misc]  # Grain has 
         )
 
     def read(self, batch: Any) -> Read:
-        """Find the leaves of a batch, and among them labels and images."""
+        """Find the leaves of a batch, including labels and images."""
         roles = self.roles()
         found = Found(self._labels_of(batch), paths_of_images(batch))
         flat = roles.flattened(batch, _check_samples)
@@ -150,18 +150,18 @@ class _BatchMix(grain.transforms.RandomMap):  # type: ignore[misc]  # Grain has 
         return Read(flat, found, roles, shape)
 
     def _labels_of(self, batch: Any) -> dict[str, Any]:
-        """Return the second of a pair as labels, if their number of classes is all there is."""
+        """Return the second of a pair as labels, if only a number of classes is given."""
         if not is_whole_number(self.num_classes):
             return {}
         if not isinstance(batch, tuple | list) or len(batch) != 2 or hasattr(batch, "_fields"):
             raise ValueError(
-                f"a number as num_classes goes with batches (x, y), got {self.num_classes} for a "
+                f"num_classes may be a number for batches (x, y), got {self.num_classes} for a "
                 f"batch of type {type(batch).__name__}; name the labels by their paths, for "
                 f"instance num_classes={{'label': {self.num_classes}}}"
             )
         if "1" in self.roles().taken:
             raise ValueError(
-                f"a number as num_classes is that of the second of a pair, got {self.num_classes} "
+                f"a number as num_classes declares the second of a pair, got {self.num_classes} "
                 f"where '1' is declared to be something else; leave one of them out"
             )
         return {"1": self.num_classes}
@@ -176,20 +176,20 @@ class Mix(_BatchMix):
     Parameters
     ----------
     rule : Rule
-        How plans are drawn: one of `zetamix.rules`, or an object of your own with such a method.
+        How plans are drawn: one of `zetamix.rules`, or your own object with such a method.
     num_classes, as_data, keep, dominant, ignore_index, positions, onehot, scaled, valid : optional
         What the arrays of a batch are, as in `ZetaMixup`.
     dtype, scale : optional
-        In which form samples are handed on, as in `ZetaMixup`.
+        The form in which samples are returned, as in `ZetaMixup`.
     groups : str or callable, optional
-        What rules with `donors` go by, as in `ZetaMixup`.
+        The groups for rules with `donors`, as in `ZetaMixup`.
 
     Raises
     ------
     ValueError
         As from `ZetaMixup`.
     TypeError
-        As from `ZetaMixup`; also if `rule` is no rule.
+        As from `ZetaMixup`; also if `rule` is not a rule.
 
     See Also
     --------
@@ -245,30 +245,29 @@ class ZetaMixup(_BatchMix):
         T, the number of samples in a mixture; the whole batch by default, and for a batch that has
         fewer samples.
     num_classes : int or mapping of str to int, optional
-        Number of classes of the integer labels y in batches ``(x, y)``; for nested batches the
-        paths of labels with their number of classes, as in `Plan.apply`.
+        Number of classes of the integer labels y in batches ``(x, y)``; for nested batches, a
+        mapping from the paths of labels to their number of classes, as in `Plan.apply`.
     as_data : str or collection of str, optional
         Paths of integer arrays that hold data, such as uint8 images in a dict; images that come
-        first in a pair (uint8 of two or more axes, 8 or 16 bits of three or more) need not be
+        first in a pair (uint8 with two or more axes, 8 or 16 bits with three or more) need not be
         named.
     keep : str or collection of str, optional
-        Paths of what is to be left as it is, such as ids and text.
+        Paths of what is left unmixed, such as ids and text.
     anchored : bool, default True
-        Whether sample i has the largest weight in output i; else a random one has.
+        Whether sample i has the largest weight in output i; otherwise a random sample has it.
     dominant, ignore_index, positions, onehot, scaled, valid : optional
-        What else can be said of leaves by their paths, as in `zetamix.Plan.apply`.
+        Other declarations of leaves by path, as in `zetamix.Plan.apply`.
     dtype : dtype, optional
-        Floating dtype of the samples. By default each array keeps its own: images of integers of 8
-        and 16 bits are rounded to the nearest, of two to the even one, and wider integers become
-        float64.
+        Floating dtype of the samples. By default each array keeps its own: integer images of 8 and
+        16 bits are rounded to the nearest integer, ties to even, and wider integers become float64.
     scale : bool, default False
-        Divide images of integers by the largest number of their dtype, so that they are floats, at
-        most 1: of `dtype`, by default float32.
+        Whether to divide integer images by the largest number of their dtype, which makes them
+        floats up to 1, in `dtype` or by default float32.
     groups : str or callable, optional
-        What `donors` goes by: the path of integers of shape (N,), or a function of the batch that
-        returns them.
+        The groups that `donors` refers to: the path of integers of shape (N,), or a function of the
+        batch that returns them.
     donors : "same" or "other", optional
-        Whom a sample may be mixed with, by `groups`; see `zetamix.zeta_plan`.
+        Which samples a sample may be mixed with, by `groups`; see `zetamix.zeta_plan`.
 
     Raises
     ------
@@ -279,13 +278,13 @@ class ZetaMixup(_BatchMix):
 
     See Also
     --------
-    zetamix.Plan.apply : What is done with each batch.
+    zetamix.Plan.apply : Mixes each batch.
 
     Notes
     -----
-    The plan is drawn from the generator that Grain hands over, which depends on the seed of the
-    pipeline and the place of the batch alone: random access, several workers and restored
-    checkpoints give the same mixtures.
+    The plan is drawn from the generator that Grain passes, which depends only on the seed of the
+    pipeline and the index of the batch: random access, several workers and restored checkpoints
+    give the same mixtures.
 
     References
     ----------
@@ -327,7 +326,7 @@ class ZetaMixup(_BatchMix):
 
 
 def _shape(leaves: list[Leaf], labels: Collection[str], batch: Any) -> tuple[int, ...]:
-    """Return the shape of the samples, of which boxes are cut."""
+    """Return the shape of the samples, from which boxes are cut."""
     if not leaves:
         raise ValueError(f"a batch must hold an array to mix, got {batch!r}; mix after batch()")
     names, arrays = [repr(leaf.path) for leaf in leaves], [leaf.value for leaf in leaves]
