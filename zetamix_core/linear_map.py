@@ -259,31 +259,36 @@ def _mix_all(
     indices: Array, weights: Array, rows: Array, all_positive: bool | None, distinct: bool
 ) -> Array:
     """Mix many ranks by a dense product, unless it spreads a NaN."""
-    product = dense_product(indices, weights, rows.shape[0])(rows)
+    product = dense_product(indices, weights, rows.shape[0])
     # Outputs that use all samples show any non-finite sample anyway. Where the weights can't be
     # read, neither can the product, except in JAX.
     uses_all = indices.shape[1] == rows.shape[0]
     if uses_all and (all_positive is None or (all_positive and distinct)):
-        return product
+        return product(rows)
     if is_jax(rows):
-        return _contained_in_jax()(product, indices, weights, rows, bool(all_positive))
+        return _contained_in_jax()(indices, weights, rows, bool(all_positive))
+    mixed = product(rows)
     # As in memory, the first row shows it.
-    if _all(namespace(rows).isfinite(product[:1, :])):
-        return product
+    if _all(namespace(rows).isfinite(mixed[:1, :])):
+        return mixed
     return gather_sum(indices, weights, rows, rows.dtype, bool(all_positive))
 
 
 @functools.cache
 def _contained_in_jax() -> Any:
-    """Return the program that decides on the device whether a dense product is right."""
+    """Return the program that decides on the device whether a dense product is right.
+
+    It does so by the first row alone: of two products the one that is chosen would be copied.
+    """
     jax = sys.modules["jax"]
 
-    def choose(
-        product: Array, indices: Array, weights: Array, rows: Array, all_positive: bool
-    ) -> Array:
+    def choose(indices: Array, weights: Array, rows: Array, all_positive: bool) -> Array:
+        n = rows.shape[0]
+        first_weights = weights if weights.ndim == 1 else weights[:1]
+        first = dense_product(indices[:1], first_weights, n)(rows)
         return jax.lax.cond(
-            jax.numpy.isfinite(product[:1, :]).all(),
-            lambda: product,
+            jax.numpy.isfinite(first).all(),
+            lambda: dense_product(indices, weights, n)(rows),
             lambda: gather_sum(indices, weights, rows, rows.dtype, all_positive),
         )
 
