@@ -280,7 +280,7 @@ def test_tables_without_labels_with_ids_and_originals():
         ("--label kind --keep id --keep count --rule cutmix", "pastes boxes of images"),
         ("--label kind --keep id --keep count --num-classes 5", "number of distinct words, 3"),
         ("--label path --keep id --keep count --keep kind", r"without '/'.*'\.\./x'"),
-        ("--label gap --keep id --keep count --keep kind --keep path", "row must have a label"),
+        ("--label gap --keep id --keep count --keep kind --keep hole", "row must have a label"),
         ("--label kind --keep id --keep count --keep path --keep gap", "in each row.*fill it"),
     ],
 )

@@ -335,7 +335,7 @@ def test_a_refusal_is_one_line_and_leaves_nothing(tmp_path):
     (tmp_path / "data.npz").write_text("no archive", encoding="utf-8")
     done = run("poster.py", "--quick", "-o", tmp_path / "out", tmp_path / "data.npz")
     assert done.returncode == 2
-    assert done.stderr.startswith("Error: data.npz is no .npz file of arrays: ")
+    assert done.stderr.startswith("Error: data.npz is not an .npz file of arrays: ")
     assert done.stderr.count("\n") == 1
     assert not (tmp_path / "out").exists()
 

@@ -470,7 +470,12 @@ class Endless(data.IterableDataset):
     [
         (Endless(), {}, TypeError, r"length and numbered items .*got Endless; .*mix .*Collate"),
         (iter([1.0]), {}, TypeError, "length and numbered items"),
-        ({"train": [1.0]}, {}, TypeError, r"got dict; pass one of several, as datasets\['train'\]"),
+        (
+            {"train": [1.0]},
+            {},
+            TypeError,
+            r"got dict; pass one of several, as in datasets\['train'\]",
+        ),
         (list, {}, TypeError, "got type; pass one"),
         ([], {}, ValueError, "must have items to mix, got a list of length 0"),
         ([1.0], {"seed": -1}, ValueError, "seed must be an int from 0 .*got -1"),

@@ -116,8 +116,7 @@ class Plan(Summarized, Value):
         out : array, shape (M, ...), optional
             Array to write the mixed samples to, of the library and device of `x`, which shares no
             memory with it. Its dtype decides the precision, and must be floating (complex if `x`
-            is) where samples are averaged. Allocating memory is the larger part of the cost of
-            mixing many megabytes.
+            is) where samples are averaged. Allocation is a large part of the cost of large batches.
 
         Returns
         -------
@@ -169,9 +168,8 @@ class Plan(Summarized, Value):
         tree : array, or nested dict, list, tuple and named tuple of arrays
             The first axis of each array has N samples.
         num_classes : mapping of str to int, optional
-            Paths of arrays that hold labels, with their number of classes; they are mixed as by
-            `mix_labels`. The path of ``tree["target"]["mask"]`` is ``"target/mask"``, that of
-            ``tree[1]`` is ``"1"``; the fields of named tuples have their names.
+            Paths of labels, mixed as by `mix_labels`, with their number of classes: "target/mask"
+            for ``tree["target"]["mask"]``, "1" for ``tree[1]``, names for fields of named tuples.
         as_data : iterable of str, optional
             Paths of integer arrays that hold data, such as uint8 images.
         keep : iterable of str, optional
@@ -188,15 +186,14 @@ class Plan(Summarized, Value):
         scaled : iterable of str, optional
             Paths of arrays of another resolution than the boxes, which are scaled for them.
         valid : mapping of str to str, optional
-            Paths of padded arrays, each with the path of its mask, which is bool or 0 and 1 over
-            the first axes. Padding has no weight: the rest is renormalized, position by position,
-            and zero where nothing is valid. The mixed mask is true where any sample with weight is
-            valid. Boxes are pasted in both.
+            Paths of padded arrays, each with the path of its mask: bool or 0 and 1, over the first
+            axes. Padding has no weight: the rest is renormalized at each position, and zero where
+            nothing is valid. Mixed masks are true where any sample with weight is valid.
 
         Returns
         -------
         tree of arrays
-            The structure of `tree`, with mixed arrays; the input is left alone.
+            The structure of `tree`, with mixed arrays; `tree` is left unchanged.
 
         Raises
         ------
