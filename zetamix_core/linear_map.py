@@ -259,18 +259,16 @@ def _mix_all(
     indices: Array, weights: Array, rows: Array, all_positive: bool | None, distinct: bool
 ) -> Array:
     """Mix many ranks by a dense product, unless it spreads a NaN."""
-    product = dense_product(indices, weights, rows.shape[0])
     # Outputs that use all samples show any non-finite sample anyway. Where the weights can't be
     # read, neither can the product, except in JAX.
     uses_all = indices.shape[1] == rows.shape[0]
-    if uses_all and (all_positive is None or (all_positive and distinct)):
-        return product(rows)
-    if is_jax(rows):
+    surely_right = uses_all and (all_positive is None or (all_positive and distinct))
+    if is_jax(rows) and not surely_right:
         return _contained_in_jax()(indices, weights, rows, bool(all_positive))
-    mixed = product(rows)
+    product = dense_product(indices, weights, rows.shape[0])(rows)
     # As in memory, the first row shows it.
-    if _all(namespace(rows).isfinite(mixed[:1, :])):
-        return mixed
+    if surely_right or _all(namespace(rows).isfinite(product[:1, :])):
+        return product
     return gather_sum(indices, weights, rows, rows.dtype, bool(all_positive))
 
 
