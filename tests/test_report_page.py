@@ -2,6 +2,7 @@
 
 import base64
 import csv
+import html
 import importlib.util
 import io
 import json
@@ -462,6 +463,35 @@ def test_forms_of_labels(tmp_path, form):
     data = read(save(tmp_path, **arrays))
     assert data.classes == classes
     assert np.array_equal(data.labels, np.eye(3)[CLASSES])
+
+
+@pytest.mark.parametrize(
+    "labels",
+    [
+        CLASSES,
+        CLASSES[:, None],
+        CLASSES + 1,
+        4 * CLASSES,
+        CLASSES - 1,
+        CLASSES.astype(float),
+        CLASSES == 0,
+        np.asarray(["cat", "dog", "owl"])[CLASSES],
+        np.asarray(["cat", "dog", "owl"])[CLASSES][:, None],
+        np.eye(3)[CLASSES],
+        np.eye(3, dtype=int)[CLASSES],
+    ],
+    ids=["from 0", "column", "from 1", "gaps", "negative", "floating", "bool"]
+    + ["words", "words in a column", "weights", "one-hot integers"],
+)
+def test_the_line_to_copy_runs_on_the_labels(tmp_path, labels):
+    x = X[: len(labels)]
+    args = (str(save(tmp_path, x=x, y=labels)), "--gammas", "6", "--neighbors", "5")
+    page = write(tmp_path / "page.html", *args)
+    line = html.unescape(re.search(r'<pre id="code">(.*?)</pre>', page.text)[1])
+    names = {"zetamix": zetamix, "numpy": np, "x": x, "y": labels}
+    exec(line, names)
+    assert names["mixed"].shape == x.shape
+    assert names["soft"].shape == (len(x), 2 if labels.dtype == bool else 3)
 
 
 def test_arrays_of_other_names(tmp_path):

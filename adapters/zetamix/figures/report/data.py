@@ -47,6 +47,9 @@ class Samples:
         Whether columns were scaled to mean 0 and variance 1.
     notes : tuple of str
         What readers should know about the data.
+    numbered : bool
+        Whether the labels of the file are ones that `zeta_mixup` takes: integers from 0 to C - 1,
+        or weights.
     """
 
     name: str
@@ -58,6 +61,7 @@ class Samples:
     features: np.ndarray | None = None
     standardized: bool = False
     notes: tuple[str, ...] = ()
+    numbered: bool = True
 
     @property
     def measured(self) -> np.ndarray:
@@ -102,6 +106,7 @@ def read_samples(
     own = None if features is None else read_features(features)
     _check_samples(x, y, own)
     labels, classes = (None, ()) if y is None else _as_labels(y, found.classes)
+    numbered = y is None or _are_numbered(y, len(classes))
     total = len(x)
     if total > max_samples:
         chosen = np.sort(permutation(total, key)[:max_samples])
@@ -117,7 +122,13 @@ def read_samples(
         notes = _dominating(
             shaped if own is None else own, () if own is not None else found.columns
         )
-    return Samples(file.stem, shaped, labels, classes, span, total, own, standardize, tuple(notes))
+    return Samples(
+        *(file.stem, shaped, labels, classes, span, total),
+        features=own,
+        standardized=standardize,
+        notes=tuple(notes),
+        numbered=numbered,
+    )
 
 
 def _as_floats(x: np.ndarray) -> np.ndarray:
@@ -231,6 +242,13 @@ def _as_labels(y: np.ndarray, names: np.ndarray | None) -> tuple[np.ndarray, tup
         # Classes that no sample has keep their names from those that come after them.
         found = [str(names[int(c)]) if 0 <= c < names.size else str(c) for c in classes]
     return np.eye(len(classes))[which], tuple(found)
+
+
+def _are_numbered(y: np.ndarray, num_classes: int) -> bool:
+    """Return whether labels are integers from 0 to C - 1, or weights of classes."""
+    if y.ndim == 2 and y.shape[1] > 1:
+        return True
+    return y.dtype.kind in "biu" and 0 <= int(y.min()) and int(y.max()) < num_classes
 
 
 def _names(given: np.ndarray | None, default: list[str]) -> tuple[str, ...]:

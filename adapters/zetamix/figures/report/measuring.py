@@ -198,8 +198,9 @@ def _code(data: Samples, report: metrics.GammaReport, gamma: float) -> str:
         num_mix = min(num_mix, max(2, theory.num_mix_for_tail(0.01, gamma, num_mix)))
     if not data.classes:
         return f"mixed, _ = zetamix.zeta_mixup(x, gamma={gamma:.12g}, num_mix={num_mix})"
+    y = "y" if data.numbered else "numpy.unique(y, return_inverse=True)[1]"
     return (
-        f"mixed, soft = zetamix.zeta_mixup(x, y, gamma={gamma:.12g}, num_mix={num_mix}, "
+        f"mixed, soft = zetamix.zeta_mixup(x, {y}, gamma={gamma:.12g}, num_mix={num_mix}, "
         f"num_classes={len(data.classes)})"
     )
 
