@@ -362,7 +362,8 @@ def test_data_that_are_no_images(tmp_path, num_features):
     assert not page.all("img")
     assert page.titles[:2] == ["mixup", "ζ-mixup"]
     own, mixed = page.chart("mixup"), page.chart("ζ-mixup")
-    for spec, frames in ((own, 1), (mixed, 3)):
+    places = len(page.data("numbers")["measures"]) - 3
+    for spec, frames in ((own, 1), (mixed, places)):
         rows = [row for row in values_of(spec) if "class" in row]
         assert {len(row["x"]) for row in rows} == {frames}
         assert {row["class"] for row in rows} == {"0", "1", "2"}
@@ -794,10 +795,14 @@ def test_the_larger_of_two_suggestions(tmp_path, larger):
         "measures": "the one from dimension, precision and recall of mixed samples (gamma_report)",
     }
     assert f"This is the larger of two suggestions: {source[larger]}" in page.body
-    # The slider starts at the next of its places, and the mark is where the advice is.
+    # The slider and paper start there, if it is one of the γ asked for or not.
     (slider,) = page.all("input", type="range")
-    assert slider["value"] == slider["max"]
+    assert slider["aria-valuetext"] == f"{found['gamma']:g}"
+    assert found["measures"][3 + int(slider["value"])]["gamma"] == found["gamma"]
     assert f"gamma={found['gamma']:g}, " in page.body
+    assert f"place({slider['value']})" in page.text  # before it is printed
+    gammas = [row["gamma"] for row in found["measures"][3:]]
+    assert gammas == sorted({*map(float, grid.split(",")), found["gamma"]})
 
 
 def test_more_than_ten_classes(tmp_path):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -77,12 +77,23 @@ def measure(
     )
     suggestion = _suggestion(data, report.num_mix, seed)
     advice = _advise(data, report, suggestion)
-    gammas = [row.gamma or 0 for row in report.rows[2:]]
-    near = [place for place, gamma in enumerate(gammas) if gamma >= advice.gamma - 1e-9]
-    start = near[0] if near else len(gammas) - 1
-    classes = _each_class(data, report, suggestion, gammas[start], seed)
+    report = _with_advised(report, experiment, advice.gamma)
+    start = [row.gamma for row in report.rows[2:]].index(advice.gamma)
+    classes = _each_class(data, report, suggestion, advice.gamma, seed)
     notes = (*data.notes, *_repeated(data.measured))
     return Findings(report, experiment.measure(MILD), suggestion, advice, start, classes, notes)
+
+
+def _with_advised(
+    report: metrics.GammaReport, experiment: Experiment, gamma: float
+) -> metrics.GammaReport:
+    """Measure the γ to try as well, so that the slider and paper show what the page advises."""
+    if any(row.gamma == gamma for row in report.rows):
+        return report
+    originals, mixup, *zetas = report.rows
+    zetas.append(experiment.measure(zeta_method(gamma, report.num_mix)))
+    zetas.sort(key=lambda row: row.gamma or 0)
+    return replace(report, rows=(originals, mixup, *zetas))
 
 
 def checked_neighbors(n_neighbors: int | None, n: int) -> int:
