@@ -245,6 +245,28 @@ def test_charts(page):
     assert len(set(balance["encoding"]["color"]["scale"]["range"])) == 10
 
 
+def texts_of(spec):
+    """All layers of text in a specification."""
+    layers = spec.get("layer", [])
+    own = [each for each in layers if each.get("mark", {}).get("type") == "text"]
+    return own + [text for each in layers for text in texts_of(each)]
+
+
+def test_text_keeps_off_the_curves(page, tmp_path):
+    found = [text for spec in page.specs for text in texts_of(spec)]
+    assert len(found) == 4
+    for text in found:  # above all that is drawn, large dots included
+        assert text["encoding"]["y"] == {"value": 0}
+        assert text["mark"]["dy"] <= -12
+    for spec in page.specs:
+        assert spec["config"]["axis"]["labelFlush"] is False
+    names = np.asarray(["an animal of the sea", "an animal of the land"])
+    long = write(tmp_path / "p.html", str(save(tmp_path, x=X, y=names[np.arange(60) % 2])), *SMALL)
+    for each, angle in ((page, 0), (long, -90)):
+        axis = each.chart("Class balance")["encoding"]["x"]["axis"]
+        assert axis["labelAngle"] == angle
+
+
 def test_charts_are_drawn(page):
     """By the library itself, with the variables of the page as colours."""
     for spec in page.specs:
@@ -481,8 +503,10 @@ def test_forms_of_labels(tmp_path, form):
         np.eye(3)[CLASSES],
         np.eye(3, dtype=int)[CLASSES],
     ],
-    ids=["from 0", "column", "from 1", "gaps", "negative", "floating", "bool"]
-    + ["words", "words in a column", "weights", "one-hot integers"],
+    ids=[
+        *("from 0", "column", "from 1", "gaps", "negative", "floating", "bool"),
+        *("words", "words in a column", "weights", "one-hot integers"),
+    ],
 )
 def test_the_line_to_copy_runs_on_the_labels(tmp_path, labels):
     x = X[: len(labels)]

@@ -23,6 +23,7 @@ _LINEAR = 3  # up to which densities share a linear axis
 _HEIGHT = 230  # pixels of a chart
 _BLIND = 0.5  # share of originals that an oracle must be right on to judge others
 _MOST_BARS = 40
+_LEVEL = 20  # letters that stand side by side below the bars
 
 Row: TypeAlias = dict[str, Any]
 
@@ -77,9 +78,14 @@ def finished(chart: Any, start: int, *, height: int = _HEIGHT) -> dict[str, Any]
         look.add_params(alt.param(name="place", value=start))
         .configure(font="system-ui, sans-serif", view=alt.ViewConfig(stroke=None))
         .configure_axis(
-            **text, titleFontWeight="normal", gridColor=LINE, domainColor=GREY, tickColor=GREY
+            **text,
+            titleFontWeight="normal",
+            gridColor=LINE,
+            domainColor=GREY,
+            tickColor=GREY,
+            labelFlush=False,  # moved to the end, a label covers its neighbour
         )
-        .configure_legend(**text, title=None, orient="top", columns=2, labelLimit=130)
+        .configure_legend(**text, title=None, orient="top", columns=2, labelLimit=130, offset=22)
         .to_dict(validate=False)  # the tests draw all charts
     )
     return spec
@@ -219,7 +225,9 @@ def _balance(measured: Measured) -> Chart | None:
         alt.Chart(alt.InlineData(rows))
         .mark_bar(color=BLUE)
         .encode(
-            x=alt.X("class:N", sort=names, title=None).axis(labelLimit=90),
+            x=alt.X("class:N", sort=names, title=None).axis(
+                labelLimit=90, labelAngle=0 if sum(map(len, names)) <= _LEVEL else -90
+            ),
             y=alt.Y("samples:Q", title="samples"),
             tooltip=_tips("class", "samples"),
         )
@@ -285,18 +293,18 @@ def _gammas(measured: Measured) -> Any:
     return alt.X("gamma:Q", title="γ").scale(zero=False, nice=False, domain=[low, high], padding=6)
 
 
-def _chosen(measured: Measured, *, below: bool = False) -> Any:
-    """Mark the γ to try, wherever the slider is, with its name above or below the curves."""
+def _chosen(measured: Measured) -> Any:
+    """Mark the γ to try, wherever the slider is, with its name above all curves."""
     rows = [{"gamma": measured.chosen, "text": f"try γ = {measured.chosen:.3g}"}]
     base = alt.Chart(alt.InlineData(rows)).encode(x="gamma:Q", tooltip=alt.Tooltip("text:N"))
     gammas = [row.gamma or 0 for row in measured.zetas]
     right = measured.chosen > (min(gammas) + max(gammas)) / 2
     text = base.mark_text(
-        align="right" if right else "left", dx=-5 if right else 5, dy=8, color=INK, fontSize=12
+        align="right" if right else "left", dx=4 if right else -4, dy=-13, color=INK, fontSize=12
     )
     return alt.layer(
         base.mark_rule(color=INK, strokeDash=[2, 3]),
-        text.encode(text="text:N", y=alt.value(_HEIGHT - 18 if below else 0)),
+        text.encode(text="text:N", y=alt.value(0)),
     )
 
 
@@ -376,6 +384,6 @@ def _several(
         base.mark_line(),
         base.mark_circle(size=45, opacity=1),
         _large(base),
-        _chosen(measured, below=top is not None),
+        _chosen(measured),
     )
     return finished(chart, measured.start)

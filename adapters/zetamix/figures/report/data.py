@@ -248,7 +248,7 @@ def _are_numbered(y: np.ndarray, num_classes: int) -> bool:
     """Return whether labels are integers from 0 to C - 1, or weights of classes."""
     if y.ndim == 2 and y.shape[1] > 1:
         return True
-    return y.dtype.kind in "biu" and 0 <= int(y.min()) and int(y.max()) < num_classes
+    return y.dtype.kind in "biu" and int(y.min()) >= 0 and int(y.max()) < num_classes
 
 
 def _names(given: np.ndarray | None, default: list[str]) -> tuple[str, ...]:
