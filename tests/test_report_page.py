@@ -577,7 +577,8 @@ REFUSALS = [
     ({"x": X}, ("--image-shape", "a,b"), "'a,b' must be 2 to 3 comma-separated integers."),
     ({"x": X}, ("--gammas", "1,x"), "'1,x' must be 1 to 16 comma-separated numbers."),
     ({"x": X}, ("--gammas", "-1"), "gamma must be a number >= 0, got -1"),
-    ({"x": X}, ("--num-mix", "33"), "got num_mix=33 for batches of 32"),
+    ({"x": X}, ("--num-mix", "33"), "--num-mix must be at most --batch-size, got 33 for batches"),
+    ({"x": X}, ("--num-mix", "1"), "1 is not in the range x>=2"),
     ({"x": X}, ("--tolerance", "-1"), "tolerance must be a relative deviation"),
     ({"x": X}, ("--max-samples", "1"), "1 is not in the range x>=2"),
     ({"x": X + 1j}, (), "samples must be real numbers along a first axis, got shape (60, 5)"),
@@ -614,6 +615,7 @@ np.lib.format.write_array_header_1_0(
     HUGE, {"descr": "<f8", "fortran_order": False, "shape": (2**38,)}
 )
 BROKEN = {
+    "zip.npz": (b"PKjunk", "is not a complete .npz file (File is not a zip file); the file may be"),
     "text.npz": (b"x,y\n", "must be an .npz or .npy file of NumPy or a .csv table, got something"),
     "nothing.npz": (b"", "got an empty file; make one with numpy.savez"),
     "nothing.csv": (b"", "got an empty file"),
@@ -699,6 +701,17 @@ def test_columns_of_a_table(tmp_path):
     assert np.array_equal(left.x, [[1, 0], [2, 1], [5, 0]])  # without the labels
     with pytest.raises(ValueError, match="has no column 'c', it has a, b, y"):
         read(tmp_path / "data.csv", y_name="c")
+
+
+@pytest.mark.parametrize("missing", ["", "NA", "nan", " null "])
+def test_missing_numbers_of_a_table_are_no_words(capsys, tmp_path, missing):
+    rows = [f"{k},{missing if k == 7 else k * k},{'pq'[k % 2]}" for k in range(30)]
+    (tmp_path / "data.csv").write_text("\n".join(["a,b,kind", *rows]), encoding="utf-8")
+    data = read(tmp_path / "data.csv")
+    assert data.classes == ("p", "q")
+    assert np.argwhere(np.isnan(data.x)).tolist() == [[7, 1]]
+    assert main(["report", str(tmp_path / "data.csv"), "-o", str(tmp_path / "page.html")]) == 2
+    assert "first in sample 7; leave such samples out, or fill missing" in capsys.readouterr().err
 
 
 def test_own_features(tmp_path):

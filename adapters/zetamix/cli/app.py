@@ -187,7 +187,10 @@ class _Numbers(click.ParamType):
     help="Values of γ to try.  [default: 1 to 6]",
 )
 @click.option(
-    "--num-mix", metavar="T", type=int, help="Samples in a mixture.  [default: whole batch]"
+    "--num-mix",
+    metavar="T",
+    type=click.IntRange(min=2),
+    help="Samples in a mixture.  [default: whole batch]",
 )
 @click.option(
     "--batch-size",
@@ -264,7 +267,12 @@ def report(words: list[str], /, file: Path | None, output: Path, seed: int, **op
 
 
 def _check_options(file: Path | None, options: dict[str, Any]) -> None:
-    """Refuse options that say how to read a file where there is none."""
+    """Refuse options that need others, in the words of the command."""
+    if (options["num_mix"] or 0) > options["batch_size"]:
+        raise BadInput(
+            f"--num-mix must be at most --batch-size, got {options['num_mix']} for batches of "
+            f"{options['batch_size']}; pass a larger --batch-size, or leave --num-mix out"
+        )
     named = {"--x": "x_name", "--y": "y_name", "--image-shape": "image_shape"}
     named |= {"--features": "features", "--standardize": "standardize"}
     given = [option for option, name in named.items() if options[name]]

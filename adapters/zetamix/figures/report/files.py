@@ -33,6 +33,7 @@ _HEADERS = {
 }
 _AGAIN = "the file may be cut short or damaged: copy or save it again"
 _TEXT = (".csv", ".tsv", ".txt")
+_MISSING = ("", "na", "n/a", "nan", "null", "none")  # how tables write that there is no number
 
 
 @dataclass(frozen=True)
@@ -114,6 +115,9 @@ def _read_npz(
     file: Path, stream: BinaryIO, x_name: str | None, y_name: str | None, *, labelled: bool
 ) -> Arrays:
     try:
+        if not zipfile.is_zipfile(stream):  # NumPy would take some such for pickles
+            raise zipfile.BadZipFile("File is not a zip file")
+        stream.seek(0)
         archive: Any = np.load(stream, allow_pickle=False)
     except (ValueError, EOFError, zipfile.BadZipFile) as error:
         raise ValueError(f"{file} is not a complete .npz file ({error}); {_AGAIN}") from error
@@ -239,9 +243,10 @@ def _is_number(cell: str) -> bool:
 
 
 def _as_numbers(column: np.ndarray) -> np.ndarray | None:
-    """Return a column as numbers, NaN where it is empty, or None if it holds words."""
+    """Return a column as numbers, NaN where one is missing, or None if it holds words."""
     try:
-        return np.where(np.char.strip(column) == "", "nan", column).astype(np.float64)
+        missing = np.isin(np.char.lower(np.char.strip(column)), _MISSING)
+        return np.where(missing, "nan", column).astype(np.float64)
     except ValueError:
         return None
 
