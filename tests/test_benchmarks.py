@@ -29,8 +29,7 @@ def program(monkeypatch):
 def run(name, output, *args, picture=True):
     """Run a program in a process of its own; return what it writes and prints."""
     command = [sys.executable, str(FOLDER / name), "--quick", "-o", str(output), *args]
-    # Times do not matter, so code need not be fast.
-    environment = os.environ | {"TERM": "dumb", "XLA_FLAGS": "--xla_backend_optimization_level=0"}
+    environment = os.environ | {"TERM": "dumb"}
     done = subprocess.run(command, capture_output=True, encoding="utf-8", env=environment)
     assert done.returncode == 0, done.stderr
     if picture:
