@@ -459,13 +459,6 @@ def test_groups_of_other_libraries_are_asked_for_as_numpy_arrays():
             lazily.mix(X, rule=Zeta(donors="same"), **options)
 
 
-@pytest.mark.parametrize(("n", "chunk", "batch_size"), [(1_000_000, 1024, 256), (10**6, 1008, 126)])
-def test_pieces_of_hardly_more_than_a_row_are_not_padded_to_two(n, chunk, batch_size):
-    shuffle = shuffling.Shuffle.of(da.zeros(n, chunks=chunk), batch_size, (0, 0))
-    assert 1 <= shuffle.padding < 1.3
-    assert shuffle.dealt % batch_size == 0
-
-
 def test_samples_and_labels_share_the_orders():
     x, y = lazily.shuffled(X, Y, seed=0)
     orders = [{key for key in each.dask if "zetamix-order" in str(key)} for each in (x, y)]

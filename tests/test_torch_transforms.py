@@ -148,6 +148,28 @@ def test_a_default_device_does_not_matter(rng):
     assert mixed.device == soft.device == x.device
 
 
+@pytest.mark.parametrize("x", [torch.ones(4, 8, dtype=torch.uint8), torch.ones(16, 2**20)])
+@pytest.mark.parametrize("num_mix", [2, None])
+def test_a_default_device_does_not_matter_in_blocks(x, num_mix):
+    """Of columns, for bytes and for what is larger than the cache."""
+    torch.set_default_device("meta")
+    try:
+        mixed, _ = zeta_mixup(x, num_mix=num_mix, rng=0)
+    finally:
+        torch.set_default_device(None)
+    assert mixed.device == x.device
+
+
+def test_a_default_device_does_not_matter_in_blocks_of_outputs():
+    x, y = torch.ones(1024, 2), torch.arange(1024) % 3
+    torch.set_default_device("meta")
+    try:
+        mixed, soft = zeta_mixup(x, y, num_classes=3, rng=0)
+    finally:
+        torch.set_default_device(None)
+    assert mixed.device == soft.device == x.device
+
+
 def test_a_generator_does_as_without_compiling():
     x, generator = torch.randn(8, 3), torch.Generator()
 

@@ -12,8 +12,8 @@ from zetamix_core.arrays import (
     Array,
     device_of,
     host_values,
+    in_memory,
     is_dask,
-    is_numpy,
     is_torch,
     namespace,
 )
@@ -300,9 +300,11 @@ def _refuse_values(y: Array, name: str, num_classes: int, low: Any, high: Any) -
 def _mix_classes(entries: Entries, y: Array, *, form: Form, dtype: Any) -> Array:
     """Mix classes (N,) into (M, num_classes), by adding each weight where its class is."""
     num_outputs, num_mix = entries.indices.shape
-    if not is_numpy(y) or num_outputs * num_mix <= BLOCK_ENTRIES:
+    few = num_outputs * num_mix <= BLOCK_ENTRIES
+    if few or not (in_memory(y) and in_memory(entries.weights)):
         return _mix_few_classes(entries, y, form=form, dtype=dtype)
-    mixed = np.empty((num_outputs, form.num_classes), dtype)
+    shape = (num_outputs, form.num_classes)
+    mixed = namespace(y).empty(shape, dtype=dtype, device=device_of(y))
     step = max(1, BLOCK_ENTRIES // num_mix)
     for start in range(0, num_outputs, step):
         outputs = slice(start, start + step)

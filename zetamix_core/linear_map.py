@@ -17,6 +17,7 @@ import numpy as np
 from zetamix_core.arrays import (
     Array,
     Namespace,
+    device_of,
     has_plain_memory,
     host_values,
     in_memory,
@@ -41,6 +42,7 @@ from zetamix_core.dtypes import (
 )
 from zetamix_core.products import (
     Product,
+    dense_matrix,
     dense_product,
     gather_sum,
     sparse_product,
@@ -59,7 +61,7 @@ _SPARSE_BYTES = {"numpy": 1 << 24, "torch": 1 << 25}
 _BLOCK_ENTRIES = 1 << 18
 # Up to this many ranks, sums of gathered samples are as fast as a dense product in JAX.
 _MANY = 8
-_MIN_COLUMNS = 512  # each block costs some calls
+_MIN_COLUMNS, _MIN_OUTPUTS = 512, 128  # each block costs some calls
 
 
 class Entries(NamedTuple):
@@ -229,11 +231,11 @@ def _mix_in_memory(
     library = "numpy" if isinstance(rows, np.ndarray) else "torch"
     plain = rows.dtype == work == dtype and out is None
     if num_mix > _DENSE_ABOVE[library] * n:
-        product = dense_product(indices, weights, n)
         dense_work = unrounded_dtype(rows, work) if exact else work
         if plain and dense_work == work:
-            mixed = product(rows)
+            mixed = _multiply_outputs(indices, weights, rows)
         else:
+            product = dense_product(indices, weights, n)
             mixed = _multiply_blocks(product, indices.shape[0], rows, dense_work, dtype, out)
         # Zero times infinity is NaN: one non-finite sample shows in every row of a dense product,
         # so the first row shows whether it reached outputs that do not use it.
@@ -293,6 +295,21 @@ def _contained_in_jax() -> Any:
     return jax.jit(choose, static_argnames="all_positive")
 
 
+def _multiply_outputs(indices: Array, weights: Array, rows: Array) -> Array:
+    """Multiply by the dense matrix in blocks of outputs, so that a large one is never whole."""
+    xp, n = namespace(rows), rows.shape[0]
+    step = max(_MIN_OUTPUTS, _BLOCK_ENTRIES // n)
+    if indices.shape[0] <= step:
+        return dense_product(indices, weights, n)(rows)
+    entries = Entries(indices, weights)
+    mixed = xp.empty((indices.shape[0], rows.shape[1]), dtype=rows.dtype, device=device_of(rows))
+    for start in range(0, indices.shape[0], step):
+        block = slice(start, start + step)
+        here = entries.of_outputs(block)
+        xp.matmul(dense_matrix(here.indices, here.weights, n), rows, out=mixed[block])
+    return mixed
+
+
 def _multiply_blocks(
     product: Product,
     num_outputs: int,
@@ -305,7 +322,10 @@ def _multiply_blocks(
 ) -> Array:
     """Multiply in blocks of columns, without an intermediate array of all samples."""
     n, num_columns = rows.shape
-    target = namespace(rows).empty((num_outputs, num_columns), dtype=dtype) if out is None else out
+    target = out
+    if target is None:
+        shape, device = (num_outputs, num_columns), device_of(rows)
+        target = namespace(rows).empty(shape, dtype=dtype, device=device)
     width = max(_MIN_COLUMNS, _BLOCK_ENTRIES // max(n, num_outputs))
     if spread:  # over all cores, of narrow samples too
         width = min(width, -(-num_columns // num_cores()))

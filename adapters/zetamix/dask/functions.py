@@ -134,7 +134,7 @@ def mix(
         checked_form(sources[1], label_options(num_classes, ignore_index))
     key = _checked_key(seed, epoch)
     shuffle = Shuffle.of(x, batch_size, key)
-    check_room(_size(sources, shuffle))
+    check_room(sum(each.nbytes for each in sources if each is not None))
     mixing = Mixing(
         copy.deepcopy(rule),  # whatever becomes of it until all is computed
         batch_size,
@@ -329,7 +329,7 @@ def shuffled(
     sources = _checked(x, y)
     batch_size = check_count("batch_size", batch_size)
     shuffle = Shuffle.of(x, batch_size, _checked_key(seed, epoch))
-    check_room(_size(sources, shuffle))
+    check_room(sum(each.nbytes for each in sources if each is not None))
     x_shuffled, y_shuffled = (None if each is None else shuffle(each) for each in sources)
     return x_shuffled, y_shuffled
 
@@ -395,8 +395,3 @@ def _checked_key(seed: int | None, epoch: int) -> tuple[int, int]:
                 f"modulo that"
             )
     return int(seed), int(epoch)
-
-
-def _size(arrays: list[da.Array | None], shuffle: Shuffle) -> int:
-    """Return the bytes of all arrays while they are shuffled."""
-    return int(shuffle.padding * sum(each.nbytes for each in arrays if each is not None))

@@ -1,4 +1,8 @@
-"""A shuffle of Dask arrays in three steps, each of which keeps the size of blocks."""
+"""A shuffle of Dask arrays in three steps, each of which keeps the size of blocks.
+
+Pieces of blocks have as many rows as they need, and are written to their places at once: Dask's
+rechunking would want all of one length, and join them before they are permuted.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +10,7 @@ import dataclasses
 import math
 from functools import partial
 from itertools import product
+from operator import getitem
 from typing import Any
 
 import numpy as np
@@ -23,7 +28,8 @@ _LARGEST_BLOCK = 1 << 31
 # A scheduler takes up to a millisecond for each task, in which memory moves about a megabyte.
 _MOST_TASKS = 1 << 17
 _LEAST_BYTES = 1 << 18
-_MOST_PADDING = 1.25
+# What is smaller than this may be one task, however small its parts are.
+_SMALL_BYTES = 1 << 22
 
 
 @dataclasses.dataclass(frozen=True)
@@ -58,7 +64,7 @@ class Shuffle:
                 f"chunks, too, or take them one by one, as in x[zetamix.permutation(len(x), seed)]"
             )
         stream = stream_for(key, None)
-        dealt = _dealt(length, rows, batch_size)
+        dealt = max(1, rows // batch_size) * batch_size
         first, second = (
             int(stream.orderings(1, below, 1, anchored=False)[0, 0])
             for below in (length, max(1, length // dealt))
@@ -74,16 +80,6 @@ class Shuffle:
     def targets(self) -> tuple[int, ...]:
         """Lengths of the output blocks."""
         return _cut_evenly(self.length, self.dealt)
-
-    @property
-    def depth(self) -> int:
-        """Most rows that a piece may have."""
-        return _depth(self.length, self.rows, self.dealt)
-
-    @property
-    def padding(self) -> float:
-        """How much larger the array is while short pieces are padded."""
-        return len(self.targets) * self.depth / self.rows
 
     def counts(self, sources: np.ndarray, targets: np.ndarray) -> np.ndarray:
         """Return how many rows output blocks get from source blocks, by broadcasting numbers."""
@@ -105,65 +101,67 @@ class Shuffle:
 
         Nothing is read before it is computed.
         """
-        cut = self._cut(x.rechunk({0: self.sources}, method="tasks"))
-        turned = cut.rechunk({0: len(self.sources), 1: 1}, method="tasks")
-        return turned.map_blocks(
-            partial(_joined, self),
-            drop_axis=[0, 2],
+        x = x.rechunk({0: self.sources}, method="tasks")
+        name = f"zetamix-shuffled-{tokenize(x.name, self)}"
+        graph = self._orders()
+        for places in product(*map(range, x.numblocks[1:])):
+            graph.update(self._turned(x, name, places))
+        return Array(
+            HighLevelGraph.from_collections(name, graph, dependencies=[x]),
+            name,
             chunks=(self.targets, *x.chunks[1:]),
-            dtype=x.dtype,
             meta=x._meta,
         )
 
-    def _cut(self, x: Array) -> Array:
-        """Return an array (blocks, pieces, depth, ...) of the pieces, with padding for short ones.
+    def _orders(self) -> dict[Any, Any]:
+        """Return tasks for the orders of source blocks, the same for all arrays."""
+        order = f"zetamix-order-{tokenize(self)}"
+        return {
+            (order, number): (partial(_order, self), number) for number in range(len(self.sources))
+        }
 
-        Pieces are tasks, and copies: views of a block would keep all of it in memory. Where they
-        are too many or too small, several in a row are one task, and rechunking takes them apart.
+    def _turned(self, x: Array, name: str, places: tuple[int, ...]) -> dict[Any, Any]:
+        """Return tasks that take source blocks apart, and join their pieces to output blocks.
+
+        Where pieces would be too many or too small, those for several outputs in a row are one
+        task, and are parted after those of several source blocks have come together.
         """
-        sources, targets = len(self.sources), len(self.targets)
-        row_bytes = x.dtype.itemsize * math.prod(x.chunksize[1:])
-        few = -(-sources * targets * math.prod(x.numblocks[1:]) // _MOST_TASKS)
-        together = min(targets, max(few, _LEAST_BYTES // (self.depth * row_bytes + 1)))
-        groups = _cut_evenly(targets, together)
-        # Orders are those of all arrays that are shuffled alike.
-        order, piece = f"zetamix-order-{tokenize(self)}", f"zetamix-piece-{tokenize(x.name, self)}"
+        order, token = f"zetamix-order-{tokenize(self)}", tokenize(x.name, self)
+        piece, bundle, part = (f"zetamix-{what}-{token}" for what in ("piece", "bundle", "part"))
+        together = self._together(x)
+        sources, targets = (_spans(len(each), together) for each in (self.sources, self.targets))
         graph: dict[Any, Any] = {}
-        for number in range(sources):
-            graph[order, number] = (partial(_order, self), number)
-            for places in product(*map(range, x.numblocks[1:])):
-                block = (x.name, number, *places)
-                for group, size in enumerate(groups):
-                    graph[(piece, number, group, 0, *places)] = (
-                        *(partial(_pieces, self), block, (order, number), number),
-                        *(group * together, group * together + size),
-                    )
-        return Array(
-            HighLevelGraph.from_collections(piece, graph, dependencies=[x]),
-            piece,
-            chunks=((1,) * sources, groups, (self.depth,), *x.chunks[1:]),
-            meta=x._meta[:, None, None],
-        )
+        for number in range(len(self.sources)):
+            block = (x.name, number, *places)
+            for group, span in enumerate(targets):
+                taken = partial(_piece, self, number=number, span=span)
+                graph[(piece, number, group, *places)] = (taken, block, (order, number))
+        parts = piece
+        if together > 1:
+            parts = part
+            for (row, those), (column, span) in product(enumerate(sources), enumerate(targets)):
+                key = (bundle, row, column, *places)
+                pieces = [(piece, number, column, *places) for number in range(*those)]
+                graph[key] = (partial(_bundle, self, sources=those, targets=span), pieces)
+                for index, target in enumerate(range(*span)):
+                    graph[(part, row, target, *places)] = (getitem, key, index)
+        for target in range(len(self.targets)):
+            rows = [(parts, row, target, *places) for row in range(len(sources))]
+            graph[(name, target, *places)] = (partial(_joined, self), rows, target)
+        return graph
 
+    def _together(self, x: Array) -> int:
+        """Return for how many outputs in a row pieces are cut at once.
 
-def _depth(length: int, rows: int, dealt: int) -> int:
-    whole, rest = divmod(length, dealt)
-    to_last = rows * rest
-    most = -(-to_last // length)
-    return max(most, -(-(rows - to_last // length) // whole)) if whole else most
-
-
-def _dealt(length: int, rows: int, batch_size: int) -> int:
-    """Return the size of output blocks: whole batches, at most the size of a source block.
-
-    It is the largest with little padding, down to half of the source block: pieces of hardly more
-    than a row would be padded to two.
-    """
-    most = max(1, rows // batch_size)
-    sizes = [count * batch_size for count in range(most, most // 2, -1)]
-    padded = [-(-length // size) * _depth(length, rows, size) / rows for size in sizes]
-    least = max(_MOST_PADDING, min(padded))
-    return next(size for size, each in zip(sizes, padded, strict=True) if each <= least)
+        As many pieces of as many source blocks come together, which should be no larger than a
+        block.
+        """
+        pieces = len(self.sources) * len(self.targets)
+        block_bytes = self.rows * x.dtype.itemsize * math.prod(x.chunksize[1:])
+        piece_bytes = 1 + block_bytes // len(self.targets)
+        few: int = -(-pieces * math.prod(x.numblocks[1:]) // _MOST_TASKS)
+        most = math.isqrt(max(block_bytes, _SMALL_BYTES) // piece_bytes)
+        return max(1, min(len(self.targets), most, max(few, _LEAST_BYTES // piece_bytes)))
 
 
 def _cut_evenly(length: int, size: int) -> tuple[int, ...]:
@@ -171,35 +169,55 @@ def _cut_evenly(length: int, size: int) -> tuple[int, ...]:
     return (size,) * whole + ((rest,) if rest else ())
 
 
+def _spans(length: int, size: int) -> list[tuple[int, int]]:
+    """Return where parts of this size begin and end."""
+    return [(start, min(length, start + size)) for start in range(0, length, size)]
+
+
 def _order(shuffle: Shuffle, number: int) -> np.ndarray:
     """Return the permutation of a source block."""
     return permutation(shuffle.sources[number], (*shuffle.key, 0, number))
 
 
-def _pieces(
-    shuffle: Shuffle, block: Any, order: np.ndarray, number: int, start: int, stop: int
+def _piece(
+    shuffle: Shuffle, block: Any, order: np.ndarray, *, number: int, span: tuple[int, int]
 ) -> Any:
-    """Take pieces of a permuted source block, short ones with a row of padding."""
+    """Take the rows of a source block for outputs in a row.
+
+    It is a copy: a view of a block would keep all of it in memory.
+    """
     if block.shape[0] != order.size:
         raise ValueError(
             f"blocks must have the size that their array declares, got {block.shape[0]} rows in a "
             f"block of {order.size}; correct the chunks, or call compute_chunk_sizes() first"
         )
-    ends = np.cumsum(shuffle.counts(np.asarray(number), np.arange(len(shuffle.targets))))
-    firsts = np.concatenate([[0], ends[:-1]])[start:stop]
-    places = np.minimum(firsts[:, None] + np.arange(shuffle.depth), order.size - 1)
-    taken = _taken(block, order[places.ravel()])
-    return taken.reshape(1, *places.shape, *block.shape[1:])
-
-
-def _joined(shuffle: Shuffle, block: Any, block_id: tuple[int, ...]) -> Any:
-    """Join the pieces of an output block without their padding, and permute it."""
-    number = block_id[0]
-    lengths = shuffle.counts(np.arange(block.shape[0]), np.asarray(number))
-    rows = np.flatnonzero(np.arange(block.shape[2]) < lengths[:, None])
-    rows = rows[permutation(rows.size, (*shuffle.key, 1, number))]
-    return _taken(block.reshape(-1, *block.shape[3:]), rows)
-
-
-def _taken(block: Any, rows: np.ndarray) -> Any:
+    counts = shuffle.counts(np.asarray(number), np.arange(span[1]))
+    rows = order[counts[: span[0]].sum() : counts.sum()]
     return namespace(block).take(block, from_host(rows, block), axis=0)
+
+
+def _bundle(
+    shuffle: Shuffle, pieces: list[Any], *, sources: tuple[int, int], targets: tuple[int, int]
+) -> list[Any]:
+    """Join what pieces of source blocks in a row have for each output."""
+    counts = shuffle.counts(np.arange(*sources)[:, None], np.arange(*targets))
+    ends = np.cumsum(counts, axis=1)
+    return [
+        np.concatenate(
+            [piece[end - count : end] for piece, end, count in zip(pieces, *each, strict=True)]
+        )
+        for each in zip(ends.T, counts.T, strict=True)
+    ]
+
+
+def _joined(shuffle: Shuffle, parts: list[Any], number: int) -> Any:
+    """Write the rows of an output block to where its permutation has them."""
+    rows = permutation(sum(map(len, parts)), (*shuffle.key, 1, number))
+    places = np.empty_like(rows)
+    places[rows] = np.arange(rows.size)
+    joined = np.empty_like(parts[0], shape=(rows.size, *parts[0].shape[1:]))
+    start = 0
+    for part in parts:
+        joined[from_host(places[start : start + len(part)], part)] = part
+        start += len(part)
+    return joined
