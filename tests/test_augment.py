@@ -190,7 +190,12 @@ def test_the_manifest_makes_a_run_repeatable():
         ("in.npz -o out.npz --scheduler tcp://x:1", "--scheduler is for input of the formats zarr"),
         ("in.npz -o out.npz --x nothing", "has no array 'nothing'"),
         ("in.npz -o out.npz --num-classes 2", "2"),
-        ("in.npz -o out.npz --gamma -1", "gamma"),
+        (
+            "in.npz -o out.npz --gamma -1",
+            "'--gamma': '-1' must be a number of 0 or more; the",
+        ),
+        ("in.npz -o out.npz --rule mixup --alpha 0", "'--alpha': '0' must be a number from 1e-6"),
+        ("in.npz -o out.npz --num-mix 0", "'--num-mix': 0 is not in the range x>=1"),
         ("in.npz -o out.npz --dtype int8", "dtype must be"),
         ("in.npz -o out.npz --rule cutmix", "two or more axes"),
         ("bare.npz -o out.npz --donors same", "--donors same needs classes"),

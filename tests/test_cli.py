@@ -482,16 +482,16 @@ REFUSALS = [
     (["mix"], "No such command 'mix'"),
     (["theory", "32"], "unexpected extra argument"),
     (["theory", "--gamma"], "requires an argument"),
-    (["theory", "--gamma", "-1"], "gamma must be a number >= 0, got -1.0"),
-    (["theory", "--gamma", "nan"], "gamma must be a number >= 0, got nan"),
-    (["theory", "--gamma", "large"], "'large' is not a valid float"),
+    (["theory", "--gamma", "-1"], "'--gamma': '-1' must be a number of 0 or more; the"),
+    (["theory", "--gamma", "nan"], "'--gamma': 'nan' must be a number of 0 or more; the"),
+    (["theory", "--gamma", "large"], "'--gamma': 'large' must be a number of 0 or more"),
     (["theory", "-n", "0"], "'-n': '0' must be an integer from 1"),
     (["theory", "-n", "-3"], "'-3' must be an integer"),
     (["theory", "-n", "2.5"], "'2.5' must be an integer"),
     (["theory", "-n", "nan"], "'nan' must be an integer"),
     (["theory", "-n", str(10**12 + 1)], "must be an integer from 1 to 10**12, or inf"),
-    (["theory", "-n", "8", "--num-mix", "9"], "num_mix must be <= n=8, got 9"),
-    (["theory", "-n", "8", "--num-mix", "inf"], "num_mix must be <= n=8, got inf"),
+    (["theory", "-n", "8", "--num-mix", "9"], "--num-mix must be at most -n, got 9 for -n 8;"),
+    (["theory", "-n", "8", "--num-mix", "inf"], "--num-mix must be at most -n, got inf for -n 8;"),
     (["theory", "--num-mix", "0"], "'--num-mix': '0' must be"),
     (
         ["theory", "--plot", "{tmp}/picture.doc"],
@@ -533,7 +533,7 @@ def test_refusals_as_a_process():
     result = python("-m", "zetamix.cli", "theory", "--gamma", "-1")
     assert result.returncode == 2
     assert result.stdout == ""
-    assert re.fullmatch(r"Error: gamma must be .*\n", result.stderr)
+    assert re.fullmatch(r"Error: Invalid value for '--gamma': '-1' must be .*\n", result.stderr)
 
 
 def test_faults_of_our_own_are_not_blamed_on_the_user(monkeypatch):

@@ -575,12 +575,18 @@ REFUSALS = [
     ({"x": X}, ("--image-shape", "2,3"), "--image-shape 2,3 must be height, width and"),
     ({"x": X}, ("--image-shape", "5"), "'5' must be 2 to 3 comma-separated integers."),
     ({"x": X}, ("--image-shape", "a,b"), "'a,b' must be 2 to 3 comma-separated integers."),
-    ({"x": X}, ("--gammas", "1,x"), "'1,x' must be 1 to 16 comma-separated numbers."),
-    ({"x": X}, ("--gammas", "-1"), "gamma must be a number >= 0, got -1"),
+    ({"x": X}, ("--gammas", "1,x"), "'1,x' must be 1 to 16 comma-separated numbers of 0"),
+    ({"x": X}, ("--gammas", "-1"), "'-1' must be 1 to 16 comma-separated numbers of 0 or more"),
     ({"x": X}, ("--num-mix", "33"), "--num-mix must be at most --batch-size, got 33 for batches"),
     ({"x": X}, ("--num-mix", "1"), "1 is not in the range x>=2"),
-    ({"x": X}, ("--tolerance", "-1"), "tolerance must be a relative deviation"),
-    ({"x": X}, ("--max-samples", "1"), "1 is not in the range x>=2"),
+    *(
+        ({"x": X}, ("--tolerance", typed), f"'{typed}' must be a share from 0 to 1; 0.1 allows ten")
+        for typed in ("-1", "2", "1.01", "nan", "inf", "x")
+    ),
+    *(
+        ({"x": X}, ("--max-samples", typed), f"'{typed}' must be an integer of 7 or more; fewer")
+        for typed in ("-1", "1", "6", "7.5", "x")
+    ),
     ({"x": X + 1j}, (), "samples must be real numbers along a first axis, got shape (60, 5)"),
     ({"x": X, "y": np.full(60, np.inf)}, (), "labels must be words or finite real numbers, got"),
     ({"x": X, "y": np.full((60, 2), "a")}, (), "labels must be classes (N,) or weights of classes"),

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import functools
 import importlib.util
-import math
 import shlex
 from pathlib import Path
 from typing import Any
@@ -15,6 +14,7 @@ from zetamix import __version__
 from zetamix.cli import outputs
 from zetamix.cli.augment import augment
 from zetamix.cli.terminal import BadInput, as_bad_input, console, progress
+from zetamix.cli.values import GAMMA, SAMPLES, SHARE, Count, Numbers
 
 __all__ = ["app", "augment", "demo", "report", "theory"]
 
@@ -114,30 +114,6 @@ def demo(directory: Path, seed: int) -> None:
     terminal.print(file_report(files), soft_wrap=True)
 
 
-class _Numbers(click.ParamType):
-    """Numbers with commas between them."""
-
-    name = "numbers"
-
-    def __init__(self, kind: type[int | float], counts: range) -> None:
-        self.kind, self.counts = kind, counts
-
-    def convert(
-        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
-    ) -> tuple[float, ...]:
-        if isinstance(value, tuple):
-            return value
-        try:
-            numbers = tuple(self.kind(part) for part in str(value).split(","))
-        except ValueError:
-            numbers = ()
-        if len(numbers) not in self.counts:
-            few = f"{self.counts[0]} to {self.counts[-1]} comma-separated "
-            what = "integers" if self.kind is int else "numbers"
-            self.fail(f"{value!r} must be {few}{what}.", param, ctx)
-        return numbers
-
-
 @app.command()
 @click.argument(
     "file",
@@ -169,7 +145,7 @@ class _Numbers(click.ParamType):
 @click.option(
     "--image-shape",
     metavar="H,W[,C]",
-    type=_Numbers(int, range(2, 4)),
+    type=Numbers(int, range(2, 4)),
     help="Shape of images that are stored flat.",
 )
 @click.option(
@@ -177,13 +153,13 @@ class _Numbers(click.ParamType):
     metavar="N",
     default=2000,
     show_default=True,
-    type=click.IntRange(min=2),
+    type=SAMPLES,
     help="Use at most N samples, drawn at random.",
 )
 @click.option(
     "--gammas",
     metavar="γ,γ,…",
-    type=_Numbers(float, range(1, 17)),
+    type=Numbers(float, range(1, 17), low=0),
     help="Values of γ to try.  [default: 1 to 6]",
 )
 @click.option(
@@ -212,7 +188,7 @@ class _Numbers(click.ParamType):
     metavar="SHARE",
     default=0.1,
     show_default=True,
-    type=float,
+    type=SHARE,
     help="How much the dimension may differ, and precision and recall drop, at the suggested γ.",
 )
 @click.option(
@@ -297,30 +273,13 @@ def _without_folders(words: list[str], paths: list[Path]) -> list[str]:
     return shown
 
 
-class _Count(click.ParamType):
-    """A number of samples, perhaps infinite."""
-
-    name = "count"
-
-    def convert(
-        self, value: object, param: click.Parameter | None, ctx: click.Context | None
-    ) -> float:
-        try:
-            number = math.inf if value == "inf" else int(str(value))
-        except ValueError:
-            number = 0
-        if number < 1 or 10**12 < number < math.inf:
-            self.fail(f"{value!r} must be an integer from 1 to 10**12, or inf.", param, ctx)
-        return number
-
-
 @app.command()
 @click.option(
     "--gamma",
     metavar="γ",
     default=2.8,
     show_default=True,
-    type=float,
+    type=GAMMA,
     help="Exponent of the weights, 0 or more. The larger, the closer outputs stay to samples.",
 )
 @click.option(
@@ -328,13 +287,13 @@ class _Count(click.ParamType):
     metavar="N",
     default="32",
     show_default=True,
-    type=_Count(),
+    type=Count(),
     help="Number of samples in the batch, or inf.",
 )
 @click.option(
     "--num-mix",
     metavar="T",
-    type=_Count(),
+    type=Count(),
     help="Number of samples in a mixture.  [default: N]",
 )
 @click.option(
@@ -355,6 +314,11 @@ def theory(gamma: float, n: float, num_mix: float | None, file: Path | None) -> 
       zetamix theory --gamma 2.8 -n 32
       zetamix theory --gamma 2 -n inf --num-mix 8 --plot weights.png
     """  # noqa: D301
+    if num_mix is not None and num_mix > n:
+        raise BadInput(
+            f"--num-mix must be at most -n, got {num_mix} for -n {n}; pass a larger -n, or leave "
+            f"--num-mix out"
+        )
     from zetamix.cli.tables import file_report, theory_report
     from zetamix.figures.summary import summarize
 

@@ -11,6 +11,7 @@ from rich.progress import BarColumn, ProgressColumn, Task, TextColumn, TimeRemai
 from rich.text import Text
 
 from zetamix.cli.terminal import console, progress
+from zetamix.cli.values import ALPHA, GAMMA
 
 __all__ = ["augment"]
 
@@ -76,7 +77,7 @@ class _Rate(ProgressColumn):
     metavar="γ",
     default=2.8,
     show_default=True,
-    type=float,
+    type=GAMMA,
     help="Exponent of zeta. The larger, the closer mixtures stay to samples.",
 )
 @click.option(
@@ -84,10 +85,15 @@ class _Rate(ProgressColumn):
     metavar="α",
     default=1.0,
     show_default=True,
-    type=float,
+    type=ALPHA,
     help="Parameter of mixup, dirichlet and cutmix.",
 )
-@click.option("--num-mix", metavar="T", type=int, help="Samples in a mixture.  [default: all]")
+@click.option(
+    "--num-mix",
+    metavar="T",
+    type=click.IntRange(min=1),
+    help="Samples in a mixture.  [default: all]",
+)
 @click.option(
     "--donors",
     type=click.Choice(["same", "other"]),
