@@ -18,9 +18,11 @@ import numpy as np
 import pytest
 import zetamix
 from PIL import Image
-from zetamix.cli import main
+from rich.console import Console
+from zetamix.cli import main, terminal
 from zetamix.figures.datasets import digits, helix
-from zetamix.figures.report.data import _span, read_samples
+from zetamix.figures.report import forecast, measuring
+from zetamix.figures.report.data import Samples, _span, embedded_digits, read_samples
 
 from zetamix_core import MixPlan, metrics
 from zetamix_core.metrics import suggest_gamma
@@ -763,6 +765,61 @@ def test_standardized_columns(tmp_path):
     np.testing.assert_allclose(data.x.std(axis=0), [1, 0, 1], rtol=1e-12)
 
 
+SHAPES = {
+    "square": (784, "Rows of 784 numbers may be images of 28 × 28 pixels. If they are, add "),
+    "colours": (3072, "may be images of 32 × 32 pixels with 3 channels, the last axis. If they"),
+    "small": (49, None),
+    "no square": (785, None),
+}
+
+
+@pytest.mark.parametrize("name", SHAPES)
+def test_rows_that_may_be_images_get_a_hint(tmp_path, name):
+    length, hint = SHAPES[name]
+    rows = np.random.default_rng(0).random((20, length))
+    file = save(tmp_path, x=rows)
+    data = read(file)
+    assert data.x.shape == (20, length)  # as they are
+    notes = [note for note in data.notes if "--image-shape" in note]
+    assert len(notes) == (hint is not None)
+    if hint is None:
+        return
+    assert hint in notes[0]
+    option = re.search("add --image-shape ([0-9,]+) to see them", notes[0])[1]
+    shape = tuple(map(int, option.split(",")))
+    shown = read(file, image_shape=shape)
+    assert (shown.are_images, shown.notes) == (True, ())
+    assert not read(file, standardize=True).notes  # a table, then
+
+
+def test_the_hint_is_on_the_page_and_the_terminal(capsys, tmp_path):
+    file = save(tmp_path, x=digits().points[:60].reshape(60, -1))
+    page = write(tmp_path / "page.html", str(file), *SMALL)
+    hint = "Rows of 64 numbers may be images of 8 × 8 pixels. If they are, add --image-shape 8,8"
+    assert hint in page.body
+    assert hint in " ".join(capsys.readouterr().out.split())
+
+
+def test_long_measuring_is_announced(capsys, monkeypatch, tmp_path):
+    colours = np.zeros((2000, 32, 32, 3), np.float32)
+    assert forecast(Samples("x", colours, None, (), (0, 1), 2000)) == (
+        "Measuring 2,000 samples of 3,072 numbers takes about 2 minutes on two cores; "
+        "--max-samples 500 is faster."
+    )
+    assert forecast(Samples("x", colours, None, (), (0, 1), 2000), (2.0,)) is not None
+    assert forecast(Samples("x", colours[:300], None, (), (0, 1), 300)) is None
+    assert forecast(embedded_digits()) is None
+    monkeypatch.setattr(measuring, "_LONG", 0)
+    args = ["report", str(save(tmp_path, x=X)), *SMALL, "-o", str(tmp_path / "page.html")]
+    assert main(args) == 0
+    assert capsys.readouterr().err == ""  # nobody watches
+    watched = Console(stderr=True, width=200, force_interactive=True)
+    monkeypatch.setattr(terminal, "Console", lambda **_: watched)
+    assert main(args) == 0
+    told = " ".join(capsys.readouterr().err.split())
+    assert "Measuring 60 samples of 5 numbers takes about 1 minute on two cores;" in told
+
+
 # --- few, equal and poor --------------------------------------------------------------------------
 
 
@@ -907,14 +964,37 @@ addEventListener("load", async () => {
   for (const view of views) await view.runAsync();
   told.drawn = before.length;
   told.changed = svg().map((each, k) => each !== before[k]);
+  const details = document.querySelector("details");
   dispatchEvent(new Event("beforeprint"));
-  told.printed = [slider.value, views[0].signal("place")];
+  told.printed = [slider.value, views[0].signal("place"), details.open];
   dispatchEvent(new Event("afterprint"));
-  told.after = [slider.value, views[0].signal("place")];
+  told.after = [slider.value, views[0].signal("place"), details.open];
+  details.open = true;
+  dispatchEvent(new Event("beforeprint"));
+  dispatchEvent(new Event("afterprint"));
+  told.opened = details.open;  // as the reader left it
+  told.tips = [];
+  for (const place of places) {
+    const marks = (kind) => place.querySelector(`.mark-${kind}.role-mark path`);
+    const mark = marks("symbol") || marks("rect");  // legends have symbols, too, and no values
+    const { x, y, width, height } = mark.getBoundingClientRect();
+    const at = { clientX: x + width / 2, clientY: y + height / 2, bubbles: true };
+    mark.dispatchEvent(new PointerEvent("pointerover", at));
+    mark.dispatchEvent(new PointerEvent("pointermove", at));
+    await new Promise((f) => setTimeout(f, 20));
+    const tip = document.getElementById("vg-tooltip-element");
+    told.tips.push(tip && tip.classList.contains("visible") ? tip.innerText : null);
+    mark.dispatchEvent(new PointerEvent("pointerout", at));
+  }
+  told.saved = [];
+  const blobs = [];
+  URL.createObjectURL = (blob) => "blob:" + (blobs.push(blob) - 1);
+  HTMLAnchorElement.prototype.click = function () { told.saved.push([this.download, this.href]); };
+  for (const id of ["csv", "json"]) document.getElementById(id).click();
+  for (const [k, blob] of blobs.entries()) told.saved[k].push(blob.type, await blob.text());
   told.ink = getComputedStyle(document.querySelector(".view svg text")).fill;
   told.wide = document.documentElement.scrollWidth;
   told.inner = innerWidth;
-  told.csv = asCsv();
   told.marks = svg().filter((each) => each.includes("try γ = 2.8")).length;
   document.title = "told:" + JSON.stringify(told);
 });
@@ -944,9 +1024,17 @@ def test_in_a_browser_without_a_network(page, tmp_path):
         assert told["changed"] == [True] * 6 + [False]  # the balance of classes knows no γ
         assert told["wide"] <= told["inner"]  # charts wrap
         assert told["marks"] == 4
-        assert told["printed"] == ["1", 1]  # at the γ of the advice
-        assert told["after"] == ["0", 0]
-        measures, classes = told["csv"].removesuffix("\r\n").split("\r\n\r\n")
+        assert told["printed"] == ["1", 1, True]  # at the γ of the advice, with its reasons
+        assert told["after"] == ["0", 0, False]
+        assert told["opened"]
+        for title, tip in zip(page.titles, told["tips"], strict=True):
+            assert tip, title  # values at the pointer
+        assert re.search(r"samples\s+17[0-9]|samples\s+18[0-9]", told["tips"][-1])
+        (csv_name, _, csv_type, csv_text), (json_name, _, json_type, json_text) = told["saved"]
+        assert (csv_name, csv_type) == ("zetamix.csv", "text/csv")
+        assert (json_name, json_type) == ("zetamix.json", "application/json")
+        assert json.loads(json_text) == page.data("numbers")
+        measures, classes = csv_text.removesuffix("\r\n").split("\r\n\r\n")
         for text, name in ((measures, "measures"), (classes, "classes")):
             rows = list(csv.DictReader(io.StringIO(text, newline="")))
             shown = page.data("numbers")[name]

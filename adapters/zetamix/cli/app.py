@@ -222,12 +222,20 @@ def report(words: list[str], /, file: Path | None, output: Path, seed: int, **op
         outputs.check_replaced(output, outputs.PAGES)
 
     from zetamix.cli.tables import measures_report
-    from zetamix.figures.report import embedded_digits, measure, read_samples, report_page
+    from zetamix.figures.report import (
+        embedded_digits,
+        forecast,
+        measure,
+        read_samples,
+        report_page,
+    )
 
     reading = {name: options.pop(name) for name in _READING}
     with progress() as bar, as_bad_input():
         options["progress"] = functools.partial(bar.track, description="measuring")
         data = read_samples(file, key=(seed, 0, 0), **reading) if file else embedded_digits()
+        if (expected := forecast(data, options["gammas"])) is not None:
+            bar.console.print(expected)
         found = measure(data, seed=seed, **options)
     terminal = console()
     terminal.print(measures_report(found.rows, (*found.notes, found.advice.sentence)))

@@ -6,9 +6,17 @@ Drawing is imported only when a page is written: the numbers need neither altair
 from __future__ import annotations
 
 from zetamix.figures.report.data import Samples, embedded_digits, read_samples
-from zetamix.figures.report.measuring import Findings, measure
+from zetamix.figures.report.measuring import Findings, forecast, measure
 
-__all__ = ["Findings", "Samples", "embedded_digits", "measure", "read_samples", "report_page"]
+__all__ = [
+    "Findings",
+    "Samples",
+    "embedded_digits",
+    "forecast",
+    "measure",
+    "read_samples",
+    "report_page",
+]
 
 
 def report_page(data: Samples, found: Findings, command: str, *, seed: int) -> str:

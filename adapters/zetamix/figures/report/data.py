@@ -18,6 +18,7 @@ __all__ = ["Samples", "embedded_digits", "read_samples"]
 
 _CHANNELS = (1, 3, 4)
 _SMALLEST_SIDE = 4  # of what is taken for an image unasked
+_HINTED_SIDE = 8  # from which on the length of a row makes one think of a square image
 _DARK = 127  # bytes that go no further have a range of their own
 _MOST_CLASSES = 1000  # more distinct labels are taken for numbers to predict
 _DOMINATES = 0.9  # share of the variance that one column may have without a warning
@@ -122,6 +123,7 @@ def read_samples(
         notes = _dominating(
             shaped if own is None else own, () if own is not None else found.columns
         )
+        notes += _shape_hint(shaped)
     return Samples(
         *(file.stem, shaped, labels, classes, span, total),
         features=own,
@@ -276,3 +278,16 @@ def _as_images(x: np.ndarray, shape: Sequence[int] | None) -> np.ndarray:
     if x.ndim == 4 and x.shape[1] in _CHANNELS and min(x.shape[2:]) >= _SMALLEST_SIDE:
         return np.moveaxis(x, 1, -1)
     return x.reshape(len(x), -1) if x.size else x
+
+
+def _shape_hint(x: np.ndarray) -> list[str]:
+    """Name the option for images if rows are as long as square images, which they may be."""
+    for channels, colours in ((1, ""), (3, " with 3 channels, the last axis")):
+        side = math.isqrt(math.prod(x.shape[1:]) // channels)
+        if x.ndim == 2 and side >= _HINTED_SIDE and channels * side**2 == x.shape[1]:
+            shape = f"{side},{side}" + f",{channels}" * (channels > 1)
+            return [
+                f"Rows of {x.shape[1]:,} numbers may be images of {side} × {side} "
+                f"pixels{colours}. If they are, add --image-shape {shape} to see them."
+            ]
+    return []

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -12,11 +13,14 @@ from zetamix import metrics, theory
 from zetamix.figures.report.data import Samples
 from zetamix_core.adapting import Experiment, epoch_plan, mixup_method, zeta_method
 
-__all__ = ["Advice", "ClassRow", "Findings", "measure"]
+__all__ = ["Advice", "ClassRow", "Findings", "forecast", "measure"]
 
 _LOWEST = 1.73  # that `suggest_gamma` gives
 _NEIGHBORS = 128  # that the dimension is estimated from, if there are so many samples
 MILD = mixup_method(0.2, name="mixup, α = 0.2")
+# Seconds on two cores for the spectrum of a neighbourhood, and to compare two numbers.
+_SPECTRUM, _COMPARISON = 9e-4, 5.5e-10
+_LONG = 40  # seconds from which on people are told beforehand
 
 
 @dataclass(frozen=True)
@@ -82,6 +86,21 @@ def measure(
     classes = _each_class(data, report, suggestion, advice.gamma, seed)
     notes = (*data.notes, *_repeated(data.measured))
     return Findings(report, experiment.measure(MILD), suggestion, advice, start, classes, notes)
+
+
+def forecast(data: Samples, gammas: Sequence[float] | None = None) -> str | None:
+    """Say how long the measures will take, if that is long."""
+    n, num_features = len(data.x), data.measured[0].size
+    num_methods = 4 + (10 if gammas is None else len(gammas))
+    of_sample = min(1, num_features / _NEIGHBORS) ** 2 * _SPECTRUM + n * num_features * _COMPARISON
+    seconds = num_methods * n * of_sample
+    if seconds < _LONG:
+        return None
+    minutes = max(1, round(seconds / 60))
+    return (
+        f"Measuring {n:,} samples of {num_features:,} numbers takes about {minutes} "
+        f"minute{'s' * (minutes > 1)} on two cores; --max-samples {max(n // 4, 7)} is faster."
+    )
 
 
 def _with_advised(
