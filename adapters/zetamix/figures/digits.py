@@ -18,7 +18,7 @@ __all__ = ["digits_methods", "digits_mixtures", "draw_methods"]
 
 _METHODS = (ORIGINALS, MIXUP, *(zeta_method(gamma) for gamma in (1.8, 2.8, 4.0)))
 _MIXTURES = ((2, MIXUP), (4, zeta_method(2.0)), (8, zeta_method(2.0)))
-_PIXELS = "The digits have 8 × 8 pixels and are smoothed for display."
+_PIXELS = "Digits of 8 × 8 pixels, smoothed for display."
 
 
 # The same digits through every method ---------------------------------------------------------
@@ -28,7 +28,8 @@ def digits_methods(key: Key) -> Figure:
     """Draw ten digits, one a class, as each method mixes them within one batch."""
     figure = slide(
         "mixup leaves ghosts; ζ-mixup keeps the digit and enriches its label",
-        f"Bars: soft labels, the own class in blue. mixup: heavier sample first. {_PIXELS}",
+        f"Bars: soft labels, with the digit’s own class in blue. mixup: heavier sample first. "
+        f"{_PIXELS}",
     )
     data = digits().shuffled(key)
     batch = data.batch(_first_of_each_class(data))
@@ -100,7 +101,7 @@ def digits_mixtures(key: Key) -> Figure:
     """Draw mixtures of two, four and eight digits next to their sources."""
     figure = slide(
         "mixup mixes two samples, ζ-mixup any number of them",
-        f"The sources by falling weight, their mixture and its soft label. {_PIXELS}",
+        f"Source samples from heaviest to lightest, their mixture and its soft label. {_PIXELS}",
     )
     data = digits().shuffled(key)
     sources = data[np.sort(_first_of_each_class(data))]

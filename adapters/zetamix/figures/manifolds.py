@@ -29,8 +29,8 @@ def draw_clouds(title: str, rows: Sequence[Dataset], methods: Sequence[Method], 
     """Draw rows of data sets, up to three, and columns of methods."""
     figure = slide(
         title,
-        "Grey: originals. Colour: soft label, or position on the helix. At γ = 5, too, all points "
-        "are new.",
+        "Grey: originals. Colour: soft label, or position on the helix. Even at γ = 5, no point "
+        "is a copy.",
     )
     heights = _HEIGHTS[: len(rows)]
     grid = figure.add_gridspec(len(rows), len(methods), height_ratios=heights, **_GRID)
