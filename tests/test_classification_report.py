@@ -285,6 +285,14 @@ def test_conditions_and_costs_are_told(text, make):
     assert "A part of the set." in found
 
 
+def test_packages_are_told_once(text, make):
+    records = make()
+    runs(records)[0]["environment"]["packages"]["jax"] = "0.10.2"
+    found = text(records)
+    assert found.count("Python 3.12.1") == 1
+    assert "Python 3.12.1, torch 2.13.0; some runs also had jax 0.10.2." in found
+
+
 @pytest.mark.parametrize(
     ("name", "value"),
     [("dtype", "float32"), ("processor", "Xeon"), ("threads", 2), ("device", "cuda")],

@@ -176,10 +176,21 @@ def _conditions(found: Sequence[Table]) -> Iterator[str]:
         rows.append([name, *(" and ".join(values.get(key, ["–"])) for key in keys), span, commits])
     yield "## Conditions\n"
     yield markdown(["table", *keys, "dates", "commits"], rows)
-    for line in dict.fromkeys(_packages(record.get("environment") or {}) for record in records):
-        yield f"{line}.\n"
+    yield f"{_packages([record.get('environment') or {} for record in records])}.\n"
 
 
-def _packages(here: Record) -> str:
-    packages = (f"{name} {version}" for name, version in here.get("packages", {}).items())
-    return ", ".join([f"Python {here.get('python', 'unknown')}", *packages])
+def _packages(environments: Sequence[Record]) -> str:
+    """Name what all runs had, and after it what only some of them had."""
+    lists = [
+        [
+            f"Python {here.get('python', 'unknown')}",
+            *(f"{name} {version}" for name, version in here.get("packages", {}).items()),
+        ]
+        for here in environments
+    ]
+    names = list(dict.fromkeys(name for each in lists for name in each))
+    shared = [name for name in names if all(name in each for each in lists)]
+    some = [name for name in names if name not in shared]
+    if not shared or not some:
+        return ", ".join(shared or [f"some runs had {name}" for name in some])
+    return f"{', '.join(shared)}; some runs also had {', '.join(some)}"
