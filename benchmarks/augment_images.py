@@ -109,7 +109,7 @@ def report(results: dict[str, Any]) -> Iterator[str]:
             name,
             f"{seconds:.1f}",
             f"{settings['images'] / seconds:,.0f}",
-            f"{100 * decoding / seconds:.0f} %",
+            f"{100 * decoding / seconds:.0f}%",
         ]
         for name, seconds in [
             ("decoding alone", decoding),

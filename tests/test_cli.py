@@ -366,7 +366,7 @@ def test_theory_tail_of_an_infinite_batch(capsys):
     percent = {int(size): round(100 * float(tail), 2) for size, tail in tails}
     assert list(percent) == [2, 4, 8, 16, 20, 32]
     assert (percent[8], percent[16], percent[20]) == (0.94, 0.29, 0.19)
-    assert "at most 1 % from T = 8 on" in shown
+    assert "at most 1% from T = 8 on" in shown
     assert "orderings          infinitely many" in shown
 
 

@@ -209,6 +209,13 @@ def test_no_page_lacks_a_title():
         assert page.read_text(encoding="utf-8").startswith("# "), page
 
 
+def test_percent_signs_follow_their_numbers():
+    """On all pages and in all results, and so in what is copied from them."""
+    pages = [*PAGES, *ROOT.glob("docs/tutorials/*.py"), *ROOT.glob("benchmarks/**/*.md")]
+    found = {page: re.findall(r".*\d %", page.read_text(encoding="utf-8")) for page in pages}
+    assert {page: lines for page, lines in found.items() if lines} == {}
+
+
 def code_blocks(page):
     """The Python blocks of a page; those for CuPy, which needs a device, by themselves."""
     blocks = re.findall(r"```python\n(.*?)```", page.read_text(encoding="utf-8"), flags=re.DOTALL)

@@ -335,7 +335,7 @@ def rows(original, mixup, *mixed):
 def test_suggestion(mixed, suggested):
     gamma, reason = _suggest(rows(10, 15, *mixed), 0.1)
     assert gamma == suggested
-    assert "within 10 % of the originals'" in reason
+    assert "within 10% of the originals'" in reason
     if suggested is None:
         assert reason.startswith(f"No γ is suggested: even at the largest, {len(mixed)}, ")
         assert reason.endswith("Try a larger γ.")
@@ -352,7 +352,7 @@ def test_reasons_name_what_failed():
     _, reason = _suggest(rows(10, 15, 14, (12, 0.5, 0.25), 10), 0.1)
     assert "; at 2, dimension 12 and precision 0.5 and recall 0.25 are not. " in reason
     _, reason = _suggest(rows(10, 15, (10, 1, 0.25)), 0.1)
-    assert "even at the largest, 1, recall 0.25 is not within 10 % of the originals'." in reason
+    assert "even at the largest, 1, recall 0.25 is not within 10% of the originals'." in reason
 
 
 def test_better_than_the_originals_is_not_punished():

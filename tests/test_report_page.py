@@ -172,7 +172,7 @@ def test_numbers_are_those_of_the_report(page, report):
         assert shown["classes"] == f"{row.effective_classes:.2f}"
         assert shown["same class"] == f"{row.same_class:.3f}"
     assert report.reason in page.text.replace("&#39;", "'")
-    assert f"off by {100 * (1 - report.originals.overlap):.1f} % of the weight" in page.text
+    assert f"off by {100 * (1 - report.originals.overlap):.1f}% of the weight" in page.text
     saved = page.data("numbers")
     assert [row["name"] for row in saved["measures"]] == [row.name for row in expected]
     assert saved["measures"] == [row._asdict() for row in expected]
@@ -328,7 +328,7 @@ def test_labels_are_bars_of_all_shares(page):
         assert 93 < sum(widths) <= 100.05  # classes below one percent are not shown
         assert bar.count('class="own"') <= 1
     assert bars[0] == '<i class="own" style="width:100.00%"></i>'
-    assert "<span><b>0</b> 100&nbsp;%</span>" in page.text
+    assert "<span><b>0</b> 100%</span>" in page.text
 
 
 def test_the_command_makes_the_same_page(page, tmp_path, monkeypatch):
@@ -746,9 +746,9 @@ def test_a_column_that_dominates(capsys, tmp_path):
     names = np.asarray(["ash", "hue", "proline", "malic"])
     file = save(tmp_path, x=table, feature_names=names)
     page = write(tmp_path / "page.html", str(file), *SMALL)
-    warning = "Column &#39;proline&#39; has 100.0 % of the variance"
+    warning = "Column &#39;proline&#39; has 100.0% of the variance"
     assert warning in page.body
-    assert "Column 'proline' has 100.0 % of the variance" in capsys.readouterr().out
+    assert "Column 'proline' has 100.0% of the variance" in capsys.readouterr().out
     assert page.table[1][1] == "1.00"
     page = write(tmp_path / "page.html", str(file), *SMALL, "--standardize")
     assert "of the variance, so" not in page.body

@@ -15,7 +15,7 @@ It needs the extra ``cli``, which brings scikit-learn and Matplotlib.
 #
 # :func:`~zetamix.metrics.local_intrinsic_dimension` takes the 128 nearest
 # neighbours of each sample and counts the eigenvalues of their covariance that are
-# above 5 % of the largest.
+# above 5% of the largest.
 
 import matplotlib.pyplot as plt
 import numpy as np

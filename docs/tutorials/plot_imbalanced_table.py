@@ -108,7 +108,7 @@ for ax, name in zip(axes, samplers, strict=True):
     ax.plot(recalls, middle, color="tab:orange")
     ax.axhline(labels.mean(), color="0.6", ls=":")
     ax.set(title=name, xlabel="recall", ylim=(0, 1.02))
-axes[0].set_ylabel("precision: median, 10 % to 90 %")
+axes[0].set_ylabel("precision: median, 10% to 90%")
 
 # %%
 # Differences are best measured split by split, since all methods see the same splits.

@@ -254,7 +254,7 @@ def _suggest(
             f"may be copies of each other, or all equally far apart.{note}"
         )
     failed = [_failed(row, original, tolerance) for row in mixed]
-    near = f"within {100 * tolerance:g} %"
+    near = f"within {100 * tolerance:g}%"
     if failed[-1]:
         return None, (
             f"No γ is suggested: even at the largest, {mixed[-1].gamma:.12g}, {failed[-1]} not "

@@ -117,7 +117,7 @@ def _tails(summary: Summary) -> Iterator[RenderableType]:
         table.add_row(_count(num_mix), _share(tail))
     yield table
     if summary.num_mix_for_percent is not None:
-        yield _note(f"at most 1 % from T = {summary.num_mix_for_percent:,} on")
+        yield _note(f"at most 1% from T = {summary.num_mix_for_percent:,} on")
 
 
 def _samples(summary: Summary) -> str:

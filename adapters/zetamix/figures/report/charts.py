@@ -108,7 +108,7 @@ def _dimension(measured: Measured) -> Chart:
     return Chart(
         "Intrinsic dimension",
         "Directions in which the data extend around a sample, on average. Mixing should add none. "
-        f"Grey band: originals ± {100 * share:g} %.",
+        f"Grey band: originals ± {100 * share:g}%.",
         _over_gamma(measured, "dimension", "intrinsic dimension", below=[within]),
     )
 
@@ -158,7 +158,7 @@ def _labels(measured: Measured) -> Chart | None:
     if right < _BLIND:
         return Chart(
             title,
-            f"Not drawn: the vote of the nearest originals is right on only {100 * right:.0f} % of "
+            f"Not drawn: the vote of the nearest originals is right on only {100 * right:.0f}% of "
             f"the originals themselves, so it can't judge mixed labels. Measure features of a "
             f"trained model instead: --features f.npy.",
             None,
@@ -181,7 +181,7 @@ def _labels(measured: Measured) -> Chart | None:
     chart = alt.layer(line, base.mark_circle(size=50, opacity=1), _large(base))
     note = (
         "Richness of labels against their agreement with an oracle: the vote of the nearest "
-        f"originals, which is right on {100 * right:.0f} % of the originals."
+        f"originals, which is right on {100 * right:.0f}% of the originals."
     )
     return Chart(title, note, finished(chart, measured.start))
 
@@ -211,7 +211,7 @@ def _tail(measured: Measured) -> Chart | None:
     return Chart(
         "How many samples to mix",
         "Share of the weight of a whole batch that mixtures of fewer samples leave out. Blue: the "
-        "γ of the slider; grey: the others; dashed: 1 %.",
+        "γ of the slider; grey: the others; dashed: 1%.",
         finished(chart, measured.start),
     )
 

@@ -175,7 +175,7 @@ def _dominating(rows: np.ndarray, columns: Sequence[str]) -> list[str]:
         return []
     name = repr(columns[place]) if columns else f"{place} (counted from 0)"
     return [
-        f"Column {name} has {100 * variances[place] / whole:.1f} % of the variance, so distances "
+        f"Column {name} has {100 * variances[place] / whole:.1f}% of the variance, so distances "
         f"depend almost only on it. Add --standardize to give all columns the same weight."
     ]
 

@@ -32,7 +32,7 @@ _COLUMNS: dict[str, Callable[[metrics.MixMeasures], tuple[Any, str]]] = {
     "recall": lambda row: (row.recall, ".3f"),
     "coverage": lambda row: (row.coverage, ".3f"),
     "classes": lambda row: (row.effective_classes, ".2f"),
-    "over 1 %": lambda row: (row.classes_above, ".2f"),
+    "over 1%": lambda row: (row.classes_above, ".2f"),
     "overlap": lambda row: (row.overlap, ".3f"),
     "same class": lambda row: (row.same_class, ".3f"),
 }
@@ -116,7 +116,7 @@ def _facts(row: metrics.MixMeasures, report: metrics.GammaReport) -> str:
     gamma, size = row.gamma or 0, report.num_mix
     weight = 100 * theory.dominant_weight(gamma, size)
     samples = theory.effective_num_samples(gamma, size)
-    return f"one sample weighs {weight:.0f} %, and {samples:.1f} take part in effect"
+    return f"one sample weighs {weight:.0f}%, and {samples:.1f} take part in effect"
 
 
 def _describe(data: Samples, report: metrics.GammaReport) -> str:
@@ -154,7 +154,7 @@ def _class_table(found: Findings) -> dict[str, Any]:
     total = sum(row.count for row in found.classes) or 1
     rows = []
     for row in sorted(found.classes, key=lambda row: -row.count):
-        cells = [f"{row.count:,}", f"{100 * row.count / total:.1f} %"]
+        cells = [f"{row.count:,}", f"{100 * row.count / total:.1f}%"]
         cells += [
             "" if math.isnan(v) else format(v, f)
             for v, f in ((row.dimension, ".2f"), (row.overlap, ".3f"))
@@ -217,7 +217,7 @@ def _methods(report: metrics.GammaReport) -> list[tuple[str, str]]:
     return [
         *found,
         (
-            "classes, over 1 %",
+            "classes, over 1%",
             "Effective number of classes in a label, the exponential of its entropy; number of "
             "classes with one percent of the weight or more.",
         ),
@@ -232,6 +232,6 @@ def _methods(report: metrics.GammaReport) -> list[tuple[str, str]]:
             f"Agreement of the label with an oracle, the vote of the ten nearest originals (all, "
             f"if fewer), without the sample's own: the weight on the same classes, and whether the "
             f"largest class is the same. On the originals, the oracle itself is off by "
-            f"{100 * error:.1f} % of the weight.",
+            f"{100 * error:.1f}% of the weight.",
         ),
     ]
