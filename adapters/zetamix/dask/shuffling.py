@@ -158,7 +158,7 @@ class Shuffle:
         """
         pieces = len(self.sources) * len(self.targets)
         block_bytes = self.rows * x.dtype.itemsize * math.prod(x.chunksize[1:])
-        piece_bytes = 1 + block_bytes // len(self.targets)
+        piece_bytes: int = 1 + block_bytes // len(self.targets)
         few: int = -(-pieces * math.prod(x.numblocks[1:]) // _MOST_TASKS)
         most = math.isqrt(max(block_bytes, _SMALL_BYTES) // piece_bytes)
         return max(1, min(len(self.targets), most, max(few, _LEAST_BYTES // piece_bytes)))
