@@ -257,6 +257,9 @@ def test_a_read_only_target(capsys, monkeypatch):
     message = refused(capsys, "in.npz", "-o", "out.npz")
     assert "out.npz.partial: Permission denied" in message
     assert "out.npz.partial" not in listing()
+    monkeypatch.setattr(places.os, "open", forbidden)
+    message = refused(capsys, "in.npz", "-o", "out.npz")
+    assert "the directory of the output must be writable, got . (Permission denied)" in message
 
 
 def test_missing_libraries_are_named(capsys, monkeypatch):
@@ -399,6 +402,38 @@ def test_stopped_at_every_step_and_resumed(monkeypatch, capsys):
         if left > 0:
             break
     assert stops > 10
+
+
+WAITING = """
+import sys, time
+from zetamix.cli import main
+from zetamix.cli.augment.arrays import ArrayFile
+def waiting(self, folder, batches):
+    print("writing", flush=True)
+    time.sleep(600)
+ArrayFile.write = waiting
+sys.exit(main(sys.argv[1:]))
+"""
+
+
+@pytest.mark.parametrize("more", [(), ("--resume",), ("--overwrite",)])
+def test_two_runs_with_one_output(more, capsys):
+    """The second is refused while the first goes on, however that ends; nothing is left of it."""
+    words = ("in.npz", "-o", "out.npz")
+    command = [sys.executable, "-c", WAITING, "augment", *words]
+    with subprocess.Popen(command, stdout=subprocess.PIPE) as first:
+        try:
+            assert first.stdout.readline() == b"writing\n"
+            before = bytes_below()
+            message = refused(capsys, *words, *more)
+            assert bytes_below() == before
+        finally:
+            first.kill()
+    assert re.search(
+        rf"only one run at a time.*got out.npz.*process {first.pid} .*choose another -o", message
+    )
+    assert augment(*words, "--resume") == 0
+    assert listing() == ["in.npz", "out.npz", "out.npz.manifest.json"]
 
 
 def test_resume_needs_the_same_run(capsys, monkeypatch):

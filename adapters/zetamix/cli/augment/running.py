@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import importlib.metadata
 import importlib.util
@@ -14,6 +15,7 @@ import click
 from rich.progress import Progress
 
 from zetamix import __version__
+from zetamix.cli.augment.locks import alone
 from zetamix.cli.augment.options import Options
 from zetamix.cli.augment.places import Workspace, check_places
 from zetamix.cli.augment.work import Work
@@ -63,6 +65,14 @@ def run(source: Path, out: Path, options: Options, bar: Progress) -> Made:
         options.check(kind)
         _check_installed(kind)
         check_places(source, out)
+    with contextlib.ExitStack() as held:
+        with as_bad_input():
+            held.enter_context(alone(out))
+        return _run_alone(source, kind, out, options, bar)
+
+
+def _run_alone(source: Path, kind: str, out: Path, options: Options, bar: Progress) -> Made:
+    with as_bad_input():
         start = {
             "zetamix": __version__,
             "libraries": {name: importlib.metadata.version(name) for name in _LIBRARIES[kind]},
