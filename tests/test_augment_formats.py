@@ -187,14 +187,14 @@ sys.exit(main(sys.argv[2:]))
 
 
 def check_killed(words, moments, more=""):
-    """Kill a run at some of its renames, go on, and compare with what an undisturbed one wrote."""
-    for moment in moments:
+    """Kill a run at some of its renames, then resume it to the end."""
+    for moment in (*moments, 0):
         command = [sys.executable, "-c", KILLED.format(more=more), str(moment), "augment"]
         done = subprocess.run([*command, *words.split(), "--resume"], check=False)
-        assert done.returncode == -signal.SIGKILL
-    (folder,) = Path().glob("*.partial")
-    assert any(file.name.isdecimal() for file in folder.iterdir())
-    assert augment(f"{words} --resume") == 0
+        assert done.returncode == (-signal.SIGKILL if moment else 0)
+        if moment == moments[-1]:
+            (folder,) = Path().glob("*.partial")
+            assert any(file.name.isdecimal() for file in folder.iterdir())
     assert not list(Path().glob("*.partial"))
 
 
@@ -355,24 +355,120 @@ def test_stores_are_those_of_dask():
     assert np.array_equal(zarr.open_group("alone.zarr", mode="r")["x"][:], x[40:80])
 
 
+def test_samples_in_several_chunks_and_soft_labels():
+    import dask.array as da
+    import zarr
+    from zetamix.dask import mix
+
+    images = RNG.integers(0, 256, (70, 6, 5, 3), dtype=np.uint8)
+    soft = RNG.random((70, 4))
+    group = zarr.open_group("in.zarr", mode="w")
+    group.create_array("images", shape=images.shape, chunks=(7, 4, 5, 2), dtype=">u1")[:] = images
+    group.create_array("labels", shape=soft.shape, chunks=(20, 3), dtype=">f8")[:] = soft
+    assert augment("in.zarr -o out.zarr --seed 7 --batch-size 4 --dtype float32") == 0
+    found = zarr.open_group("out.zarr", mode="r")
+    x, y = (da.from_zarr("in.zarr", name) for name in ("images", "labels"))
+    mixed, labels = mix(x, y, batch_size=4, seed=7, dtype="float32")
+    assert np.array_equal(found["images"][:], np.asarray(mixed))
+    assert np.array_equal(found["labels"][:], np.asarray(labels))
+
+
+def test_a_disk_without_room_for_the_shuffle(capsys, monkeypatch):
+    write_store()
+    with monkeypatch.context() as patch:
+        patch.setattr("shutil.disk_usage", lambda _: type("Usage", (), {"free": 100}))
+        message = refused(capsys, "in.zarr -o out.zarr", code=1)
+    assert "the shuffled samples need 800 bytes of disk space, got 100; finished parts" in message
+    assert augment("in.zarr -o out.zarr --resume") == 0
+
+
+def test_donors_in_stores():
+    import dask.array as da
+    import zarr
+    from zetamix.dask import mix
+
+    y = write_store()
+    assert augment("in.zarr -o out.zarr --seed 7 --batch-size 8 --donors same") == 0
+    x, rule = da.from_zarr("in.zarr", "x"), Zeta(donors="same")
+    mixed, _ = mix(x, y, rule, batch_size=8, num_classes=3, groups=y, seed=7)
+    assert np.array_equal(zarr.open_group("out.zarr", mode="r")["x"][:], np.asarray(mixed))
+
+
 def test_stores_that_are_refused(capsys, monkeypatch):
     write_store()
     assert "must be a file or folder that exists" in refused(capsys, "gone.zarr -o out.zarr")
     Path("empty.zarr").mkdir()
     assert "can't be read as a Zarr store" in refused(capsys, "empty.zarr -o out.zarr")
     assert "has no array 'z'" in refused(capsys, "in.zarr -o out.zarr --x z")
-    monkeypatch.setattr("zetamix.cli.augment.stores._PATIENCE", 0.3)
+    monkeypatch.setattr("zetamix.cli.augment.workers._PATIENCE", 0.3)
     message = refused(capsys, "in.zarr -o out.zarr --scheduler tcp://127.0.0.1:9")
     assert "--scheduler must be the address of a Dask scheduler that answers" in message
     with socket.create_server(("127.0.0.1", 0)) as silent:
         address = f"tcp://127.0.0.1:{silent.getsockname()[1]}"
         assert "answers within" in refused(capsys, f"in.zarr -o out.zarr --scheduler {address}")
-    message = refused(capsys, "in.zarr -o out.zarr --memory-limit much")
-    assert "--memory-limit must be a size such as 2GB, got 'much'" in message
     assert "leave one" in refused(
         capsys, "in.zarr -o o.zarr --memory-limit 1GB --scheduler tcp://x"
     )
     assert sorted(file.name for file in Path().iterdir()) == ["empty.zarr", "in.zarr"]
+
+
+@pytest.mark.parametrize("limit", ["much", "", "nan", "-2GB", "0", "0.5", "2", "200MB", "auto"])
+def test_senseless_memory_limits_are_refused(limit, capsys):
+    write_store()
+    capsys.readouterr()
+    assert main(["augment", "in.zarr", "-o", "out.zarr", "--memory-limit", limit]) == 2
+    wanted = rf"Error: --memory-limit must be .*, got {limit!r}; give each worker more, .*\n"
+    assert re.fullmatch(wanted, capsys.readouterr().err)
+    assert [file.name for file in Path().iterdir()] == ["in.zarr"]
+
+
+def test_memory_limits_hold_some_chunks(capsys):
+    import zarr
+
+    zarr.create_array("in.zarr", shape=(4000, 20_000), chunks=(2000, 20_000), dtype="float32")
+    message = refused(capsys, "in.zarr -o out.zarr --memory-limit 700MB")
+    assert (
+        "such as 2GB, and at least 749MB, which a worker needs for itself and 3 chunks of 160,000,000"
+        in message
+    )
+
+
+@pytest.mark.parametrize(("limit", "size"), [("1GB", 10**9), ("0.5 GiB", 1 << 29)])
+def test_workers_have_their_memory_limit(limit, size, monkeypatch, capfd):
+    distributed = pytest.importorskip("distributed")
+    write_store()
+    assert augment("in.zarr -o threads.zarr --batch-size 4") == 0
+    seen = []
+
+    class Client(distributed.Client):
+        def __init__(self, cluster):
+            super().__init__(cluster)
+            workers = self.scheduler_info(n_workers=-1)["workers"].values()
+            seen.extend(each["memory_limit"] for each in workers)
+
+    monkeypatch.setattr(distributed, "Client", Client)
+    words = ["in.zarr", "-o", "out.zarr", "--batch-size", "4", "--memory-limit", limit]
+    assert main(["augment", *words]) == 0
+    assert seen
+    assert {*seen} == {size}
+    assert bytes_below("out.zarr") == bytes_below("threads.zarr")
+    assert capfd.readouterr().err == ""
+
+
+def test_workers_that_are_lost(capsys, monkeypatch):
+    """As when memory runs out: one line, and what is finished is kept."""
+    distributed = pytest.importorskip("distributed")
+    write_store()
+
+    def lost(self):
+        raise distributed.KilledWorker("task", None, 3)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(distributed.Future, "result", lost)
+        message = refused(capsys, "in.zarr -o out.zarr --memory-limit 1GB", code=1)
+    assert "most often for lack of memory, of which --memory-limit gives more" in message
+    assert "--resume" in message
+    assert augment("in.zarr -o out.zarr --resume") == 0
 
 
 def test_a_scheduler_gives_what_threads_do():
@@ -387,33 +483,30 @@ def test_a_scheduler_gives_what_threads_do():
     assert bytes_below("out.zarr") == bytes_below("threads.zarr")
 
 
-def test_an_array_beyond_memory_goes_to_workers(tmp_path, monkeypatch, capsys):
-    """Whose room is asked for, not that of this process."""
-    memory = pytest.importorskip("zetamix.dask.memory")
-    zarr = pytest.importorskip("zarr")
-    x = np.random.default_rng(0).random((60, 3), dtype=np.float32)
-    zarr.save_group(tmp_path / "in.zarr", x=x, y=np.arange(60) % 3)
-    monkeypatch.setattr(memory, "_free_memory", lambda: 1000)
-    place, out = str(tmp_path / "in.zarr"), str(tmp_path / "out.zarr")
-    assert main(["augment", place, "-o", out]) == 2
-    assert "--memory-limit" in capsys.readouterr().err
-    assert main(["augment", place, "-o", out, "--memory-limit", "1GB"]) == 0
-    assert zarr.open_array(tmp_path / "out.zarr" / "x", mode="r").shape == (60, 3)
-
-
-def test_stores_after_two_kills():
+@pytest.mark.parametrize("moments", [(10, 4), (18, 9)])
+def test_stores_after_two_kills(moments):
+    """Killed while rows are shuffled or chunks are written: what was finished is not made again."""
     write_store()
-    assert augment("in.zarr -o whole.zarr --batch-size 4") == 0
-    # A chunk is there once its folder is; the first rename is that of the empty store.
+    words = "--batch-size 3 --copies 2 --with-originals --rule mixup"
+    assert augment(f"in.zarr -o whole.zarr {words}") == 0
+    # Tasks are counted, not renames.
     more = """
-import zetamix.cli.augment.stores as stores
-write = stores._write_chunk
-def counted(*args):
-    killing(Path("gone"), None) if left == 1 else None
-    globals()["left"] -= 1
-    return write(*args)
-stores._write_chunk = counted
-import dask; dask.config.set(num_workers=1)
+import dask
+from zetamix.cli.augment import spilling, stores
+dask.config.set(num_workers=1)
+def counted(function, place):
+    def wrapped(*args):
+        killing(Path("gone"), None) if left == 1 else None
+        globals()["left"] -= 1
+        result = function(*args)
+        with open("made", "a") as file:
+            print(args[place], file=file)
+        return result
+    return wrapped
+spilling._spilled = counted(spilling._spilled, 3)
+stores._write_chunk = counted(stores._write_chunk, 6)
 """
-    check_killed("in.zarr -o out.zarr --batch-size 4", (3, 3), more)
+    check_killed(f"in.zarr -o out.zarr {words}", moments, more)
     assert bytes_below("out.zarr") == bytes_below("whole.zarr")
+    made = Path("made").read_text().splitlines()
+    assert len(made) == len({*made}) == 20 + 2 * 8

@@ -82,7 +82,7 @@ from zetamix_core.roles import (
 )
 from zetamix_core.rules.base import averages, check_rule, drawn, mixed_samples, takes_groups
 from zetamix_core.rules.one_of import check_asked, chosen, ends, shares
-from zetamix_core.threads import over_cores
+from zetamix_core.threads import num_cores, over_cores
 
 __all__ = [
     "MIXUP",
@@ -160,6 +160,7 @@ __all__ = [
     "mixed_samples",
     "mixup_method",
     "namespace",
+    "num_cores",
     "of_most_axes",
     "over_cores",
     "paths_of_images",

@@ -2,35 +2,18 @@
 
 from __future__ import annotations
 
-import copy
-import secrets
 from typing import Any, Literal
 
 import dask.array as da
 import numpy as np
 
 from zetamix.dask.memory import check_room
-from zetamix.dask.mixing import Mixing
+from zetamix.dask.preparing import Prepared, checked_arrays, checked_key, size_in_memory
 from zetamix.dask.shuffling import Shuffle
 from zetamix_core.adapting import (
-    averages,
     check_count,
     check_gamma_of_batches,
-    check_groups,
-    check_no_ids,
     check_num_mix_of_batches,
-    check_rule,
-    check_same_samples,
-    check_samples,
-    checked_blocks,
-    checked_dtype,
-    checked_form,
-    is_array,
-    is_dask,
-    is_numpy,
-    is_whole_number,
-    label_options,
-    library,
     random_by,
 )
 from zetamix_core.rules import Rule, Zeta
@@ -125,30 +108,20 @@ def mix(
     >>> mixed.dtype, soft.shape, float(soft.sum().compute())
     (dtype('float32'), (1000, 10), 1000.0)
     """
-    check_rule(rule)
-    batch_size = check_count("batch_size", batch_size)
-    sources = [*_checked(x, y), _checked_groups(x, groups)]
-    if averages(rule):
-        check_no_ids("x", x)
-    if y is not None:
-        checked_form(sources[1], label_options(num_classes, ignore_index))
-    key = _checked_key(seed, epoch)
-    shuffle = Shuffle.of(x, batch_size, key)
-    check_room(sum(each.nbytes for each in sources if each is not None))
-    mixing = Mixing(
-        copy.deepcopy(rule),  # whatever becomes of it until all is computed
-        batch_size,
-        key,
-        x.shape[1:],
-        None if dtype is None else checked_dtype(dtype, x),
-        num_classes,
-        ignore_index,
-        _groups_of_a_batch(groups, min(batch_size, x.shape[0])),
+    prepared = Prepared.of(
+        x,
+        y,
+        rule,
+        batch_size=batch_size,
+        num_classes=num_classes,
+        ignore_index=ignore_index,
+        groups=groups,
+        dtype=dtype,
+        seed=seed,
+        epoch=epoch,
     )
-    mixing.check_last(x.shape[0])
-    shuffled = [None if each is None else shuffle(each) for each in sources]
-    rows, labels, kin = mixing.in_blocks(shuffled)
-    return mixing.samples(rows, kin), None if labels is None else mixing.labels(labels, kin)
+    check_room(prepared.size)
+    return prepared.mixed(prepared.shuffle)
 
 
 @random_by("seed")
@@ -326,72 +299,9 @@ def shuffled(
     >>> [np.bincount(block // 10).tolist() for block in mixed.compute().reshape(3, 10)]
     [[4, 3, 3], [3, 4, 3], [3, 3, 4]]
     """
-    sources = _checked(x, y)
+    sources = checked_arrays(x, y)
     batch_size = check_count("batch_size", batch_size)
-    shuffle = Shuffle.of(x, batch_size, _checked_key(seed, epoch))
-    check_room(sum(each.nbytes for each in sources if each is not None))
+    shuffle = Shuffle.of(x, batch_size, checked_key(seed, epoch))
+    check_room(size_in_memory(sources))
     x_shuffled, y_shuffled = (None if each is None else shuffle(each) for each in sources)
     return x_shuffled, y_shuffled
-
-
-def _checked(x: Any, y: Any) -> list[Any]:
-    """Return samples and labels as Dask arrays with the same chunks along the first axis."""
-    if not is_dask(x):
-        got = library(x) if is_array(x) else type(x).__name__
-        raise TypeError(
-            f"x must be a Dask array, got one of {got}; wrap it, as in dask.array.from_array(x) or "
-            f"dask.array.from_zarr(x), or mix arrays in memory with zetamix.batches"
-        )
-    if 0 in x.shape:
-        raise ValueError(f"x must hold samples, got shape {x.shape}; leave empty arrays out")
-    check_samples("x", x)
-    if y is None:
-        return [checked_blocks("x", x), None]
-    y = _lazy("y", y)
-    check_samples("y", y)
-    check_same_samples(x, y)
-    if 0 in y.shape:
-        raise ValueError(f"y must hold labels, got shape {y.shape}; leave it out")
-    y = checked_blocks("y", y).rechunk({0: x.chunks[0]}, method="tasks")
-    return [checked_blocks("x", x), y]
-
-
-def _checked_groups(x: da.Array, groups: Any) -> da.Array | None:
-    if groups is None:
-        return None
-    groups = _lazy("groups", groups)
-    check_samples("groups", groups)
-    return check_groups(groups, x.shape[0]).rechunk(x.chunks[:1], method="tasks")
-
-
-def _groups_of_a_batch(groups: Any, size: int) -> np.ndarray | None:
-    """Return groups to try a rule with: those of the first samples, or a single group if lazy."""
-    if groups is None:
-        return None
-    return np.zeros(size, int) if is_dask(groups) else np.asarray(groups)[:size]
-
-
-def _lazy(name: str, array: Any) -> Any:
-    if is_dask(array):
-        return array
-    if is_array(array) and not is_numpy(array):
-        raise TypeError(
-            f"{name} must be a Dask or NumPy array, got one of {library(array)}; pass "
-            f"numpy.asarray({name})"
-        )
-    check_samples(name, array)
-    return da.from_array(np.asarray(array))
-
-
-def _checked_key(seed: int | None, epoch: int) -> tuple[int, int]:
-    if seed is None:
-        seed = secrets.randbits(64)
-    for name, value, most in (("seed", seed, 2**128), ("epoch", epoch, 2**32)):
-        if not is_whole_number(value):
-            raise TypeError(f"{name} must be a whole number, got {value!r}; pass an int")
-        if not 0 <= value < most:
-            raise ValueError(
-                f"{name} must be from 0 to 2**{most.bit_length() - 1} - 1, got {value}; take it "
-                f"modulo that"
-            )
-    return int(seed), int(epoch)

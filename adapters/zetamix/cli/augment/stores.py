@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import contextlib
+import errno
 import functools
-import os
-import socket
-from collections.abc import Callable, Iterator
+import math
+import shutil
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import dask
 import dask.array as da
-import distributed
 import numpy as np
 import zarr
 
@@ -20,14 +19,13 @@ from zetamix.cli.augment.labels import labels_of
 from zetamix.cli.augment.options import Options
 from zetamix.cli.augment.passes import Unmixed
 from zetamix.cli.augment.places import Workspace
+from zetamix.cli.augment.spilling import Spill
 from zetamix.cli.augment.work import Work
-from zetamix.dask import mix
-from zetamix.dask.memory import check_room
+from zetamix.cli.augment.workers import Compute, check_memory_limit, workers
+from zetamix.dask.preparing import Prepared
 from zetamix_core.adapting import X_NAMES, Y_NAMES, chosen_name
 
 __all__ = ["ZarrStore"]
-
-_PATIENCE = 10  # seconds for a scheduler to answer
 
 
 class ZarrStore(Work):
@@ -53,34 +51,44 @@ class ZarrStore(Work):
                 for name, each in zip(self.names, (x, y), strict=False)
             }
         }
-        # Workers are asked for room when they are there; threads of this process before.
-        elsewhere = options.scheduler is not None or options.memory_limit is not None
-        with _as_bad_memory(), dask.config.set(scheduler=_later if elsewhere else "threads"):
-            self.mixed, self.soft = self._lazily()
+        folder = space.folder.resolve()
+        self.spills: list[Spill] = []
+        self.mixed, self.soft = self._lazily(folder)
         # Chunks of the result are alike but for the last, whichever copies meet in them.
         self.chunk = self.mixed.chunks[0][0]
+        source = self.x.dtype.itemsize * math.prod(self.x.chunksize)
+        self.block = max(source, self.mixed.dtype.itemsize * math.prod(self.mixed.chunksize))
+        if options.memory_limit is not None:
+            check_memory_limit(options.memory_limit, self.block)
 
-    def _lazily(self) -> tuple[da.Array, da.Array | None]:
+    def _lazily(self, folder: Path) -> tuple[da.Array, da.Array | None]:
         """Return all copies, of which nothing is computed yet."""
-        options, labels = self.options, self.labels
-        rule = options.mixing_rule(self.x.shape)
-        shared: dict[str, Any] = {
-            "batch_size": options.batch_size,
-            "num_classes": labels.num_classes,
-            "dtype": options.dtype,
-            "seed": options.seed,
-        }
-        groups = labels.groups if options.donors else None
-        copies = [
-            mix(self.x, labels.y, rule, groups=groups, epoch=copy, **shared)
-            for copy in range(options.copies)
-        ]
+        options = self.options
+        copies = [self._copy(copy, folder) for copy in range(options.copies)]
         rows = copies[0][0].chunks[0][0]
         if options.with_originals:
             copies.insert(0, self._originals(rows, copies[0]))
         x = da.concatenate([mixed for mixed, _ in copies]).rechunk({0: rows})
         soft = [each for _, each in copies if each is not None]
         return x, da.concatenate(soft).rechunk({0: rows}) if soft else None
+
+    def _copy(self, copy: int, folder: Path) -> tuple[da.Array, da.Array | None]:
+        """Return what `zetamix.dask.mix` does, shuffled by way of files."""
+        options, labels = self.options, self.labels
+        prepared = Prepared.of(
+            self.x,
+            labels.y,
+            options.mixing_rule(self.x.shape),
+            batch_size=options.batch_size,
+            num_classes=labels.num_classes,
+            ignore_index=None,
+            groups=labels.groups if options.donors else None,
+            dtype=options.dtype,
+            seed=options.seed,
+            epoch=copy,
+        )
+        self.spills.append(Spill(prepared.shuffle, folder / f"shuffle-{copy}"))
+        return prepared.mixed(self.spills[copy])
 
     def _originals(self, rows: int, like: tuple[da.Array, da.Array | None]) -> Any:
         """Return samples and labels in their order, with the dtypes and the form of mixed ones."""
@@ -104,23 +112,51 @@ class ZarrStore(Work):
         return sum(self.mixed.chunks[0][number] for number in space.finished())
 
     def make(self, space: Workspace, advance: Callable[[int], object]) -> None:
-        """Compute the chunks that are not there yet, all in one go: they share the shuffle."""
+        """Shuffle one copy after the other into files, and compute the missing chunks of each."""
         self._create(space.result)
         done, lengths = space.finished(), self.mixed.chunks[0]
-        left = [number for number in range(len(lengths)) if number not in done]
-        with _workers(self.options, space):
-            if self.options.memory_limit is not None:
-                check_room(self.x.nbytes)
-            tasks = [self._stored(number, space) for number in left]
-            for number in _as_they_come(tasks):
-                advance(lengths[number])
+        left = {n: self._copies_in(n) for n in range(len(lengths)) if n not in done}
+        tasks = self._stored(space)
+        with workers(self.options, space.folder, self.block) as compute:
+            while left:
+                copies = next(iter(left.values()))
+                self._shuffle(copies, compute, space)
+                for number in compute([tasks[n] for n, each in left.items() if each <= copies]):
+                    advance(lengths[number])
+                left = {n: each for n, each in left.items() if not each <= copies}
 
-    def _stored(self, number: int, space: Workspace) -> Any:
+    def _copies_in(self, number: int) -> set[int]:
+        """Return the copies that a chunk has rows of, those to be shuffled alone."""
+        first, length = number * self.chunk, self.x.shape[0]
+        rows = np.asarray([first, min(first + self.chunk, self.rows) - 1])
+        begin, end = rows // length - self.options.with_originals
+        return {copy for copy in range(begin, end + 1) if copy >= 0}
+
+    def _shuffle(self, copies: set[int], compute: Compute, space: Workspace) -> None:
+        """Write the missing files of these copies, and remove those of all others."""
+        for copy, spill in enumerate(self.spills):
+            if copy not in copies:
+                shutil.rmtree(spill.folder, ignore_errors=True)
+        missing = [task for copy in sorted(copies) for task in self.spills[copy].missing()]
+        size, free = sum(size for _, size in missing), shutil.disk_usage(space.folder).free
+        if size > free:
+            raise OSError(
+                errno.ENOSPC,
+                f"the shuffled samples need {size:,} bytes of disk space, got {free:,}",
+            )
+        for _ in compute([task for task, _ in missing]):
+            pass
+
+    def _stored(self, space: Workspace) -> list[Any]:
+        """Return the tasks that write the chunks."""
         write = dask.delayed(_write_chunk, pure=False)
-        x = self.mixed.blocks[number].to_delayed().ravel()[0]
-        y = None if self.soft is None else self.soft.blocks[number].to_delayed().ravel()[0]
-        place = space.place(number).resolve()
-        return write(x, y, space.result.resolve(), self.names, number, self.chunk, place)
+        x = self.mixed.to_delayed().ravel()
+        y = [None] * len(x) if self.soft is None else self.soft.to_delayed().ravel()
+        result = space.result.resolve()
+        return [
+            write(*each, result, self.names, number, self.chunk, space.place(number).resolve())
+            for number, each in enumerate(zip(x, y, strict=True))
+        ]
 
     def _create(self, result: Path) -> None:
         """Create the arrays, unless a run before has."""
@@ -138,11 +174,6 @@ class ZarrStore(Work):
         """Leave the result as it is, where chunks were written to, but for what a kill left."""
         for left in space.result.rglob("*.partial"):
             left.unlink()
-
-
-def _later(*_: object, **__: object) -> None:
-    """Stand for workers that are not there yet; nothing is computed before they are."""
-    raise RuntimeError("no workers have been started")
 
 
 def _write_chunk(
@@ -163,85 +194,6 @@ def _unmixed_labels(y: np.ndarray, num_classes: int | None) -> np.ndarray:
     plan = Unmixed(Zeta()).plan(y.shape, rng=0)
     labels: np.ndarray = plan.mix_labels(y, num_classes)
     return labels
-
-
-def _as_they_come(tasks: list[Any]) -> Iterator[int]:
-    """Compute tasks in one graph, and yield what they return."""
-    try:
-        client = distributed.get_client()
-    except ValueError:
-        yield from dask.compute(*tasks)
-        return
-    for future in distributed.as_completed(client.compute(tasks)):
-        yield future.result()
-
-
-@contextlib.contextmanager
-def _workers(options: Options, space: Workspace) -> Iterator[None]:
-    """Compute on a scheduler elsewhere, on workers of this machine, or in threads of this one."""
-    if options.scheduler is not None:
-        with _answering(options.scheduler):
-            yield
-    elif options.memory_limit is not None:
-        with _local_cluster(options.memory_limit, space):
-            yield
-    else:
-        with dask.config.set(scheduler="threads"):
-            yield
-
-
-@contextlib.contextmanager
-def _answering(address: str) -> Iterator[Any]:
-    try:
-        _check_speaks(address)
-        client = distributed.Client(address, timeout=_PATIENCE)
-    except (OSError, ValueError, TypeError) as error:
-        raise ValueError(
-            f"--scheduler must be the address of a Dask scheduler that answers within "
-            f"{_PATIENCE} s, got {address!r}; start one with `dask scheduler`, or leave it out"
-        ) from error
-    with client:
-        yield client
-
-
-def _check_speaks(address: str) -> None:
-    """Wait for the first byte of a scheduler: a client would wait for ever for what is silent."""
-    scheme, _, place = address.rpartition("://")
-    if scheme not in ("", "tcp"):
-        return
-    host, _, port = place.rpartition(":")
-    with socket.create_connection((host, int(port)), timeout=_PATIENCE) as connection:
-        if not connection.recv(1):
-            raise ConnectionError(f"{address} closed the connection")
-
-
-@contextlib.contextmanager
-def _local_cluster(limit: str, space: Workspace) -> Iterator[None]:
-    try:
-        dask.utils.parse_bytes(limit)
-    except ValueError as error:
-        raise ValueError(f"--memory-limit must be a size such as 2GB, got {limit!r}") from error
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    with (
-        distributed.LocalCluster(
-            n_workers=cores or 1,
-            threads_per_worker=1,
-            memory_limit=limit,
-            local_directory=str(space.folder / "spill"),
-            dashboard_address=":0",
-        ) as cluster,
-        distributed.Client(cluster),
-    ):
-        yield
-
-
-@contextlib.contextmanager
-def _as_bad_memory() -> Iterator[None]:
-    """Name the option that helps where the threads of this process can't hold an array."""
-    try:
-        yield
-    except MemoryError as error:
-        raise ValueError(f"{error}, here with --memory-limit 2GB") from error
 
 
 # --- reading --------------------------------------------------------------------------------------
