@@ -207,6 +207,10 @@ def test_the_manifest_makes_a_run_repeatable():
         ("bomb.npz -o out.npz", "unpacks from"),
         ("claim.npy -o out.npy", "can't be read"),
         ("ids.npz -o out.npz", "ids are never averaged"),
+        ("in.npz -o out.npz --num-mix 0", "'--num-mix'.* 0 is not in the range"),
+        ("minus.npz -o out.npz", "classes from 0, got -1; renumber"),
+        ("short.npz -o out.npz", "same length, got 50 in x and 40 in y; name others with --x, --y"),
+        ("short.npz -o out.npz --donors same", "same length, got 50 in x and 40 in y"),
     ],
 )
 def test_bad_input_is_refused_in_one_line(words, message, capsys):
@@ -219,6 +223,8 @@ def test_bad_input_is_refused_in_one_line(words, message, capsys):
     np.savez("named.npz", x=X, y=Y, class_names=np.asarray(["a/b", "c", "d"]))
     np.savez("objects.npz", x=np.asarray([1, "a"], dtype=object))
     np.savez("ids.npz", x=np.arange(20))
+    np.savez("minus.npz", x=X, y=Y - 1)
+    np.savez("short.npz", x=X, y=Y[:40])
     np.savez_compressed("bomb.npz", x=np.zeros((1 << 12, 1 << 10)))
     np.save("claim.npy", X)
     with open("claim.npy", "r+b") as file:

@@ -13,7 +13,7 @@ from typing import IO, Any, BinaryIO
 import numpy as np
 from numpy.lib import format as npy
 
-from zetamix.cli.augment.labels import Labels, check_class_names, labels_of
+from zetamix.cli.augment.labels import check_class_names, check_same_length, labels_of
 from zetamix.cli.augment.options import Options
 from zetamix.cli.augment.passes import Batch, Passes
 from zetamix.cli.augment.places import Workspace
@@ -39,16 +39,20 @@ class ArrayFile(PassesWork):
     def __init__(self, source: Path, options: Options, space: Workspace) -> None:
         self.is_single = source.suffix.lower() == ".npy"
         self.names: list[str] = ["x"]
-        labels = Labels()
+        y = names = None
         with _reading(source):
             if self.is_single:
                 x = np.load(source, mmap_mode="r", allow_pickle=False)
                 if not isinstance(x, np.ndarray):
                     raise ValueError("it holds several arrays")
             else:
-                x, labels = self._unpacked(source, options, space)
+                x, y, names = self._unpacked(source, options, space)
         if x.ndim == 0:
             raise ValueError(f"samples must lie along a first axis, got a number in {source}")
+        check_same_length(self.names, x, y)
+        labels = labels_of(y, options.num_classes)
+        if labels.names is None and names is not None:
+            labels = labels._replace(names=_words(names))
         self.passes = Passes.of(x, labels, options)
         self.rows = self.passes.rows
         self.classes = labels.names
@@ -63,8 +67,8 @@ class ArrayFile(PassesWork):
 
     def _unpacked(
         self, source: Path, options: Options, space: Workspace
-    ) -> tuple[np.ndarray, Labels]:
-        """Unpack samples to a file that is read batch by batch; read labels."""
+    ) -> tuple[np.ndarray, np.ndarray | None, np.ndarray | None]:
+        """Unpack samples to a file that is read batch by batch; read labels, and class names."""
         with zipfile.ZipFile(source) as archive:
             check_expansion(archive.infolist(), source.stat().st_size)
             present = [name.removesuffix(".npy") for name in archive.namelist()]
@@ -83,10 +87,8 @@ class ArrayFile(PassesWork):
             x = np.load(space.staged("x.npy", write), mmap_mode="r", allow_pickle=False)
             y_name = chosen_name(source, present, options.y, Y_NAMES)
             self.names = [name for name in (x_name, y_name) if name is not None]
-            labels = labels_of(_read(archive, y_name), options.num_classes)
-            if labels.names is None and _CLASS_NAMES in present:
-                labels = labels._replace(names=_words(_read(archive, _CLASS_NAMES)))
-        return x, labels
+            named = _CLASS_NAMES if _CLASS_NAMES in present else None
+            return x, _read(archive, y_name), _read(archive, named)
 
     def write(self, folder: Path, batches: Iterator[Batch]) -> None:
         mixed = [batch.mixed() for batch in batches]

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
-__all__ = ["Labels", "check_class_names", "labels_of"]
+__all__ = ["Labels", "check_class_names", "check_same_length", "labels_of"]
 
 
 class Labels(NamedTuple):
@@ -49,6 +49,11 @@ def labels_of(y: np.ndarray | None, num_classes: int | None) -> Labels:
         return _of_words(y, num_classes)
     if y.dtype.kind not in "iu":
         return Labels(y, num_classes)
+    if y.ndim == 1 and y.size and y.min() < 0:
+        raise ValueError(
+            f"labels must be classes from 0, got {int(y.min())}; renumber them, and leave out "
+            f"samples without a class"
+        )
     if num_classes is None and y.size:
         if y.ndim == 1 or (y.ndim == 2 and y.shape[1] == 1):
             num_classes = max(2, int(y.max()) + 1)
@@ -66,6 +71,15 @@ def _of_words(y: np.ndarray, num_classes: int | None) -> Labels:
             f"{num_classes}; leave it out"
         )
     return Labels.of_classes(ids, [str(name) for name in names])
+
+
+def check_same_length(names: Sequence[str], x: Any, y: Any) -> None:
+    """Refuse labels of other samples, such as a test set of which only `x` was named."""
+    if y is not None and y.ndim and x.ndim and len(x) != len(y):
+        raise ValueError(
+            f"samples and labels must have the same length, got {len(x)} in {names[0]} and "
+            f"{len(y)} in {names[1]}; name others with --x, --y"
+        )
 
 
 def check_class_names(names: Sequence[str]) -> None:

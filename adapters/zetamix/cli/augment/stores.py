@@ -15,7 +15,7 @@ import dask.array as da
 import numpy as np
 import zarr
 
-from zetamix.cli.augment.labels import labels_of
+from zetamix.cli.augment.labels import check_same_length, labels_of
 from zetamix.cli.augment.options import Options
 from zetamix.cli.augment.passes import Unmixed
 from zetamix.cli.augment.places import Workspace
@@ -38,6 +38,7 @@ class ZarrStore(Work):
     def __init__(self, source: Path, options: Options, space: Workspace) -> None:
         self.options = options
         x, y, self.names = _arrays(source, options)
+        check_same_length(self.names, x, y)
         self.x, self.labels = x, labels_of(y, options.num_classes)
         if options.donors is not None and self.labels.groups is None:
             raise ValueError(

@@ -157,6 +157,11 @@ def _mixed_columns(source: Path, schema: pa.Schema, options: Options) -> dict[st
         raise ValueError(f"column names must be unique, got {doubled[0]!r} twice; rename one")
     if options.label is not None:
         _check_label(schema.field(options.label), options)
+    if len(schema) == 1 and any(mark in schema.names[0] for mark in ";\t|"):
+        raise ValueError(
+            f"columns must be separated by commas, got a single column {schema.names[0]!r} in "
+            f"{source}; save the table with commas"
+        )
     mixed = {}
     for field in schema:
         if field.name in aside:
