@@ -515,4 +515,4 @@ stores._write_chunk = counted(stores._write_chunk, 6)
     check_killed(f"in.zarr -o out.zarr {words}", moments, more)
     assert bytes_below("out.zarr") == bytes_below("whole.zarr")
     made = Path("made").read_text().splitlines()
-    assert len(made) == len({*made}) == 20 + 2 * 8
+    assert len(made) == len({*made}) == 20 + 2 * 5

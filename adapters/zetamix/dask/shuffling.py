@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
+from collections.abc import Iterable
 from functools import partial
 from itertools import product
 from operator import getitem
@@ -21,7 +22,7 @@ from dask.highlevelgraph import HighLevelGraph
 from zetamix_core import permutation
 from zetamix_core.adapting import from_host, namespace, stream_for
 
-__all__ = ["Shuffle"]
+__all__ = ["Shuffle", "joined"]
 
 # A block of this many bytes is too large for a worker.
 _LARGEST_BLOCK = 1 << 31
@@ -147,7 +148,7 @@ class Shuffle:
                     graph[(part, row, target, *places)] = (getitem, key, index)
         for target in range(len(self.targets)):
             rows = [(parts, row, target, *places) for row in range(len(sources))]
-            graph[(name, target, *places)] = (partial(_joined, self), rows, target)
+            graph[(name, target, *places)] = (partial(joined, self), rows, target)
         return graph
 
     def _together(self, x: Array) -> int:
@@ -210,14 +211,15 @@ def _bundle(
     ]
 
 
-def _joined(shuffle: Shuffle, parts: list[Any], number: int) -> Any:
-    """Write the rows of an output block to where its permutation has them."""
-    rows = permutation(sum(map(len, parts)), (*shuffle.key, 1, number))
-    places = np.empty_like(rows)
-    places[rows] = np.arange(rows.size)
-    joined = np.empty_like(parts[0], shape=(rows.size, *parts[0].shape[1:]))
-    start = 0
+def joined(shuffle: Shuffle, parts: Iterable[Any], number: int) -> Any:
+    """Write the rows of an output block, one part after the other, to where they belong."""
+    order = permutation(shuffle.targets[number], (*shuffle.key, 1, number))
+    places = np.empty_like(order)
+    places[order] = np.arange(order.size)
+    block, start = None, 0
     for part in parts:
-        joined[from_host(places[start : start + len(part)], part)] = part
+        if block is None:
+            block = np.empty_like(part, shape=(order.size, *part.shape[1:]))
+        block[from_host(places[start : start + len(part)], part)] = part
         start += len(part)
-    return joined
+    return block

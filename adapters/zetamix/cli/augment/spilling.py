@@ -18,7 +18,7 @@ import dask
 import dask.array as da
 import numpy as np
 
-from zetamix.dask.shuffling import Shuffle
+from zetamix.dask.shuffling import Shuffle, joined
 from zetamix_core import permutation
 from zetamix_core.adapting import replacing
 
@@ -89,21 +89,19 @@ def _gathered(
     chunks: tuple[tuple[int, ...], ...],
     block_id: tuple[int, ...],
 ) -> np.ndarray:
-    """Read the rows of a block of the result to the places that its permutation gives them."""
+    """Read the rows of a block of the result, and write them to their places."""
     number, *place = block_id
-    shape = tuple(each[at] for each, at in zip(chunks, place, strict=True))
-    sources = np.arange(len(shuffle.sources))
-    counts = shuffle.counts(sources[:, None], np.arange(number + 1))
+    shape = [each[at] for each, at in zip(chunks, place, strict=True)]
+    sources = range(len(shuffle.sources))
+    counts = shuffle.counts(np.asarray(sources)[:, None], np.arange(number + 1))
     firsts, lengths = counts[:, :-1].sum(axis=1), counts[:, -1]
-    order = permutation(int(lengths.sum()), (*shuffle.key, 1, number))
-    places = np.empty_like(order)
-    places[order] = np.arange(order.size)
-    out = np.empty((order.size, *shape), dtype)
-    items, at = math.prod(shape), 0
-    for source, first, length in zip(sources, firsts.tolist(), lengths.tolist(), strict=True):
-        file = _file(folder, name, (int(source), *place))
-        start = first * items * dtype.itemsize
-        rows = np.fromfile(file, dtype, length * items, offset=start)
-        out[places[at : at + length]] = rows.reshape(length, *shape)
-        at += length
-    return out
+    row = dtype.itemsize * math.prod(shape)
+
+    def read(source: int) -> np.ndarray:
+        file = _file(folder, name, (source, *place))
+        count, start = int(lengths[source]), int(firsts[source]) * row
+        rows = np.fromfile(file, dtype, count * math.prod(shape), offset=start)
+        return rows.reshape(count, *shape)
+
+    block: np.ndarray = joined(shuffle, map(read, sources), number)
+    return block
