@@ -285,6 +285,8 @@ def test_a_full_disk_then_room(capsys, monkeypatch):
     words = ("in.npz", "-o", "out.npz", "--batch-size", 16, "--copies", 4)
     resource = pytest.importorskip("resource")
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    # What is imported and compiled while the disk is full would stay cut off for all programs.
+    monkeypatch.setattr(sys, "dont_write_bytecode", True)
     # Room for parts, but not for the whole.
     resource.setrlimit(resource.RLIMIT_FSIZE, (5000, hard))
     try:

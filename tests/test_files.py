@@ -160,6 +160,8 @@ if benchmarks:
 def listing(folder):
     return {file.name: file.read_bytes().hex() for file in folder.iterdir()}
 
+# What is imported and compiled while the disk is full would stay cut off for all programs.
+sys.dont_write_bytecode = True
 found = {}
 _, most = resource.getrlimit(resource.RLIMIT_FSIZE)
 for name, write in writers.items():
