@@ -196,7 +196,7 @@ def test_the_manifest_makes_a_run_repeatable():
         ),
         ("in.npz -o out.npz --rule mixup --alpha 0", "'--alpha': '0' must be a number from 1e-6"),
         ("in.npz -o out.npz --num-mix 0", "'--num-mix': 0 is not in the range x>=1"),
-        ("in.npz -o out.npz --dtype int8", "dtype must be"),
+        ("in.npz -o out.npz --dtype int8", "'--dtype': 'int8' is not one of"),
         ("in.npz -o out.npz --rule cutmix", "two or more axes"),
         ("bare.npz -o out.npz --donors same", "--donors same needs classes"),
         ("bare.npz -o out.npz --num-classes 3", "--num-classes needs labels"),

@@ -131,7 +131,11 @@ class _Rate(ProgressColumn):
     help="Number of classes, for labels that are integers from 0 to C − 1.  [default: the largest "
     "label + 1]",
 )
-@click.option("--dtype", metavar="DTYPE", help="Floating dtype of mixed arrays and columns.")
+@click.option(
+    "--dtype",
+    type=click.Choice(["float16", "float32", "float64"]),
+    help="Dtype of mixed arrays and columns.",
+)
 @click.option("--size", metavar="H,W", type=_Size(), help="Resize images to H by W, or H by H.")
 @click.option(
     "--format",
