@@ -406,7 +406,7 @@ def test_stores_that_are_refused(capsys, monkeypatch):
     zarr = importlib.import_module("zarr")
     zarr.save_group("short.zarr", x=X, y=Y[:30])
     message = refused(capsys, "short.zarr -o out.zarr")
-    assert "got 40 in x and 30 in y; name others with --x, --y" in message
+    assert "got 40 in x and 30 in y; name other arrays with --x and --y" in message
     shutil.rmtree("short.zarr")
     monkeypatch.setattr("zetamix.cli.augment.workers._PATIENCE", 0.3)
     message = refused(capsys, "in.zarr -o out.zarr --scheduler tcp://127.0.0.1:9")
@@ -472,7 +472,7 @@ def test_workers_that_are_lost(capsys, monkeypatch):
     with monkeypatch.context() as patch:
         patch.setattr(distributed.Future, "result", lost)
         message = refused(capsys, "in.zarr -o out.zarr --memory-limit 1GB", code=1)
-    assert "most often for lack of memory, of which --memory-limit gives more" in message
+    assert "most often for lack of memory; raise --memory-limit" in message
     assert "--resume" in message
     assert augment("in.zarr -o out.zarr --resume") == 0
 

@@ -14,6 +14,7 @@ from zetamix_core.arrays import (
     host_values,
     in_memory,
     is_dask,
+    is_numpy,
     is_torch,
     namespace,
 )
@@ -301,7 +302,7 @@ def _mix_classes(entries: Entries, y: Array, *, form: Form, dtype: Any) -> Array
     """Mix classes (N,) into (M, num_classes), by adding each weight where its class is."""
     num_outputs, num_mix = entries.indices.shape
     few = num_outputs * num_mix <= BLOCK_ENTRIES
-    if few or not (in_memory(y) and in_memory(entries.weights)):
+    if few or not (is_numpy(y) or all(map(in_memory, (y, *entries[:2])))):
         return _mix_few_classes(entries, y, form=form, dtype=dtype)
     shape = (num_outputs, form.num_classes)
     mixed = namespace(y).empty(shape, dtype=dtype, device=device_of(y))

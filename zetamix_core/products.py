@@ -29,7 +29,7 @@ Product = Callable[[Array], Array]
 
 # With more entries than this, intermediate doubles cost more than a few calls.
 _COUNTED_ENTRIES = 1 << 14
-# Intermediate NumPy arrays have this many entries at a time.
+# Intermediate arrays have this many entries at a time.
 BLOCK_ENTRIES = 1 << 17
 # Longer gather-sums are a loop over so many ranks at a time in JAX: what XLA fuses of more of them
 # takes several times longer, to compile as well.

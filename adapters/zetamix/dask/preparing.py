@@ -38,7 +38,7 @@ __all__ = ["Prepared", "checked_arrays", "checked_key", "size_in_memory"]
 
 @dataclasses.dataclass(frozen=True)
 class Prepared:
-    """Samples, labels and groups that are in order, how they are shuffled, and how mixed then."""
+    """Samples, labels and groups that passed the checks, and how they are shuffled and mixed."""
 
     arrays: list[da.Array | None]
     shuffle: Shuffle

@@ -154,13 +154,13 @@ class Shuffle:
     def _together(self, x: Array) -> int:
         """Return for how many outputs in a row pieces are cut at once.
 
-        As many pieces of as many source blocks come together, which should be no larger than a
-        block.
+        As many pieces of as many source blocks come together, which must be no larger than a
+        block, though there may be more tasks then.
         """
         pieces = len(self.sources) * len(self.targets)
         block_bytes = self.rows * x.dtype.itemsize * math.prod(x.chunksize[1:])
         piece_bytes: int = 1 + block_bytes // len(self.targets)
-        few: int = -(-pieces * math.prod(x.numblocks[1:]) // _MOST_TASKS)
+        few: int = -(-2 * pieces * math.prod(x.numblocks[1:]) // _MOST_TASKS)
         most = math.isqrt(max(block_bytes, _SMALL_BYTES) // piece_bytes)
         return max(1, min(len(self.targets), most, max(few, _LEAST_BYTES // piece_bytes)))
 

@@ -186,7 +186,7 @@ def augment(context: click.Context, /, source: Path, out: Path, **options: Any) 
     Parts are written to OUT.partial, and moved to OUT when all are finished, with a manifest of
     options and inputs. After Ctrl-C, a kill or a full disk, repeat the command with --resume: it
     continues, and the output has the same bytes. Until it ends, a run needs twice the disk space of
-    OUT; for a Zarr store also that of its samples, twice with several copies.
+    OUT; for a Zarr store that of OUT and of its uncompressed samples, twice with several copies.
 
     \b
     Examples:

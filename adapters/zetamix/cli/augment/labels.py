@@ -49,7 +49,7 @@ def labels_of(y: np.ndarray | None, num_classes: int | None) -> Labels:
         return _of_words(y, num_classes)
     if y.dtype.kind not in "iu":
         return Labels(y, num_classes)
-    if y.ndim == 1 and y.size and y.min() < 0:
+    if y.ndim <= 2 and y.size and y.min() < 0:
         raise ValueError(
             f"labels must be classes from 0, got {int(y.min())}; renumber them, and leave out "
             f"samples without a class"
@@ -78,7 +78,7 @@ def check_same_length(names: Sequence[str], x: Any, y: Any) -> None:
     if y is not None and y.ndim and x.ndim and len(x) != len(y):
         raise ValueError(
             f"samples and labels must have the same length, got {len(x)} in {names[0]} and "
-            f"{len(y)} in {names[1]}; name others with --x, --y"
+            f"{len(y)} in {names[1]}; name other arrays with --x and --y"
         )
 
 

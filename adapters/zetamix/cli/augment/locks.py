@@ -26,8 +26,9 @@ def alone(out: Path) -> Iterator[None]:
     file = out.with_name(f".{out.name}.zetamix-lock")
     descriptor = _locked(file, out)
     try:
-        os.ftruncate(descriptor, 0)
-        os.write(descriptor, str(os.getpid()).encode())
+        with contextlib.suppress(OSError):  # a full disk: the number only informs
+            os.ftruncate(descriptor, 0)
+            os.write(descriptor, str(os.getpid()).encode())
         yield
     finally:
         _released(descriptor, file)
@@ -70,7 +71,7 @@ def _opened(file: Path) -> int:
 
 
 def _lock(descriptor: int) -> bool:
-    """Lock the file unless another process has; true also where the disk knows no locks."""
+    """Lock the file unless another process has; also true where the file system has no locks."""
     try:
         if sys.platform == "win32":
             import msvcrt

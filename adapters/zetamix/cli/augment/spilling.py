@@ -1,4 +1,4 @@
-"""The shuffle of `zetamix.dask`, by way of files that a resumed run finds.
+"""The shuffle of `zetamix.dask`, through files that a resumed run finds.
 
 A file holds the permuted rows of a source block: those for the first block of the result first. So
 each file is written from one block, and each block of the result is read from a range of each file;
@@ -8,6 +8,7 @@ no process ever holds more than one block and the rows of a piece.
 from __future__ import annotations
 
 import dataclasses
+import errno
 import math
 from collections.abc import Iterator
 from functools import partial
@@ -101,6 +102,8 @@ def _gathered(
         file = _file(folder, name, (source, *place))
         count, start = int(lengths[source]), int(firsts[source]) * row
         rows = np.fromfile(file, dtype, count * math.prod(shape), offset=start)
+        if rows.size < count * math.prod(shape):
+            raise OSError(errno.EIO, "a file of the shuffle is cut off", str(file))
         return rows.reshape(count, *shape)
 
     block: np.ndarray = joined(shuffle, map(read, sources), number)

@@ -57,8 +57,9 @@ class ZarrStore(Work):
         self.mixed, self.soft = self._lazily(folder)
         # Chunks of the result are alike but for the last, whichever copies meet in them.
         self.chunk = self.mixed.chunks[0][0]
-        source = self.x.dtype.itemsize * math.prod(self.x.chunksize)
-        self.block = max(source, self.mixed.dtype.itemsize * math.prod(self.mixed.chunksize))
+        # Where samples are cut, a task gathers all parts of theirs.
+        gathered = _chunk_bytes(self.x) * math.prod(self.x.numblocks[1:])
+        self.block = max(gathered, _chunk_bytes(self.mixed) + _chunk_bytes(self.soft))
         if options.memory_limit is not None:
             check_memory_limit(options.memory_limit, self.block)
 
@@ -74,7 +75,7 @@ class ZarrStore(Work):
         return x, da.concatenate(soft).rechunk({0: rows}) if soft else None
 
     def _copy(self, copy: int, folder: Path) -> tuple[da.Array, da.Array | None]:
-        """Return what `zetamix.dask.mix` does, shuffled by way of files."""
+        """Return what `zetamix.dask.mix` does, shuffled through files."""
         options, labels = self.options, self.labels
         prepared = Prepared.of(
             self.x,
@@ -187,6 +188,10 @@ def _write_chunk(
             array[number * rows : number * rows + len(each)] = np.asarray(each)
     place.mkdir(exist_ok=True)
     return number
+
+
+def _chunk_bytes(array: da.Array | None) -> int:
+    return 0 if array is None else int(array.dtype.itemsize * math.prod(array.chunksize))
 
 
 def _unmixed_labels(y: np.ndarray, num_classes: int | None) -> np.ndarray:

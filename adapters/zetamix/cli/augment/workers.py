@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import logging
 import math
-import os
 import socket
 from collections.abc import Callable, Iterator
 from concurrent.futures import CancelledError, ThreadPoolExecutor, as_completed
@@ -30,13 +29,13 @@ _MOST_BLOCKS = 3  # that one task holds
 
 @contextlib.contextmanager
 def workers(options: Options, folder: Path, block: int) -> Iterator[Compute]:
-    """Start what these options ask for; local workers hold such blocks."""
+    """Start threads, local workers or a client, as options say; a chunk has `block` bytes."""
     if options.scheduler is not None:
         with _answering(options.scheduler) as client:
-            yield _on(client)
+            yield _on(client, "give the workers of the scheduler more")
     elif options.memory_limit is not None:
         with _local_cluster(check_memory_limit(options.memory_limit, block), folder) as client:
-            yield _on(client)
+            yield _on(client, "raise --memory-limit")
     else:
         yield _in_threads
 
@@ -57,15 +56,15 @@ def check_memory_limit(limit: str, block: int) -> int:
     return int(size)
 
 
-def _on(client: Any) -> Compute:
+def _on(client: Any, remedy: str) -> Compute:
     def compute(tasks: list[Any]) -> Iterator[Any]:
         try:
             for future in distributed.as_completed(client.compute(tasks)):
                 yield future.result()
         except distributed.KilledWorker as error:
             raise OSError(
-                "workers ended again and again in the same task, most often for lack of memory, "
-                "of which --memory-limit gives more"
+                f"workers were killed repeatedly in the same task, most often for lack of memory; "
+                f"{remedy}"
             ) from error
         except CancelledError as error:
             raise OSError("the connection to the scheduler is lost") from error
@@ -111,12 +110,11 @@ def _check_speaks(address: str) -> None:
 
 @contextlib.contextmanager
 def _local_cluster(limit: int, folder: Path) -> Iterator[Any]:
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     with (
         # A worker of one thread that pauses for lack of memory never goes on.
         dask.config.set({"distributed.worker.memory.pause": False}),
         distributed.LocalCluster(
-            n_workers=cores or 1,
+            n_workers=num_cores(),
             threads_per_worker=1,
             memory_limit=limit,
             local_directory=str(folder / "spill"),

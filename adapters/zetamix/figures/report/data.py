@@ -282,9 +282,11 @@ def _as_images(x: np.ndarray, shape: Sequence[int] | None) -> np.ndarray:
 
 def _shape_hint(x: np.ndarray) -> list[str]:
     """Name the option for images if rows are as long as square images, which they may be."""
+    if x.ndim != 2:
+        return []
     for channels, colours in ((1, ""), (3, " with 3 channels, the last axis")):
-        side = math.isqrt(math.prod(x.shape[1:]) // channels)
-        if x.ndim == 2 and side >= _HINTED_SIDE and channels * side**2 == x.shape[1]:
+        side = math.isqrt(x.shape[1] // channels)
+        if side >= _HINTED_SIDE and channels * side**2 == x.shape[1]:
             shape = f"{side},{side}" + f",{channels}" * (channels > 1)
             return [
                 f"Rows of {x.shape[1]:,} numbers may be images of {side} × {side} "
