@@ -302,7 +302,8 @@ def _mix_classes(entries: Entries, y: Array, *, form: Form, dtype: Any) -> Array
     """Mix classes (N,) into (M, num_classes), by adding each weight where its class is."""
     num_outputs, num_mix = entries.indices.shape
     few = num_outputs * num_mix <= BLOCK_ENTRIES
-    if few or not (is_numpy(y) or all(map(in_memory, (y, *entries[:2])))):
+    arrays = y, entries.indices, entries.weights
+    if few or not (is_numpy(y) or all(map(in_memory, arrays))):
         return _mix_few_classes(entries, y, form=form, dtype=dtype)
     shape = (num_outputs, form.num_classes)
     mixed = namespace(y).empty(shape, dtype=dtype, device=device_of(y))
