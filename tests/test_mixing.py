@@ -583,6 +583,42 @@ def test_bfloat16(backend):
 
 
 @pytest.mark.needs("torch")
+@pytest.mark.parametrize("gamma", [0.5, 2.8, np.inf])
+@pytest.mark.parametrize("columns", [60, 1 << 20])  # in one piece, and in blocks
+def test_weights_have_twice_the_digits_of_bfloat16(gamma, columns):
+    """Torch wants them in bfloat16 beside such samples, which alone would err a hundred times."""
+    import torch
+
+    n = 17
+    x = torch.randn(n, columns, generator=torch.Generator().manual_seed(0)).bfloat16()
+    plan = zeta_plan(n, gamma=gamma, num_mix=6, rng=0, like=x)
+    out = torch.empty_like(x)
+    shown = slice(0, 300)
+    terms = plan.weights.double()[:, None] * x[:, shown].double()[plan.indices]
+    exact, size = terms.sum(1), terms.abs().sum(1)
+    half_unit = torch.exp2(exact.abs().log2().floor() - 8)
+    for mixed in (plan @ x, plan.mix(x, out=out)):
+        assert ((mixed[:, shown].double() - exact).abs() <= half_unit + 2.0**-15 * size).all()
+
+
+@pytest.mark.needs("torch")
+def test_infinities_in_bfloat16_reach_what_uses_them():
+    """Also where a weight has no digits beyond the first eight, or is zero."""
+    import torch
+
+    indices = torch.tensor([[0, 1], [1, 2], [2, 0]])
+    for weights, spoiled in (([0.5, 0.5], [True, False, True]), ([1.0, 0.0], [True, False, False])):
+        plan = MixPlan(indices, torch.tensor(weights), 3)
+        for value in (torch.inf, -torch.inf):
+            x = torch.zeros(3, 8, dtype=torch.bfloat16)
+            x[0, :5] = value
+            mixed = plan @ x
+            assert (mixed[:, :5] == value).all(1).tolist() == spoiled
+            assert mixed.isfinite().all(1).tolist() == [not each for each in spoiled]
+            assert not mixed[:, 5:].any()
+
+
+@pytest.mark.needs("torch")
 @pytest.mark.parametrize("num_mix", [3, 12, 16])
 def test_dtypes_that_kernels_of_torch_lack(num_mix):
     import torch

@@ -783,3 +783,31 @@ def test_seed_and_rank_are_for_good():
 def test_unknown_options_are_refused():
     with pytest.raises(TypeError, match="unexpected keyword argument 'gama'"):
         Mixup(gama=1)
+
+
+@pytest.mark.parametrize("pair", [tuple, list])
+@pytest.mark.parametrize("labels", ["classes", "a column", "soft", "one of no class", "bytes"])
+def test_pairs_are_read_as_if_declared(pair, labels):
+    """The commonest batch is read without a search, and must come out the same."""
+    classes = torch.arange(6) % 3
+    y = {
+        "classes": classes,
+        "a column": classes[:, None],
+        "soft": torch.rand(6, 3),
+        "one of no class": torch.full((6,), 3),
+        "bytes": classes.byte(),
+    }[labels]
+    batch = pair((torch.rand(6, 2, 4, 4), y))
+    found, told = [], []
+    for num_classes, results in ((3, found), ({"1": 3}, told)):
+        mix = ZetaMixup(num_classes=num_classes, label_smoothing=0.1, seed=0)
+        try:
+            results.append(mix(batch))
+        except ValueError as error:
+            results.append((str(error), *error.__notes__))
+    if labels == "one of no class":
+        assert found == told
+        assert found[0][1] == "at '1' of the batch"
+    else:
+        assert type(found[0]) is type(told[0]) is pair
+        assert all(map(torch.equal, found[0], told[0]))

@@ -176,6 +176,12 @@ def flattened(
     return Batch(leaves, structure)
 
 
+def flat_pair(pair: Any, facts: Iterable[Facts]) -> Batch:
+    """Return what `flattened` does for a tuple or list of two arrays that need no check."""
+    leaves = [Leaf(*leaf) for leaf in zip("01", pair, facts, strict=True)]
+    return Batch(leaves, _Node(pair, range(2), [_Leaf, _Leaf]))
+
+
 def found_at(tree: Any, path: str) -> Any:
     """Return what is at a path of a nested batch."""
     if not path:

@@ -45,6 +45,7 @@ from zetamix_core.products import (
     dense_matrix,
     dense_product,
     gather_sum,
+    in_two_halves,
     sparse_product,
     unrounded_dtype,
     without_tail,
@@ -241,6 +242,9 @@ def _mix_in_memory(
         # so the first row shows whether it reached outputs that do not use it.
         if uses_all or _all(namespace(rows).isfinite(cast(mixed[:1], work))):
             return mixed
+    if library == "torch" and rows.dtype == dtype == sys.modules["torch"].bfloat16 and not exact:
+        indices, weights = in_two_halves(indices, weights)
+        work, plain = dtype, out is None
     product = sparse_product(indices, weights, n, all_positive)
     large = rows.nbytes > _SPARSE_BYTES[library]
     if plain and not large:

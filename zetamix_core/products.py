@@ -31,6 +31,8 @@ Product = Callable[[Array], Array]
 _COUNTED_ENTRIES = 1 << 14
 # Intermediate arrays have this many entries at a time.
 BLOCK_ENTRIES = 1 << 17
+# The bits of a float32 that a bfloat16 has.
+_HEAD = -(1 << 16)
 # Longer gather-sums are a loop over so many ranks at a time in JAX: what XLA fuses of more of them
 # takes several times longer, to compile as well.
 _FUSED_RANKS = 4
@@ -170,6 +172,20 @@ def _bags(indices: Array, weights: Array, all_positive: bool) -> Product:
     counts = used.sum(dim=1)
     members, starts, weights = indices[used], counts.cumsum(0) - counts, weights[used]
     return lambda rows: bag(members, rows, starts, per_sample_weights=weights, mode="sum")
+
+
+def in_two_halves(indices: Array, weights: Array) -> tuple[Array, Array]:
+    """Return entries in bfloat16 of torch, two of which add up to one of float32.
+
+    The sparse product of torch sums bfloat16 in float32, but wants weights in the dtype of the
+    samples. The second half has the digits that the first one cuts off. It is positive, however
+    few they are, because zero times infinity would be NaN.
+    """
+    torch = sys.modules["torch"]
+    head = (weights.view(torch.int32) & _HEAD).view(torch.float32)
+    tail = (weights - head).clamp_min(torch.finfo(torch.float32).tiny) * (weights > 0)
+    halves = torch.stack([head, tail], dim=-1).flatten(-2).bfloat16()
+    return indices.repeat_interleave(2, dim=1), halves
 
 
 # --- gather-sum -----------------------------------------------------------------------------------

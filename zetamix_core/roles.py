@@ -146,10 +146,11 @@ class Roles:
     def of_labels(self, leaf: Leaf, num_classes: int | None) -> LabelOptions:
         """Return the options of labels; one `ignore_index` for all applies to integer labels."""
         path, ignored = leaf.path, self.ignore_index
-        if isinstance(ignored, Mapping):
-            ignored = ignored.get(path)
-        elif ignored is not None and kind(leaf.value) != "integer":
-            ignored = None
+        if ignored is not None:  # seldom
+            if isinstance(ignored, Mapping):
+                ignored = ignored.get(path)
+            elif kind(leaf.value) != "integer":
+                ignored = None
         return LabelOptions(num_classes, ignored, path in self.positions, self.onehot.get(path))
 
 

@@ -17,6 +17,7 @@ from zetamix_core.adapting import (
     check_leaf,
     check_lengths,
     check_unmarked,
+    flat_pair,
     foreign,
     guessed_labels,
     join,
@@ -56,6 +57,24 @@ def flattened_batch(batch: Any, roles: Roles, *, of_items: bool = False) -> Batc
         if leaf.value.shape[0] != first.shape[0] or leaf.value.device != first.device:
             _refuse_differing(leaves)
     return found
+
+
+def plain_pair(batch: Any) -> Batch | None:
+    """Return the leaves of floating samples with labels, the commonest batch, without a search.
+
+    None for all other batches, and for all that are refused.
+    """
+    if type(batch) not in (tuple, list) or len(batch) != 2:
+        return None
+    x, y = batch
+    if type(x) is not Tensor or type(y) is not Tensor or x.device != y.device:
+        return None
+    of_x, of_y = quick_facts(x), quick_facts(y)
+    if of_x is None or of_y is None or of_x.length != of_y.length:
+        return None
+    if of_x.kind != "floating" or y.ndim > 2:
+        return None
+    return flat_pair(batch, (of_x, of_y))
 
 
 def _refuse_differing(leaves: list[Leaf]) -> None:

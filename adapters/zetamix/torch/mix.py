@@ -17,6 +17,7 @@ from zetamix.torch.leaves import (
     describe,
     find_labels,
     flattened_batch,
+    plain_pair,
 )
 from zetamix_core import Plan, rules
 from zetamix_core.adapting import (
@@ -234,6 +235,12 @@ class BatchMix(KeyedModule, ABC):
     def _read(self, batch: Any, *, of_items: bool = False) -> BatchLeaves:
         """Find the leaves of a batch, including the labels and the samples."""
         roles = self.roles
+        searched = self.labels_getter == "default" and type(self.num_classes) is int
+        if searched and not roles.declared and not roles.keep:
+            pair = plain_pair(batch)
+            if pair is not None:
+                found = Found({"1": self.num_classes})  # type: ignore[dict-item]
+                return BatchLeaves(pair, found, batch[0], frozenset({"1"}))
         flat = flattened_batch(batch, roles, of_items=of_items)
         needed = self.num_classes is not None
         found = Found(self._labels_of(batch, flat.leaves, needed), paths_of_images(batch))
