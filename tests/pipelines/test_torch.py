@@ -293,9 +293,12 @@ def on_two_processes(digits, folder):
     """Return what two processes saw and learned, in all runs."""
     torch.save({"images": digits.images, "labels": digits.labels}, folder / "digits.pt")
     script = Path(__file__).with_name("distributed_run.py")
-    # The one warning that pytest is told to ignore, too.
-    ignored = "ignore:`torch.jit.script_method` is deprecated:DeprecationWarning"
-    command = [sys.executable, "-W", "error", "-W", ignored, str(script), str(folder)]
+    # Those of torch that pytest is told to ignore, too.
+    ignored = [
+        "-Wignore:`torch.jit.script_method` is deprecated:DeprecationWarning",
+        "-Wignore:Guards may run slower on Python 3.13.0:RuntimeWarning",
+    ]
+    command = [sys.executable, "-W", "error", *ignored, str(script), str(folder)]
     processes = [
         subprocess.Popen(
             [*command, str(rank), "2"],
