@@ -321,6 +321,16 @@ def test_the_temperature_undoes_what_made_logits_too_large(part):
     )
 
 
+@pytest.mark.parametrize("gap", [0.1, 1.5, 30.0])
+def test_without_a_mistake_the_temperature_is_the_lowest(part, gap):
+    metrics = part("metrics")
+    labels = np.arange(90) % 10
+    logits = gap * np.eye(10)[labels]
+    assert metrics.fitted_temperature(logits, labels) == metrics.TEMPERATURES[0]
+    logits[0] = gap * np.eye(10)[1]
+    assert metrics.fitted_temperature(logits, labels) > metrics.TEMPERATURES[0]
+
+
 # Data -----------------------------------------------------------------------------------------
 
 

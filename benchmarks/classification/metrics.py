@@ -43,7 +43,13 @@ def calibration_error(probabilities: np.ndarray, labels: np.ndarray) -> float:
 
 
 def fitted_temperature(logits: np.ndarray, labels: np.ndarray) -> float:
-    """Return the temperature at which the probabilities fit these labels best (Guo et al. 2017)."""
+    """Return the temperature at which the probabilities fit these labels best (Guo et al. 2017).
+
+    Without a mistake no temperature is too low. The loss then vanishes over a whole range, where a
+    search could end anywhere, so the lowest temperature is returned.
+    """
+    if (logits.argmax(axis=1) == labels).all():
+        return TEMPERATURES[0]
     low, high = np.log(TEMPERATURES)
     found = minimize_scalar(
         lambda log: _loss(logits, labels, float(np.exp(log))), bounds=(low, high), method="bounded"
