@@ -373,6 +373,9 @@ def test_arrays_are_read_by_both_conventions(part, tmp_path, names):
         ({"class_names": np.array(["a"])}, "one for each of 3 classes, got <U1 .1,."),
         ({"x_val": np.zeros((3, 2, 2), np.uint8)}, "looked for y_val in"),
         ({"x_train": np.zeros((3, 2, 2))}, "images are uint8"),
+        ({"x_train": np.zeros((3, 3, 8, 8), np.uint8)}, "channels last, got .3, 3, 8, 8. for trai"),
+        ({"x_test": np.zeros((3, 8, 6, 3), np.uint8)}, "square, .* for test in .*, or crop"),
+        ({"x_test": np.zeros((3, 8, 8, 8), np.uint8)}, "fewer channels than columns"),
     ],
 )
 def test_arrays_that_are_no_images_with_classes_are_refused(part, tmp_path, change, message):

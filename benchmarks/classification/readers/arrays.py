@@ -92,6 +92,12 @@ def _part(content: dict[str, np.ndarray], names: tuple[str, str], part: str, fil
             f"images are uint8 (n, H, W) or (n, H, W, C) and labels (n,) or (n, 1), got "
             f"{images.dtype} {images.shape} and {labels.shape} for {part} in {file}"
         )
+    height, width, channels = images.shape[1:]
+    if height != width or channels >= width:
+        raise Refusal(
+            f"images are square, with fewer channels than columns and the channels last, got "
+            f"{images.shape} for {part} in {file}; move the channels by numpy.moveaxis, or crop"
+        )
     if not len(labels) or labels.dtype.kind not in "iu" or labels.min() < 0:
         least = f" from {labels.min()} on" if labels.size and labels.dtype.kind in "iuf" else ""
         raise Refusal(
