@@ -286,6 +286,18 @@ def test_an_unknown_network_names_the_known(part):
         part("models").make_model("vgg", 3, 10, 32)
 
 
+@pytest.mark.parametrize("error", [ImportError("No module"), RuntimeError("operator missing")])
+def test_a_torchvision_that_cannot_be_imported_is_named_with_the_reason(part, monkeypatch, error):
+    models = part("models")
+
+    def fail(name):
+        raise error
+
+    monkeypatch.setattr(models.importlib, "import_module", fail)
+    with pytest.raises(Exception, match=rf"resnet-50 is torchvision's, .*: {error}; install the"):
+        models.make_model("resnet-50", 3, 10, 32)
+
+
 # Scores ---------------------------------------------------------------------------------------
 
 

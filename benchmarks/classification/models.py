@@ -100,8 +100,11 @@ def _torchvision(
         raise click.UsageError(f"a model is one of {known}, got {name}")
     try:
         torchvision: Any = importlib.import_module("torchvision")
-    except ImportError as error:
-        raise click.ClickException(f"{name} is torchvision's; pip install torchvision") from error
+    except (ImportError, RuntimeError) as error:  # the latter if it is built for another torch
+        raise click.ClickException(
+            f"{name} is torchvision's, which cannot be imported: {error}; install the torchvision "
+            f"that goes with torch {torch.__version__}"
+        ) from error
     model: Any = getattr(torchvision.models, _TORCHVISION[name])()
     if weights is not None:
         state = torch.load(weights, map_location="cpu", weights_only=True)

@@ -1,6 +1,8 @@
 """Beside the transforms of torchvision: outputs of the same structure, and both in one pipeline."""
 
+import importlib
 from collections import OrderedDict, namedtuple
+from pathlib import Path
 
 import pytest
 import torch
@@ -13,6 +15,7 @@ from zetamix_core import cutmix_plan, zeta_plan
 
 pytestmark = [pytest.mark.needs("torch"), pytest.mark.pipeline]
 N, CLASSES = 12, 16
+BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
 Pair = namedtuple("Pair", ["image", "target"])  # noqa: PYI024 - as collate functions give them
 FORMS = {
     "two arguments": lambda x, y: (x, y),
@@ -382,3 +385,23 @@ def test_marked_types_of_torchvision(v2):
     image = tv_tensors.Image(torch.rand(3, 8, 8))
     with pytest.raises(ValueError, match="got one Image"):
         ZetaMixup(labels_getter=None)({"image": image, "label": torch.rand(3)})
+
+
+@pytest.mark.skipif(not BENCHMARKS.is_dir(), reason="the benchmarks are in checkouts only")
+@pytest.mark.parametrize("name", ["resnet-18", "resnet-50"])
+def test_networks_of_the_training_benchmark(v2, monkeypatch, tmp_path, name):
+    """Small images keep their size in the first layers; large ones can start from weights."""
+    monkeypatch.syspath_prepend(str(BENCHMARKS))
+    make = importlib.import_module("classification.models").make_model
+    small = make(name, 1, CLASSES, 32)
+    assert small.maxpool(small.conv1(torch.rand(1, 1, 32, 32))).shape == (1, 64, 32, 32)
+    cross_entropy(small(torch.rand(2, 1, 32, 32)), torch.arange(2)).backward()
+    assert small.conv1.weight.grad.any()
+    whole = importlib.import_module("torchvision").models.get_model(name.replace("-", ""))
+    torch.save(whole.state_dict(), tmp_path / "weights.pt")
+    large = make(name, 3, CLASSES, 224, tmp_path / "weights.pt")
+    assert torch.equal(large.conv1.weight, whole.conv1.weight)
+    assert torch.equal(large.layer4[1].conv2.weight, whole.layer4[1].conv2.weight)
+    assert large.eval()(torch.rand(1, 3, 224, 224)).shape == (1, CLASSES)
+    with pytest.raises(Exception, match="takes 3 channels, got 1; repeat the gray one"):
+        make(name, 1, CLASSES, 224)
