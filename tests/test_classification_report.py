@@ -333,8 +333,12 @@ def test_a_repeated_line_counts_once_and_another_run_is_refused(text, make):
     assert text([*records, *copy.deepcopy(records)]) == text(records)
     assert text([*records, {**records[1], "commit": records[1]["commit"]}]) == text(records)
     again = {**records[1], "key": "another"}
-    with pytest.raises(click.ClickException, match="got two of erm with seed 0 in table fashion"):
+    rule = "got two of erm with seed 0 in table fashion; "
+    with pytest.raises(click.ClickException, match=f"{rule}remove one of their lines"):
         text([*records, again])
+    elsewhere = {**again, "conditions": {**again["conditions"], "dtype": "float32"}}
+    with pytest.raises(click.ClickException, match=f"{rule}choose, as by --only dtype=bfloat16, "):
+        text([*records, elsewhere], allow_mixed=True)
 
 
 def test_predictions_must_have_the_error_of_their_record(text, make):

@@ -164,10 +164,7 @@ def _table(
     for record in final:
         method, seed = record["run"]["method"], record["run"]["seed"]
         if seed in runs.setdefault(method, {}):
-            raise click.ClickException(
-                f"a table has one run of each method and seed, got two of {method} with seed "
-                f"{seed} in table {name}; remove one of their lines from the ledgers"
-            )
+            raise _repeated(name, runs[method][seed], record)
         runs[method][seed] = record
     for method, seeds in runs.items():
         settings = [settings_of(record) for record in seeds.values()]
@@ -177,6 +174,18 @@ def _table(
         (data[record["data_hash"]] for record in records if record["data_hash"] in data), {}
     )
     return Table(name, {method: seeds for method, seeds in runs.items() if seeds}, tuning, known)
+
+
+def _repeated(table: str, first: Record, second: Record) -> click.ClickException:
+    """Make the refusal of two runs of one method and seed; `--only` chooses by what differs."""
+    values = values_of([{**each["conditions"], **settings_of(each)} for each in (first, second)])
+    choices = [f"--only {key}={v[0]}" for key, v in values.items() if len(v) > 1]
+    remedy = f"choose, as by {choices[0]}, or " if choices else ""
+    return click.ClickException(
+        f"a table has one run of each method and seed, got two of {first['run']['method']} with "
+        f"seed {first['run']['seed']} in table {table}; {remedy}remove one of their lines from the "
+        f"ledgers"
+    )
 
 
 def _check_alike(rule: str, table: str, found: Sequence[Record], remedy: str) -> None:
