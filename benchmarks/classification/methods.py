@@ -11,9 +11,10 @@ from torch import Tensor, nn
 from torch.nn.functional import one_hot
 from zetamix import zeta_weights
 from zetamix.rules import CutMix, Dirichlet, Mixup, OneOf, Rule, Zeta
+from zetamix.theory import displacement
 from zetamix.torch import Mix
 
-__all__ = ["METHODS", "Setting", "displacement", "make_method"]
+__all__ = ["METHODS", "Setting", "make_method"]
 
 Batch = tuple[Tensor, Tensor]
 Method = Callable[[Tensor, Tensor], Batch]
@@ -37,16 +38,6 @@ class Setting:
 def make_method(name: str, setting: Setting) -> Method:
     """Return the method of a name: from images and classes to images and soft labels."""
     return METHODS[name](setting)
-
-
-def displacement(gamma: float, num_mix: int) -> float:
-    """Return how far mixtures lie from their anchors, in standard deviations of the data.
-
-    Of independent samples with variance 1 the mixture differs from its anchor by
-    ``-(1 - w_1) x_1 + sum of w_i x_i``, with the variance ``(1 - w_1)² + w_2² + … + w_T²``.
-    """
-    first, *others = zeta_weights(num_mix, gamma=gamma).tolist()
-    return math.hypot(1 - first, *others)
 
 
 # --- mixing ---------------------------------------------------------------------------------------
