@@ -12,6 +12,7 @@ import time
 from dataclasses import asdict, replace
 from pathlib import Path
 
+import click
 import numpy as np
 import pytest
 from scipy import special
@@ -349,6 +350,14 @@ def test_a_tenth_is_held_out_by_whole_groups(part):
     assert data.with_validation() is data
 
 
+def test_a_class_of_one_sample_cannot_be_held_out(part):
+    dataset = part("dataset")
+    labels = np.array([0, 0, 1, 0])
+    whole = dataset.Part(np.zeros((4, 1, 1, 1), np.uint8), labels)
+    with pytest.raises(click.UsageError, match="got a single sample of b in d; leave the class"):
+        dataset.Dataset("d", tuple("ab"), whole, {}).with_validation()
+
+
 @pytest.mark.parametrize("names", [("x_{}", "y_{}"), ("{}_images", "{}_labels")])
 def test_arrays_are_read_by_both_conventions(part, tmp_path, names):
     x, y = (name.format for name in names)
@@ -503,7 +512,8 @@ def test_a_network_that_diverges_knows_nothing(part, tiny):
 
 def test_a_run_of_too_few_steps_says_so(part, tiny):
     training = part("training")
-    with pytest.raises(ValueError, match=r"more than 10 steps, got 3: 1 epochs of 108 samples in"):
+    rule = "more than 10 steps, got 3: 1 epochs of 108 samples in"
+    with pytest.raises(click.UsageError, match=rule):
         training.train(tiny_run(part, batch_size=32, epochs=1), tiny, training.Machine())
 
 

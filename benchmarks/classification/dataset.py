@@ -6,6 +6,7 @@ import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
+import click
 import numpy as np
 from sklearn.model_selection import StratifiedGroupKFold, train_test_split
 
@@ -78,7 +79,7 @@ class Dataset:
         counts = np.bincount(self.train.labels)
         if counts[counts > 0].min() < 2:
             rare = self.class_names[int(np.flatnonzero(counts == 1)[0])]
-            raise ValueError(
+            raise click.UsageError(
                 f"a tenth is held out for validation of each class, got a single sample of {rare} "
                 f"in {self.name}; leave the class out, or name a validation part"
             )

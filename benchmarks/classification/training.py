@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import click
 import numpy as np
 import torch
 from torch import Tensor, nn
@@ -105,7 +106,7 @@ def _optimize(
     )
     steps = run.epochs * (len(samples) // run.batch_size)
     if steps <= _FEWEST_STEPS:
-        raise ValueError(
+        raise click.UsageError(
             f"a run must have more than {_FEWEST_STEPS} steps, got {steps}: {run.epochs} epochs of "
             f"{len(samples)} samples in batches of {run.batch_size}; make batches smaller"
         )
