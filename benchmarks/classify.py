@@ -58,7 +58,12 @@ def main() -> None:
     help="auto is bfloat16 where the hardware multiplies it, else float32.",
 )
 @click.option("--device", default="cpu", type=click.Choice(["cpu", "cuda"]))
-@click.option("--jobs", default=available_cores(), type=click.IntRange(1), help="Runs at a time.")
+@click.option(
+    "--jobs",
+    type=click.IntRange(1),
+    show_default="one for each core, on a GPU one",
+    help="Runs at a time.",
+)
 @click.option("--threads", default=1, type=click.IntRange(1), help="Threads of each run.")
 @click.option("--compile", "compiled", is_flag=True, help="Compile the network (torch.compile).")
 @click.option("--weights", type=EXISTING, help="Weights that torchvision's networks start from.")
@@ -68,7 +73,7 @@ def run(
     output: Path,
     dtype: str,
     device: str,
-    jobs: int,
+    jobs: int | None,
     threads: int,
     compiled: bool,
     weights: Path | None,
@@ -78,6 +83,8 @@ def run(
         dtype = "bfloat16" if device == "cuda" or has_fast_bfloat16() else "float32"
     if device == "cuda" and not torch.cuda.is_available():
         raise click.UsageError("--device cuda needs a GPU and torch's build for CUDA, got neither")
+    if jobs is None:
+        jobs = available_cores() if device == "cpu" else 1
     machine = Machine(device, dtype, compiled, weights)
     bench = Bench(machine, data, output, threads, jobs)
     for path in experiments:

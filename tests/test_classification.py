@@ -537,6 +537,22 @@ def test_classes_survive_as_text(part):
         assert ledger.decoded(ledger.encoded(classes)).tolist() == classes.tolist()
 
 
+@pytest.mark.parametrize(
+    ("options", "jobs"), [([], 3), (["--device", "cuda"], 1), (["--jobs", "2"], 2)]
+)
+def test_a_gpu_makes_one_run_at_a_time_and_each_core_another(part, monkeypatch, options, jobs):
+    import torch
+
+    part("running")
+    program = importlib.import_module("classify")
+    benches = []
+    monkeypatch.setattr(program, "available_cores", lambda: 3)
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(program, "run_experiment", lambda _, bench, __: benches.append(bench))
+    program.main(["run", str(EXPERIMENTS / "check.toml"), *options], standalone_mode=False)
+    assert [bench.jobs for bench in benches] == [jobs]
+
+
 def test_a_killed_program_goes_on_and_ends_in_the_same_table(part, tmp_path):
     command = [
         *(sys.executable, str(FOLDER / "classify.py"), "run", str(EXPERIMENTS / "check.toml")),
