@@ -12,6 +12,7 @@ from sklearn.calibration import CalibratedClassifierCV
 from sklearn.ensemble import (
     HistGradientBoostingClassifier,
     RandomForestClassifier,
+    StackingClassifier,
     VotingClassifier,
 )
 from sklearn.feature_selection import SelectFromModel
@@ -197,6 +198,24 @@ def test_the_last_step_is_to_request_weights(around, by_scaler):
         assert model.labels_used_ == "draw"
         with pytest.raises(ValueError, match="labels='weights' needs an estimator whose fit takes"):
             model.set_params(labels="weights").fit(X, classes())
+
+
+def test_classes_are_not_drawn_by_negative_weights():
+    own = np.linspace(-0.25, 1, 1000)
+    model = ZetaMixupClassifier(SGDClassifier(random_state=0), labels="draw", random_state=0)
+    with pytest.raises(ValueError, match=r"not be negative then, got -0\.25; leave such rows out"):
+        model.fit(X, classes(), own)
+    for labels in ("weights", "anchor"):  # what they mean there is up to the estimator
+        model.set_params(labels=labels).fit(X, classes(), own)
+
+
+def test_estimators_that_predict_only_after_they_were_fitted():
+    trees = [("tree", DecisionTreeClassifier(max_depth=2, random_state=0))]
+    inner = StackingClassifier(trees, cv=2)
+    assert not hasattr(inner, "predict")
+    model = ZetaMixupClassifier(inner, labels="draw", random_state=0).fit(X, classes())
+    assert set(model.predict(X)) <= {"no", "yes"}
+    assert model.predict_proba(X).shape == (1000, 2)
 
 
 # --- regression -----------------------------------------------------------------------------------

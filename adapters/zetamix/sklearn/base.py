@@ -36,7 +36,8 @@ class ZetaMixupEstimator(MetaEstimatorMixin, BaseEstimator):  # type: ignore[mis
     """A meta-estimator that fits another one on mixed rows."""
 
     _parameter_constraints: ClassVar[dict[str, Any]] = {
-        "estimator": [HasMethods(["fit", "predict"]), None],
+        # StackingClassifier and the like offer other methods only after they were fitted.
+        "estimator": [HasMethods("fit"), None],
         "gamma": [Interval(Real, 0, np.inf, closed="both")],
         "num_mix": [Interval(Integral, 1, None, closed="left")],
         "donors": [StrOptions({"same", "other"}), None],

@@ -136,7 +136,8 @@ class ZetaMixupClassifier(ClassifierMixin, ZetaMixupEstimator):  # type: ignore[
             Their classes.
         sample_weight : array-like, shape (N,), optional
             Weights of rows: the copy of a mixed row for a class gets the sum, over its rows of
-            that class, of their weights in the mixture times these weights.
+            that class, of their weights in the mixture times these weights. Classes are drawn only
+            by weights that are not negative.
 
         Returns
         -------

@@ -174,6 +174,11 @@ def drawn_copies(
     plan: MixPlan, classes: np.ndarray, own: np.ndarray | None, generator: np.random.Generator
 ) -> Copies:
     """Return each row with a class that is drawn by its weights; each class keeps a row."""
+    if own is not None and own.min() < 0:
+        raise ValueError(
+            f"classes are drawn by sample_weight, which must not be negative then, got "
+            f"{own.min():g}; leave such rows out, or pass labels='weights' or 'anchor'"
+        )
     shares = _shares(plan, classes, own)
     ends = np.cumsum(shares.data)
     starts = shares.indptr[:-1]
