@@ -329,6 +329,13 @@ def test_tables_are_refused_with_both_ways():
         oversample(pd.DataFrame(EYE), CLASSES)
 
 
+def test_queries_are_refused_without_a_look_at_their_columns():
+    import polars as pl
+
+    with pytest.raises(TypeError, match=r"polars.LazyFrame; pass x\..*to_numpy\(\)$"):
+        oversample(pl.LazyFrame(EYE), CLASSES)  # a warning of polars would be an error here
+
+
 def test_neighbors_of_what_is_not_finite():
     x = EYE.copy()
     x[7, 3] = np.nan

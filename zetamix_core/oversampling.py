@@ -126,9 +126,11 @@ def oversample(
     Notes
     -----
     Classes are read on the host, which on an accelerator costs one synchronization. Besides its
-    result, it takes memory for 32,768 new rows at a time. Dask arrays stay lazy: their classes are
-    computed and plans are drawn, but rows are gathered only when blocks are computed, for each
-    block those that it is mixed from.
+    result, it takes memory for 32,768 new rows at a time with NumPy, PyTorch (unless gradients are
+    recorded) and CuPy. Elsewhere, and for sparse rows, parts are joined at the end, which takes as
+    much again as the new rows. Dask arrays stay lazy: their classes are computed and plans are
+    drawn, but rows are gathered only when blocks are computed, for each block those that it is
+    mixed from.
 
     Examples
     --------
@@ -202,7 +204,7 @@ def _checked_rows(x: Any) -> Facts:
         facts = examined_sparse("x", x)
     elif not is_array(x):
         table = ", or use zetamix.sklearn.ZetaMixupSampler, which keeps columns as they are"
-        raise TypeError(said_of("x", foreign(x, "x"), table if hasattr(x, "columns") else ""))
+        raise TypeError(said_of("x", foreign(x, "x"), table if _is_table(x) else ""))
     else:
         facts = examined("x", x)
     if facts.kind in ("integer", "bool"):
@@ -212,6 +214,12 @@ def _checked_rows(x: Any) -> Facts:
             f"averaged"
         )
     return facts
+
+
+def _is_table(x: Any) -> bool:
+    """Return whether the sampler takes something: a table in memory, which is no query."""
+    lazy = hasattr(x, "collect") or hasattr(x, "compute")  # as polars and Dask call it
+    return hasattr(type(x), "columns") and not lazy
 
 
 def _as_floats(x: Any) -> str:
