@@ -164,25 +164,41 @@ def record_of(
 
 
 def speed(seconds: float, columns: Sequence[int], size: int) -> list[dict[str, Any]]:
-    """Time how a table of two classes grows elevenfold, by SMOTE and by ours, one thread each."""
+    """Time how tables grow elevenfold, by SMOTE and by ours, one thread each.
+
+    The search of SMOTE compares all rows of a class that grows: in two large classes it takes most
+    of the time, in one rare class little.
+    """
+    half, tenth, much = size // 2, size // 10, 10 * size
+    both = {0: size - half + much // 2, 1: half + much // 2}
+    cases = {f"two classes of {half:,}": (half, both)}
+    cases[f"a rare class of {tenth:,}"] = (tenth, {1: tenth + much})
     found = []
     for count in columns:
-        rng = np.random.default_rng(0)
-        x, y = rng.normal(size=(size, count)), np.repeat([0, 1], [size // 2, size - size // 2])
-        wanted = {0: int(5.5 * size), 1: int(5.5 * size)}
-        more: dict[str, Any] = {"sampling_strategy": wanted, "random_state": 0}
-        calls: dict[str, Call] = {
-            "SMOTE (k = 5)": partial(SMOTE(k_neighbors=NEIGHBORS, **more).fit_resample, x, y),
-            "zetamix.oversample": partial(oversample, x, y, strategy=wanted, rng=0),
-            "ZetaMixupSampler": partial(ZetaMixupSampler(**more).fit_resample, x, y),
-        }
-        near = partial(oversample, x, y, strategy=wanted, neighbors=NEIGHBORS, rng=0)
-        times = interleave(calls, seconds=seconds, least=5, most=50)
-        # By itself, since it takes the time of many rounds of the others.
-        alone = {"zetamix.oversample, neighbors=5": near}
-        times |= interleave(alone, seconds=seconds / 4, least=3, most=15)
-        found.append({"speed": count, "rows": size, "times": times})
+        for name, (rare, wanted) in cases.items():
+            x = np.random.default_rng(0).normal(size=(size, count))
+            y = np.repeat([0, 1], [size - rare, rare])
+            times = times_of(seconds, x, y, wanted)
+            found.append({"speed": count, "rows": size, "case": name, "times": times})
     return found
+
+
+def times_of(
+    seconds: float, x: np.ndarray, y: np.ndarray, wanted: Mapping[int, int]
+) -> dict[str, list[float]]:
+    """Time how classes grow to the counts that are wanted."""
+    more: dict[str, Any] = {"sampling_strategy": wanted, "random_state": 0}
+    mixed = partial(oversample, x, y, strategy=wanted, rng=0)
+    calls: dict[str, Call] = {
+        "SMOTE (k = 5)": partial(SMOTE(k_neighbors=NEIGHBORS, **more).fit_resample, x, y),
+        "zetamix.oversample": mixed,
+        "zetamix.oversample, num_mix=2": partial(mixed, num_mix=2),
+        "ZetaMixupSampler": partial(ZetaMixupSampler(**more).fit_resample, x, y),
+    }
+    times = interleave(calls, seconds=seconds, least=5, most=50)
+    # By itself, since it may take the time of many rounds of the others.
+    near: dict[str, Call] = {"zetamix.oversample, neighbors=5": partial(mixed, neighbors=NEIGHBORS)}
+    return times | interleave(near, seconds=seconds / 4, least=3, most=15)
 
 
 # --- tables ---------------------------------------------------------------------------------------
@@ -260,7 +276,8 @@ def report(records: Sequence[Mapping[str, Any]]) -> str:
         medians = {name: quartiles(times)[1] for name, times in each["times"].items()}
         slowest = medians["SMOTE (k = 5)"]
         rows = [[n, f"{1000 * t:.0f}", f"{slowest / t:.1f}"] for n, t in medians.items()]
-        parts.append(f"## {each['rows']:,} rows of {each['speed']} columns grow elevenfold")
+        size = f"{each['rows']:,} rows of {each['speed']} columns"
+        parts.append(f"## {size} grow elevenfold: {each['case']}")
         parts.append(markdown(["method", "ms", "times as fast as SMOTE"], rows))
     if table := ranks(scores):
         parts.append("## Mean ranks\n\n" + markdown(["method", *MEASURES], table))

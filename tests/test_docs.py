@@ -351,6 +351,25 @@ def test_claims_of_the_readme_are_in_the_results():
     )
     assert f"of {of_zeta} at γ = 2.8, of {of_mixup} with mixup" in claims
     assert f"the originals {of_originals}" in claims
+    ours, smote = [], []
+    for case in ("two classes of 5,000", "a rare class of 1,000"):
+        rows = results_of("tabular.md", f"10,000 rows of 20 columns grow elevenfold: {case}")
+        times = {row[0]: row[1] for row in rows}
+        ours.append(times["zetamix.oversample"])
+        smote.append(times["SMOTE (k = 5)"])
+    assert f"takes {ours[0]} ms for two classes of 5,000, SMOTE of imbalanced-learn" in claims
+    assert f"{smote[0]} ms; for a rare class of 1,000 they take {ours[1]} and {smote[1]}" in claims
+
+
+@pytest.mark.skipif(not RESULTS.exists(), reason="results are not beside an installed wheel")
+def test_no_score_of_tables_is_better_beyond_its_interval():
+    text = (RESULTS / "tabular.md").read_text(encoding="utf-8")
+    precisions = re.findall(r"^\| \S[^|]* \| \S+ \(([+-]\S+) ± (\S+)\) \|", text, re.MULTILINE)
+    assert len(precisions) > 100
+    assert not [each for each in precisions if abs(float(each[0])) > float(each[1])]
+    briers = re.findall(r"\| \S+ \(([+-]\S+) ± (\S+)\) \|$", text, re.MULTILINE)
+    assert len(briers) == len(precisions)
+    assert not [each for each in briers if -float(each[0]) > float(each[1])]
 
 
 BESIDE_CODE = sorted([*ROOT.glob("*.md"), *ROOT.glob("benchmarks/*.md")])

@@ -48,7 +48,9 @@ def test_the_program_runs_and_resumes(tmp_path):
     assert {"ζ-mixup within the class", "SMOTE", "class weights"} < {r["method"] for r in fits}
     for record in fits:
         assert "refused" in record or 0 <= record["average precision"] <= 1
-    assert "## 200 rows of 20 columns grow elevenfold" in text
+    assert "## 200 rows of 20 columns grow elevenfold: two classes of 100" in text
+    assert "## 200 rows of 20 columns grow elevenfold: a rare class of 20" in text
+    assert text.count("| zetamix.oversample, num_mix=2 |") == 2
     assert "## breast cancer 1:50, logistic regression" in text
     assert "| no resampling | 0." in text
     # A killed program may have written half a line; the rest is kept, and nothing is done twice.
