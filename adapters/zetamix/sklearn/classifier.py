@@ -107,7 +107,9 @@ class ZetaMixupClassifier(ClassifierMixin, ZetaMixupEstimator):  # type: ignore[
     Early stopping inside the estimator, as in `HistGradientBoostingClassifier` above 10,000 rows,
     holds out rows at random. Copies of a mixed row, and mixtures of the same rows, then end up on
     both sides, so the validation score is too good and training stops too late: turn early stopping
-    off, or choose the number of iterations by cross-validation around this estimator.
+    off, or choose the number of iterations by cross-validation around this estimator. The same
+    holds for all validation inside: search and calibrate around this estimator, as with
+    ``CalibratedClassifierCV(ZetaMixupClassifier(...))``.
 
     Examples
     --------
