@@ -1,5 +1,7 @@
 """Rows, classes and groups that the sampler for tables once changed, lost or pooled in silence."""
 
+import tracemalloc
+
 import numpy as np
 import pandas as pd
 import polars as pl
@@ -256,3 +258,24 @@ def test_queries_are_to_be_collected():
         sampled(frame.lazy())
     with pytest.raises(TypeError, match=r"pass y\.collect\(\)"):
         sampled(frame, pl.DataFrame({"label": Y}).lazy())
+
+
+# --- memory ---------------------------------------------------------------------------------------
+
+
+@pytest.mark.skipif(pd.__version__ < "3", reason="pandas 2 copies columns that keep their dtype")
+@pytest.mark.parametrize(("dtype", "most"), [("float64", 2.5), ("int64", 3.5)])
+def test_tables_of_pandas_are_copied_no_more_than_they_must(dtype, most):
+    """Integers are mixed as floats and rounded into a second table before it is joined."""
+    x = pd.DataFrame((100 * np.random.default_rng(0).normal(size=(2000, 20))).astype(dtype))
+    y = np.repeat([0, 1], [1000, 1000])
+    sampler = ZetaMixupSampler(sampling_strategy={1: 101_000}, random_state=0)
+    sampler.fit_resample(x, y)  # what is imported or cached is no copy
+    tracemalloc.start()
+    try:
+        mixed, _ = sampler.fit_resample(x, y)
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    size = int(mixed.memory_usage().sum())
+    assert peak < most * size

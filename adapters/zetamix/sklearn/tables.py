@@ -215,7 +215,9 @@ class FrameFeatures:
         native = self.frame.to_native()
         pandas = nw.get_native_namespace(self.frame)
         new = {part.name: part.to_native().array for part in parts}
-        below = pandas.DataFrame(new, columns=native.columns).astype(native.dtypes.to_dict())
+        # Without a copy, since joining copies them once more.
+        below = pandas.DataFrame(new, columns=native.columns, copy=False)
+        below = below.astype(native.dtypes.to_dict())
         dtypes = self.given.to_native().dtypes.to_dict()
         joined = pandas.concat([native, below], ignore_index=True).astype(dtypes)
         return joined.set_axis(self.labels, axis=1)
