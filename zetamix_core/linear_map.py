@@ -326,11 +326,13 @@ def _multiply_blocks(
 ) -> Array:
     """Multiply in blocks of columns, without an intermediate array of all samples."""
     n, num_columns = rows.shape
+    width = max(_MIN_COLUMNS, _BLOCK_ENTRIES // max(n, num_outputs))
+    if out is None and width >= num_columns and not spread:
+        return rounded(product(cast(rows, work)), dtype)
     target = out
     if target is None:
         shape, device = (num_outputs, num_columns), device_of(rows)
         target = namespace(rows).empty(shape, dtype=dtype, device=device)
-    width = max(_MIN_COLUMNS, _BLOCK_ENTRIES // max(n, num_outputs))
     if spread:  # over all cores, of narrow samples too
         width = min(width, -(-num_columns // num_cores()))
 
