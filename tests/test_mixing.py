@@ -151,8 +151,6 @@ def test_rule_of_the_dispatch(backend, taken):
             assert taken == ["sparse" if last_sparse else "gather"]
 
 
-# Raised by torch itself, where derivatives are first asked for in forward mode.
-@pytest.mark.filterwarnings("ignore:`torch.jit.script` is deprecated:DeprecationWarning")
 @pytest.mark.needs("torch")
 def test_kernels_without_derivatives_are_left_alone(taken):
     """Not taken by what requires grad, by transformations, nor for dtypes that they lack."""

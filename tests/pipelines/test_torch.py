@@ -295,7 +295,7 @@ def on_two_processes(digits, folder):
     script = Path(__file__).with_name("distributed_run.py")
     # Those of torch that pytest is told to ignore, too.
     ignored = [
-        "-Wignore:`torch.jit.script_method` is deprecated:DeprecationWarning",
+        "-Wignore:`torch.jit.script",
         "-Wignore:Guards may run slower on Python 3.13.0:RuntimeWarning",
     ]
     command = [sys.executable, "-W", "error", *ignored, str(script), str(folder)]
