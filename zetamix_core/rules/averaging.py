@@ -11,12 +11,12 @@ import numpy as np
 
 from zetamix_core.annotations import Gamma
 from zetamix_core.arrays import is_array, is_torch, same
-from zetamix_core.checks import check_alpha, check_count, check_flag, check_gamma, check_size
+from zetamix_core.checks import check_count, check_flag, check_gamma, check_size
 from zetamix_core.donors import check_donors, checked_pool
 from zetamix_core.numbers import as_real
 from zetamix_core.plans import MixPlan, dirichlet_plan, mixup_plan
 from zetamix_core.plans.drawing import drawn_zeta
-from zetamix_core.rules.base import Ask, BaseRule
+from zetamix_core.rules.base import AlphaRule, Ask, BaseRule
 from zetamix_core.weights import checked_gamma
 
 __all__ = ["Dirichlet", "Mixup", "Zeta"]
@@ -117,7 +117,7 @@ class Zeta(BaseRule):
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class Mixup(BaseRule):
+class Mixup(AlphaRule):
     r"""Two samples, with a Beta-distributed weight :math:`\lambda`.
 
     Parameters
@@ -158,28 +158,12 @@ class Mixup(BaseRule):
     anchored: bool = True
     donors: Literal["same", "other"] | None = None
 
-    def __post_init__(self) -> None:
-        check_donors(self.donors)
-        object.__setattr__(self, "alpha", check_alpha(self.alpha))
-        check_flag("per_sample", self.per_sample)
-        check_flag("anchored", self.anchored)
-
     def _draw(self, asked: Ask) -> MixPlan:
-        return mixup_plan(
-            asked.shape[0],
-            alpha=self.alpha,
-            per_sample=self.per_sample,
-            anchored=self.anchored,
-            anchors=asked.anchors,
-            donors=self.donors,
-            groups=asked.groups,
-            rng=asked.stream,
-            like=asked.like,
-        )
+        return mixup_plan(asked.shape[0], **self._options(asked))
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class Dirichlet(BaseRule):
+class Dirichlet(AlphaRule):
     r"""Symmetric Dirichlet weights over T samples.
 
     Parameters
@@ -221,26 +205,12 @@ class Dirichlet(BaseRule):
     donors: Literal["same", "other"] | None = None
 
     def __post_init__(self) -> None:
-        check_donors(self.donors)
-        object.__setattr__(self, "alpha", check_alpha(self.alpha))
-        check_flag("per_sample", self.per_sample)
-        check_flag("anchored", self.anchored)
+        super().__post_init__()
         _check_num_mix(self.num_mix)
 
     def _draw(self, asked: Ask) -> MixPlan:
         n = asked.shape[0]
-        return dirichlet_plan(
-            n,
-            alpha=self.alpha,
-            num_mix=_at_most(self.num_mix, n),
-            per_sample=self.per_sample,
-            anchored=self.anchored,
-            anchors=asked.anchors,
-            donors=self.donors,
-            groups=asked.groups,
-            rng=asked.stream,
-            like=asked.like,
-        )
+        return dirichlet_plan(n, num_mix=_at_most(self.num_mix, n), **self._options(asked))
 
 
 def _at_most(num_mix: int | None, n: int) -> int:

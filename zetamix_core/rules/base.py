@@ -8,8 +8,8 @@ from typing import Any, ClassVar, Literal, NamedTuple, Protocol, runtime_checkab
 
 from zetamix_core.annotations import RNG, SupportsSamples
 from zetamix_core.arrays import Array
-from zetamix_core.checks import check_like, check_no_ids, check_shape
-from zetamix_core.donors import Groups
+from zetamix_core.checks import check_alpha, check_flag, check_like, check_no_ids, check_shape
+from zetamix_core.donors import Groups, check_donors
 from zetamix_core.dtypes import kind_of
 from zetamix_core.linear_map import output_dtype
 from zetamix_core.plans import Plan
@@ -124,11 +124,8 @@ class BaseRule(ABC):
         step: Any = None,
         anchors: SupportsSamples | None = None,
     ) -> Plan:
-        if groups is not None and not self.takes_groups:
-            raise ValueError(
-                f"groups go with rules that ask for them, got groups for {self}; leave them out, "
-                f"or pass donors='same' or 'other' to the rule"
-            )
+        if groups is not None:
+            check_takes_groups(self)
         check_like(like)
         asked = Ask(check_shape(shape), stream_for(rng, like), like, step, groups, anchors)
         return self._draw(asked)
@@ -138,6 +135,32 @@ class BaseRule(ABC):
     @abstractmethod
     def _draw(self, asked: Ask) -> Plan:
         """Draw the requested plan."""
+
+
+class AlphaRule(BaseRule):
+    """What rules with random weights share: their parameter α, and the options of their plans."""
+
+    alpha: float
+    per_sample: bool
+    anchored: bool
+
+    def __post_init__(self) -> None:
+        check_donors(self.donors)
+        object.__setattr__(self, "alpha", check_alpha(self.alpha))
+        check_flag("per_sample", self.per_sample)
+        check_flag("anchored", self.anchored)
+
+    def _options(self, asked: Ask) -> dict[str, Any]:
+        return {
+            "alpha": self.alpha,
+            "per_sample": self.per_sample,
+            "anchored": self.anchored,
+            "anchors": asked.anchors,
+            "donors": self.donors,
+            "groups": asked.groups,
+            "rng": asked.stream,
+            "like": asked.like,
+        }
 
 
 def drawn(
@@ -176,6 +199,15 @@ def averages(rule: Rule) -> bool:
 def takes_groups(rule: Rule) -> bool:
     """Return whether a rule may ask for the groups of samples; it may unless it says otherwise."""
     return bool(getattr(rule, "takes_groups", True))
+
+
+def check_takes_groups(rule: Rule) -> None:
+    """Check that a rule may ask for the groups that were given."""
+    if not takes_groups(rule):
+        raise ValueError(
+            f"groups go with rules that ask for them, got groups for {rule}; leave them out, or "
+            f"pass donors='same' or 'other' to the rule"
+        )
 
 
 def takes_anchors(rule: Rule) -> bool:

@@ -6,16 +6,15 @@ import dataclasses
 from collections.abc import Sequence
 from typing import ClassVar, Literal
 
-from zetamix_core.checks import check_alpha, check_axes, check_flag
-from zetamix_core.donors import check_donors
+from zetamix_core.checks import check_axes
 from zetamix_core.plans import CutMixPlan, cutmix_plan
-from zetamix_core.rules.base import Ask, BaseRule
+from zetamix_core.rules.base import AlphaRule, Ask
 
 __all__ = ["CutMix"]
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class CutMix(BaseRule):
+class CutMix(AlphaRule):
     r"""CutMix: a box of one sample pasted into another, labels by volume.
 
     Parameters
@@ -63,22 +62,8 @@ class CutMix(BaseRule):
     averages: ClassVar[bool] = False
 
     def __post_init__(self) -> None:
-        check_donors(self.donors)
-        object.__setattr__(self, "alpha", check_alpha(self.alpha))
-        check_flag("per_sample", self.per_sample)
-        check_flag("anchored", self.anchored)
+        super().__post_init__()
         object.__setattr__(self, "axes", check_axes(self.axes))
 
     def _draw(self, asked: Ask) -> CutMixPlan:
-        return cutmix_plan(
-            asked.shape,
-            alpha=self.alpha,
-            axes=self.axes,
-            per_sample=self.per_sample,
-            anchored=self.anchored,
-            anchors=asked.anchors,
-            donors=self.donors,
-            groups=asked.groups,
-            rng=asked.stream,
-            like=asked.like,
-        )
+        return cutmix_plan(asked.shape, axes=self.axes, **self._options(asked))

@@ -18,6 +18,7 @@ from zetamix_core.rules.base import (
     Rule,
     averages,
     check_rule,
+    check_takes_groups,
     drawn,
     takes_groups,
 )
@@ -97,12 +98,9 @@ def needs_groups(rule: Rule) -> bool:
 
 def check_asked(rule: Rule, groups: Any, *, needed: bool = True) -> None:
     """Check before any batch that groups are given if, and only if, a rule asks for them."""
-    if groups is not None and not takes_groups(rule):
-        raise ValueError(
-            f"groups go with rules that ask for them, got groups for {rule}; leave them out, or "
-            f"pass donors='same' or 'other' to the rule"
-        )
-    if needed and groups is None and needs_groups(rule):
+    if groups is not None:
+        check_takes_groups(rule)
+    elif needed and needs_groups(rule):
         raise ValueError(
             f"a rule with donors needs the groups of all samples, got none for {rule}; pass "
             f"groups=, or leave donors out"
