@@ -89,40 +89,36 @@ class RoleOptions(TypedDict, total=False):
     valid: Mapping[str, str] | None
 
 
-class MixOptions(TypedDict, total=False):
-    """The options of `mix`."""
-
+class _BatchOptions(TypedDict, total=False):
     num_classes: int | None
     ignore_index: int | None
     groups: SupportsSamples | None
     rng: RNG
+
+
+class MixOptions(_BatchOptions, total=False):
+    """The options of `mix`."""
+
     step: Any
 
 
-class ZetaOptions(TypedDict, total=False):
+class _ShortFormOptions(_BatchOptions, total=False):
+    anchored: bool
+    donors: Literal["same", "other"] | None
+
+
+class ZetaOptions(_ShortFormOptions, total=False):
     """The options of `zeta_mixup`."""
 
     gamma: Gamma
     num_mix: int | None
-    num_classes: int | None
-    ignore_index: int | None
-    anchored: bool
-    donors: Literal["same", "other"] | None
-    groups: SupportsSamples | None
-    rng: RNG
 
 
-class MixupOptions(TypedDict, total=False):
+class MixupOptions(_ShortFormOptions, total=False):
     """The options of `mixup`."""
 
     alpha: float
     per_sample: bool
-    num_classes: int | None
-    ignore_index: int | None
-    anchored: bool
-    donors: Literal["same", "other"] | None
-    groups: SupportsSamples | None
-    rng: RNG
 
 
 class CutMixOptions(MixupOptions, total=False):
