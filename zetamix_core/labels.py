@@ -67,11 +67,10 @@ def mix_labels(entries: Entries, y: Array, options: LabelOptions, dtype: Any) ->
     mix = functools.partial(_MIXERS[form.name], entries, form=form, dtype=dtype)
     if not lazy:
         return mix(y)
-    if form.name == "rows" or form.name == "one-hot":
-        return _map_rows_lazily(mix, y, entries.indices.shape[0], dtype)
     if form.name == "column":
         y = y[:, 0]
-    return _map_lazily(mix, y, entries.indices.shape[0], form.num_classes, dtype)
+    width = None if form.name in ("rows", "one-hot") else form.num_classes
+    return _map_lazily(mix, y, entries.indices.shape[0], width, dtype)
 
 
 def label_weights(entries: Entries, y: Array, ignore_index: int) -> Array:
@@ -413,23 +412,11 @@ def _nan_unless(good: Array, values: Array, dtype: Any) -> Array:
 
 
 def _map_lazily(
-    function: Callable[[Array], Array], y: Array, num_outputs: int, width: int, dtype: Any
+    function: Callable[[Array], Array], y: Array, num_outputs: int, width: int | None, dtype: Any
 ) -> Array:
-    """Apply `function`, which appends an axis of length `width`, to blocks with all samples."""
+    """Apply `function` to blocks with all samples; it appends an axis of length `width`, if any."""
     y = whole_samples(y)
-    return y.map_blocks(
-        function,
-        chunks=((num_outputs,), *y.chunks[1:], (width,)),
-        new_axis=y.ndim,
-        dtype=dtype,
-        meta=y._meta[..., None].astype(dtype),
-    )
-
-
-def _map_rows_lazily(
-    function: Callable[[Array], Array], y: Array, num_outputs: int, dtype: Any
-) -> Array:
-    """Apply `function`, which keeps the trailing axes, to blocks with all samples."""
-    y = whole_samples(y)
-    chunks = ((num_outputs,), *y.chunks[1:])
-    return y.map_blocks(function, chunks=chunks, dtype=dtype, meta=y._meta.astype(dtype))
+    chunks, meta, new = ((num_outputs,), *y.chunks[1:]), y._meta, None
+    if width is not None:
+        chunks, meta, new = (*chunks, (width,)), meta[..., None], y.ndim
+    return y.map_blocks(function, chunks=chunks, new_axis=new, dtype=dtype, meta=meta.astype(dtype))
