@@ -18,19 +18,17 @@ Namespace = Any
 _PLAIN_VALUES = frozenset({bool, bytes, dict, float, int, list, str, tuple, type(None)})
 
 
-def _loaded(module: str) -> Any:
-    """Return a module if it is imported, else None: whoever holds its arrays has imported it."""
-    return sys.modules.get(module)
+# Whoever holds arrays of a library has imported it; nothing is imported here.
 
 
 def is_torch(x: object) -> bool:
-    torch = sys.modules.get("torch")  # needed so often that another call would be felt
+    torch = sys.modules.get("torch")
     return torch is not None and isinstance(x, torch.Tensor)
 
 
 def is_torch_symbol(x: object) -> bool:
     """Return whether `x` is a node of a graph under construction, without shape or values."""
-    fx = _loaded("torch.fx")
+    fx = sys.modules.get("torch.fx")
     return fx is not None and isinstance(x, fx.Proxy)
 
 
