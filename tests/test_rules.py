@@ -407,6 +407,51 @@ def test_short_forms_take_no_ranges(x):
             OneOf([Zeta(), CutMix()], p=p)
 
 
+def first_told(call):
+    """The argument that the error of a call names first."""
+    with pytest.raises((TypeError, ValueError)) as caught:
+        call()
+    return str(caught.value).partition(" ")[0]
+
+
+WRONG = pytest.mark.parametrize("wrong", [{"num_mix": 0}, {"gamma": -1.0}, {"anchored": 2}])
+
+
+@WRONG
+def test_a_short_form_tells_mistakes_in_its_rule_first(wrong):
+    """As where the rule is made before the call, whatever else is wrong."""
+    [name] = wrong
+    options = {**wrong, "num_classes": 0}
+    assert first_told(lambda: zetamix.zeta_mixup("x", "y", **options)) == name
+    assert first_told(lambda: zetamix.batches("x", "y", 2, **options)) == name
+
+
+@pytest.mark.needs("torch")
+def test_a_module_tells_mistakes_in_its_rule_first():
+    from zetamix import torch as zt
+
+    for wrong in ({"num_mix": 0}, {"gamma": -1.0}, {"donors": "all"}):
+        assert first_told(lambda wrong=wrong: zt.ZetaMixup(**wrong, num_classes=0)) in wrong
+    assert first_told(lambda: zt.Mixup(alpha=0, num_classes=0)) == "alpha"
+    assert first_told(lambda: zt.CutMix(axes=1, num_classes=0)) == "axes"
+
+
+@pytest.mark.needs("jax")
+@WRONG
+def test_a_function_of_jax_tells_mistakes_in_its_rule_first(wrong):
+    from zetamix import jax as zj
+
+    assert first_told(lambda: zj.zeta_mixup(0, "x", "y", **wrong, num_classes=0)) in wrong
+
+
+@pytest.mark.needs("dask")
+@WRONG
+def test_a_function_of_dask_tells_mistakes_in_its_rule_first(wrong):
+    from zetamix import dask as lazily
+
+    assert first_told(lambda: lazily.zeta_mixup("x", "y", **wrong, num_classes=0)) in wrong
+
+
 def test_what_a_rule_can_not_do_is_told_before_the_first_batch(x):
     with pytest.raises(ValueError, match="axes must be one or more distinct axes"):
         zetamix.batches(x, None, 4, rule=CutMix(axes=(7,)))

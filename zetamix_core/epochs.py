@@ -177,10 +177,10 @@ class Epoch(Generic[Labels]):
     epoch: int = 0
 
     def __post_init__(self) -> None:
-        self.num_samples = check_samples("x", self.x)
-        self.x = _on_host("x", self.x)
         self.batch_size = check_count("batch_size", self.batch_size)
         self.mixer = self._rule()
+        self.num_samples = check_samples("x", self.x)
+        self.x = _on_host("x", self.x)
         if averages(self.mixer):
             check_no_ids("x", self.x)
         if self.y is not None:

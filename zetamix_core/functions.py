@@ -230,9 +230,9 @@ def zeta_mixup(
     """
     if isinstance(gamma, (list, tuple)) or callable(gamma):
         check_gamma(gamma)  # its error fits this function; rules take more
+    rule = Zeta(gamma=gamma, num_mix=num_mix, anchored=anchored, donors=donors)
     if num_mix is not None:
         check_num_mix(num_mix, check_samples("x", x))
-    rule = Zeta(gamma=gamma, num_mix=num_mix, anchored=anchored, donors=donors)
     options: Any = {"num_classes": num_classes, "ignore_index": ignore_index, "groups": groups}
     return mix(x, y, rule, **options, rng=rng)
 

@@ -161,6 +161,7 @@ class ZetaMixup(BatchMix):
         generator: torch.Generator | None = None,
         rank: int | None = None,
     ) -> None:
+        rule = rules.Zeta(gamma=gamma, num_mix=num_mix, donors=donors)
         super().__init__(
             num_classes=num_classes,
             p=p,
@@ -182,8 +183,7 @@ class ZetaMixup(BatchMix):
             generator=generator,
             rank=rank,
         )
-        checked = rules.Zeta(gamma=gamma, num_mix=num_mix, donors=donors)
-        self.gamma, self.num_mix, self.donors = checked.gamma, checked.num_mix, donors
+        self.gamma, self.num_mix, self.donors = rule.gamma, rule.num_mix, donors
         self._give_floats()
         if isinstance(gamma, Tensor) and gamma.ndim > 0:
             raise ValueError(
@@ -250,8 +250,8 @@ class Mixup(BatchMix):
         donors: Donors = None,
         **options: Unpack[ModuleOptions],
     ) -> None:
-        super().__init__(**options)
         rule = rules.Mixup(alpha=alpha, per_sample=per_sample, donors=donors)
+        super().__init__(**options)
         self.alpha, self.per_sample, self.donors = rule.alpha, rule.per_sample, donors
         self._give_floats()
         check_asked(self.rule, self.groups, needed=False)
@@ -321,8 +321,8 @@ class CutMix(BatchMix):
         donors: Donors = None,
         **options: Unpack[ModuleOptions],
     ) -> None:
-        super().__init__(**options)
         rule = rules.CutMix(alpha=alpha, axes=axes, per_sample=per_sample, donors=donors)
+        super().__init__(**options)
         self.alpha, self.axes = rule.alpha, rule.axes
         self.per_sample, self.donors = rule.per_sample, donors
         check_asked(self.rule, self.groups, needed=False)
