@@ -32,34 +32,29 @@ def stacked(
     first = items[0]
     if path in roles.keep or path in roles.dominant:
         return list(items)
+    _check_alike(items, numbers, path)
     if first is None or isinstance(first, (str, bytes)):
-        _check_alike(items, numbers, path, _form_of_text)
         return list(items) if path in roles.declared else None  # where it will be refused
     if isinstance(first, Mapping):
-        _check_alike(items, numbers, path, _form_of_mapping)
         return {
             key: stacked([x[key] for x in items], numbers, stack, roles, join(path, key))
             for key in first.keys()  # noqa: SIM118 - of tensordict samples
         }
     if isinstance(first, (list, tuple)):
-        _check_alike(items, numbers, path, _form_of_list)
         names = getattr(first, "_fields", range(len(first)))
         parts = [
             stacked([x[i] for x in items], numbers, stack, roles, join(path, name))
             for i, name in enumerate(names)
         ]
         return type(first)(*parts) if hasattr(first, "_fields") else type(first)(parts)
-    _check_alike(items, numbers, path, _form_of_array)
     return stack(list(items))
 
 
-def _check_alike(
-    items: Sequence[Any], numbers: Sequence[int], path: str, form: Callable[[Any], Any]
-) -> None:
+def _check_alike(items: Sequence[Any], numbers: Sequence[int], path: str) -> None:
     """Check that all nodes at a path are of the form of the first."""
-    first = form(items[0])
+    first = _form_of(items[0])
     for number, item in zip(numbers, items, strict=True):
-        found = form(item)
+        found = _form_of(item)
         if found != first:
             raise ValueError(
                 f"items that are mixed must be of one form, got {_told(first)} in item "
@@ -69,31 +64,23 @@ def _check_alike(
 
 
 def _told(form: tuple[Any, ...]) -> str:
-    return " ".join(str(each) for each in form if each != "")
+    return " ".join(map(str, form))
 
 
-def _form_of_text(node: Any) -> tuple[Any, ...]:
-    return ("text",) if isinstance(node, (str, bytes)) else ("a", type(node).__name__)
-
-
-def _form_of_mapping(node: Any) -> tuple[Any, ...]:
-    if not isinstance(node, Mapping):
-        return ("a", type(node).__name__)
-    return ("a mapping of", sorted(map(str, node.keys())))
-
-
-def _form_of_list(node: Any) -> tuple[Any, ...]:
-    if not isinstance(node, (list, tuple)):
-        return ("a", type(node).__name__)
-    return ("a", type(node).__name__, "of length", len(node))
-
-
-def _form_of_array(node: Any) -> tuple[Any, ...]:
+def _form_of(node: Any) -> tuple[Any, ...]:
+    """Return what nodes have in common that can be stacked."""
+    name = type(node).__name__
+    if isinstance(node, (str, bytes)):
+        return ("text",)
+    if isinstance(node, Mapping):
+        return ("a mapping of", sorted(map(str, node.keys())))
+    if isinstance(node, (list, tuple)):
+        return ("a", name, "of length", len(node))
     if isinstance(node, (bool, int, float, complex)):
-        return ("a number of type", type(node).__name__)
+        return ("a number of type", name)
     if not is_array(node):
-        return ("a", type(node).__name__)
-    kind = "a number" if isinstance(node, np.generic) else type(node).__name__
+        return ("a", name)
+    kind = "a number" if isinstance(node, np.generic) else name
     return (kind, "of dtype", str(node.dtype), "and shape", tuple(node.shape))
 
 
