@@ -348,7 +348,7 @@ REFUSED = {
         lambda: lazily.zeta_mixup(X, num_mix=9, batch_size=8),
     ),
     "a class": (TypeError, "rule must be an object", lambda: lazily.mix(X, rule=Zeta)),
-    "seed": (ValueError, "seed must be from 0", lambda: lazily.mix(X, seed=-1)),
+    "seed": (ValueError, "seed must be an int from 0", lambda: lazily.mix(X, seed=-1)),
     "epoch": (ValueError, r"from 0 to 2\*\*32 - 1", lambda: lazily.shuffled(X, epoch=2**32)),
     "dtype": (TypeError, "dtype must be a floating", lambda: lazily.mix(X, dtype="int8")),
     "no groups": (ValueError, "needs the groups", lambda: lazily.mix(X, rule=Zeta(donors="same"))),
@@ -373,7 +373,7 @@ REFUSED = {
     ),
     "a float seed": (
         TypeError,
-        "seed must be a whole number, got 1.0",
+        "seed must be an int from 0 to .* got 1.0",
         lambda: lazily.mix(X, seed=1.0),
     ),
     "an array gamma": (

@@ -347,14 +347,14 @@ def test_what_is_shown():
     [
         (TypeError, "collate_fn must be a callable or None, got 3", lambda: ZetaMixupCollate(3)),
         (TypeError, "got generator=", lambda: collate(generator=torch.Generator())),
-        (ValueError, "seed must be from 0", lambda: collate(seed=-1)),
+        (ValueError, "seed must be an int from 0", lambda: collate(seed=-1)),
         (ValueError, "rank must be an int", lambda: collate(rank=-1)),
         (
             ValueError,
             "epoch must be an int from 0 to 2**32 - 1, got -1",
             lambda: collate().set_epoch(-1),
         ),
-        (ValueError, "epoch must be an int", lambda: collate().set_epoch(1.0)),
+        (TypeError, "epoch must be an int", lambda: collate().set_epoch(1.0)),
         (ValueError, "gamma must be a number", lambda: collate(gamma=-1)),
         (
             ValueError,

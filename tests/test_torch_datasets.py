@@ -556,8 +556,8 @@ def test_what_does_not_fit_is_refused_when_it_is_read(images):
 
     with pytest.raises(ValueError, match="one item for each index, got 1 items for 4 indices"):
         MixedDataset(Few(list(images)), seed=0)[5]
-    for epoch in (-1, 2**32, 1.0):
-        with pytest.raises(ValueError, match="epoch must be an int from 0"):
+    for epoch, error in ((-1, ValueError), (2**32, ValueError), (1.0, TypeError)):
+        with pytest.raises(error, match="epoch must be an int from 0"):
             dataset.set_epoch(epoch)
     with pytest.raises(ValueError, match="integer classes need num_classes"):
         MixedDataset([(torch.rand(3), 1)] * 4, seed=0)[0]

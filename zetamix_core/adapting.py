@@ -73,6 +73,7 @@ from zetamix_core.numbers import is_whole_number
 from zetamix_core.oversampling import grown
 from zetamix_core.pixels import checked_pixels
 from zetamix_core.random import Stream, stream_for
+from zetamix_core.random.seeds import checked_part
 from zetamix_core.roles import (
     Found,
     Roles,
@@ -133,6 +134,7 @@ __all__ = [
     "checked_dtype",
     "checked_form",
     "checked_index",
+    "checked_part",
     "checked_pixels",
     "chosen",
     "chosen_name",

@@ -16,8 +16,8 @@ from zetamix_core.checks import check_num_samples
 from zetamix_core.donors import Groups, check_groups
 from zetamix_core.inputs import shown
 from zetamix_core.leaves import Batch
-from zetamix_core.numbers import is_whole_number
 from zetamix_core.plans import CutMixPlan, MixPlan, Plan
+from zetamix_core.random.seeds import checked_part
 from zetamix_core.rules import OneOf, Rule, Zeta
 from zetamix_core.rules.base import BaseRule, check_rule, drawn, takes_anchors
 from zetamix_core.rules.one_of import check_asked
@@ -57,7 +57,7 @@ class Blocks:
     ) -> None:
         self.rule = _for_anchors(Zeta() if rule is None else check_rule(rule))
         self.num_samples = check_num_samples(num_samples)
-        self.seed = _checked_seed(seed)
+        self.seed = checked_part("seed", seed, 63)
         self.groups = self._checked_groups(groups)
         self._forget()
 
@@ -161,15 +161,6 @@ class Blocks:
             groups = list(groups)  # such as a column of a table
         values = np.array(to_host(check_groups(groups, self.num_samples)))
         return Groups.of(values)
-
-
-def _checked_seed(seed: Any) -> int:
-    if not is_whole_number(seed) or not 0 <= seed < 2**63:
-        raise (ValueError if is_whole_number(seed) else TypeError)(
-            f"seed must be an int from 0 to 2**63 - 1, from which items are drawn, got "
-            f"{shown(seed)}; pass for instance seed=0"
-        )
-    return int(seed)
 
 
 def _check_drawn(rule: Rule, plan: Plan, n: int, anchors: np.ndarray) -> None:

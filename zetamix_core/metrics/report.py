@@ -16,7 +16,7 @@ from zetamix_core.keywords import random_by
 from zetamix_core.metrics.experiment import Experiment, MixMeasures
 from zetamix_core.metrics.methods import MIXUP, ORIGINALS, Method, zeta_method
 from zetamix_core.metrics.samples import distinct_rows
-from zetamix_core.numbers import is_whole_number
+from zetamix_core.random.seeds import checked_part
 
 __all__ = ["GammaReport", "gamma_report"]
 
@@ -212,7 +212,7 @@ def gamma_report(
     experiment = Experiment(
         x,
         y,
-        keys=[(_check_seed(seed),)],
+        keys=[(checked_part("seed", seed, 128),)],
         batch_size=batch_size,
         num_classes=num_classes,
         n_neighbors=n_neighbors,
@@ -303,12 +303,6 @@ def _ways_to_mix(gammas: Sequence[float], num_mix: int | None, batch_size: int) 
     if not grid:
         raise ValueError("gammas must not be empty; omit it for the default grid")
     return [ORIGINALS, MIXUP, *(zeta_method(gamma, num_mix) for gamma in grid)]
-
-
-def _check_seed(seed: Any) -> int:
-    if not is_whole_number(seed) or seed < 0:
-        raise TypeError(f"seed must be a whole number >= 0, got {seed!r}; pass an int")
-    return int(seed)
 
 
 def _check_tolerance(tolerance: Any) -> None:

@@ -13,7 +13,7 @@ from zetamix_core.arrays import is_array, is_jax_tracer, to_host
 from zetamix_core.inputs import shown
 from zetamix_core.keywords import random_by
 from zetamix_core.numbers import is_whole_number
-from zetamix_core.random.seeds import seed_sequence
+from zetamix_core.random.seeds import checked_part
 
 __all__ = ["key_of"]
 
@@ -69,15 +69,13 @@ def key_of(ids: Iterable[Any], *, seed: int = 0) -> tuple[int, ...]:
     >>> zeta_plan(2, rng=key) == zeta_plan(2, rng=key)
     True
     """
-    if not is_whole_number(seed):
-        raise TypeError(f"seed must be an int, got {shown(seed)}; pass for instance seed=0")
-    seed_sequence(seed)  # raises if it is out of range
+    seed = checked_part("seed", seed, 128)
     digest = hashlib.blake2b(digest_size=4 * _WORDS)
     for each in _listed(ids):
         letter, text = _encoded(each)
         digest.update(letter + len(text).to_bytes(8, "little") + text)
     words = np.frombuffer(digest.digest(), dtype="<u4")
-    return (int(seed), *map(int, words))
+    return (seed, *map(int, words))
 
 
 def _listed(ids: Any) -> Iterable[Any]:

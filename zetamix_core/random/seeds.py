@@ -15,6 +15,17 @@ ACCEPTED = (
 )
 
 
+def checked_part(name: str, value: Any, bits: int, remedy: str | None = None) -> int:
+    """Return a seed, or a number that becomes part of a key, as an int of at most so many bits."""
+    whole = is_whole_number(value)
+    if whole and 0 <= value < 2**bits:
+        return int(value)
+    raise (ValueError if whole else TypeError)(
+        f"{name} must be an int from 0 to 2**{bits} - 1, got {shown(value)}; "
+        + (remedy or (f"take it modulo 2**{bits}" if whole else f"pass for instance {name}=0"))
+    )
+
+
 def seed_sequence(rng: Any) -> np.random.SeedSequence:
     """Return the seed that a portable `rng` stands for."""
     if rng is None:

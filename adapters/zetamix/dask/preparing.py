@@ -24,10 +24,10 @@ from zetamix_core.adapting import (
     checked_blocks,
     checked_dtype,
     checked_form,
+    checked_part,
     is_array,
     is_dask,
     is_numpy,
-    is_whole_number,
     label_options,
     library,
 )
@@ -147,15 +147,7 @@ def _lazy(name: str, array: Any) -> Any:
 def checked_key(seed: int | None, epoch: int) -> tuple[int, int]:
     if seed is None:
         seed = secrets.randbits(64)
-    for name, value, most in (("seed", seed, 2**128), ("epoch", epoch, 2**32)):
-        if not is_whole_number(value):
-            raise TypeError(f"{name} must be a whole number, got {value!r}; pass an int")
-        if not 0 <= value < most:
-            raise ValueError(
-                f"{name} must be from 0 to 2**{most.bit_length() - 1} - 1, got {value}; take it "
-                f"modulo that"
-            )
-    return int(seed), int(epoch)
+    return checked_part("seed", seed, 128), checked_part("epoch", epoch, 32)
 
 
 def size_in_memory(arrays: list[da.Array | None]) -> int:

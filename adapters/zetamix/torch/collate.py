@@ -12,16 +12,15 @@ from torch.utils.data import default_collate, get_worker_info
 
 from zetamix.torch.keys import (
     KeyedModule,
-    check_rank,
-    check_seed,
+    check_parts,
     draw_word,
     process_rank,
 )
 from zetamix.torch.leaves import marked_as
 from zetamix.torch.mix import BatchMix, CollateOptions, Mix
-from zetamix.torch.sharing import SharesNumbers, check_word
+from zetamix.torch.sharing import SharesNumbers
 from zetamix.torch.transforms import Donors, Gamma, ZetaMixup
-from zetamix_core.adapting import check_rule, random_by
+from zetamix_core.adapting import check_rule, checked_part, random_by
 from zetamix_core.rules import Rule
 
 # Places in shared memory: what the loader's process sends its workers; then how often processes
@@ -130,8 +129,7 @@ class Collate(SharesNumbers):
         rank: int | None,
         options: Mapping[str, Any],
     ) -> None:
-        check_seed(seed)
-        check_rank(rank)
+        check_parts(seed, rank)
         if isinstance(collate_fn, KeyedModule):
             raise TypeError(
                 f"collate_fn must make a batch from samples, got the module "
@@ -234,7 +232,9 @@ class Collate(SharesNumbers):
         Raises
         ------
         ValueError
-            If `epoch` or `first_batch` is not an int from 0 to 2**32 - 1.
+            If `epoch` or `first_batch` is not from 0 to 2**32 - 1.
+        TypeError
+            If it is not an int.
 
         Examples
         --------
@@ -244,9 +244,9 @@ class Collate(SharesNumbers):
         >>> for epoch in range(2):
         ...     collate.set_epoch(epoch)  # then iterate over the loader
         """
-        check_word("epoch", epoch, "epochs")
+        checked_part("epoch", epoch, 32, "count epochs from 0")
         if first_batch is not None:
-            check_word("first_batch", first_batch, "batches")
+            checked_part("first_batch", first_batch, 32, "count batches from 0")
         self._own()
         if first_batch is None and epoch == int(self._shared[_EPOCH]):
             return  # workers may be in the middle of it

@@ -11,13 +11,14 @@ from torch.utils.data import Dataset, IterableDataset, default_collate
 
 from zetamix.torch.leaves import as_given, marked_as
 from zetamix.torch.mix import BatchLeaves, ItemOptions, Mix
-from zetamix.torch.sharing import SharesNumbers, check_word
+from zetamix.torch.sharing import SharesNumbers
 from zetamix_core import Plan
 from zetamix_core.adapting import (
     Batch,
     Blocks,
     check_options,
     checked_index,
+    checked_part,
     random_by,
     refuse_item,
     stacked,
@@ -138,7 +139,9 @@ class MixedDataset(SharesNumbers, Dataset[Any]):
         Raises
         ------
         ValueError
-            If `epoch` is not an int from 0 to 2**32 - 1.
+            If `epoch` is not from 0 to 2**32 - 1.
+        TypeError
+            If it is not an int.
 
         Examples
         --------
@@ -149,7 +152,7 @@ class MixedDataset(SharesNumbers, Dataset[Any]):
         >>> first == [float(x) for x in mixed]
         False
         """
-        check_word("epoch", epoch, "epochs")
+        checked_part("epoch", epoch, 32, "count epochs from 0")
         self._own()
         self._shared[0] = epoch
 

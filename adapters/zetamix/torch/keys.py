@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, distributed, nn
 from torch.utils.data import get_worker_info
 
-from zetamix_core.adapting import is_whole_number
+from zetamix_core.adapting import checked_part, is_whole_number
 
 # The numbers of a draw, as stream_for takes them.
 Key: TypeAlias = tuple[int, ...] | Tensor
@@ -52,8 +52,7 @@ class KeyedModule(nn.Module):
         self, *, seed: int | None, generator: torch.Generator | None, rank: int | None
     ) -> None:
         super().__init__()
-        check_seed(seed)
-        check_rank(rank)
+        check_parts(seed, rank)
         _check_generator(generator, seed)
         self.generator = generator
         self._begin(0, seed, rank)
@@ -195,24 +194,12 @@ def word_of(generator: torch.Generator) -> Tensor:
     return torch.randint(_WORD_LIMIT, (1,), generator=generator, dtype=torch.int64, device="cpu")
 
 
-def check_seed(seed: Any) -> None:
-    if seed is None:
-        return
-    if not is_whole_number(seed):
-        raise TypeError(
-            f"seed must be an int or None, got {seed!r} of type {type(seed).__name__}; pass None "
-            f"to follow torch.manual_seed"
-        )
-    if not 0 <= seed < _SEED_LIMIT:
-        raise ValueError(f"seed must be from 0 to 2**63 - 1, got {seed}; take it modulo 2**63")
-
-
-def check_rank(rank: Any) -> None:
-    if rank is not None and not (is_whole_number(rank) and 0 <= rank < 2**32):
-        raise ValueError(
-            f"rank must be an int from 0 to 2**32 - 1 or None, got {rank!r}; pass None for the "
-            f"rank from torch.distributed"
-        )
+def check_parts(seed: Any, rank: Any) -> None:
+    """Check the seed and the rank that a module was given, if any."""
+    if seed is not None:
+        checked_part("seed", seed, 63)
+    if rank is not None:
+        checked_part("rank", rank, 32, "pass None for the rank from torch.distributed")
 
 
 def _check_step(step: int) -> None:

@@ -8,8 +8,6 @@ from typing import Any, Self
 from torch import Tensor
 from torch.utils.data import get_worker_info
 
-from zetamix_core.adapting import is_whole_number
-
 
 class SharesNumbers:
     """An object with a tensor of integers that the workers of its process share.
@@ -47,11 +45,3 @@ class SharesNumbers:
         if get_worker_info() is None:
             own = self._owner == os.getpid()
             self._share(self._shared if own else self._shared.clone())
-
-
-def check_word(name: str, number: Any, what: str) -> None:
-    """Check a number that becomes part of a key."""
-    if not is_whole_number(number) or not 0 <= number < 2**32:
-        raise ValueError(
-            f"{name} must be an int from 0 to 2**32 - 1, got {number!r}; count {what} from 0"
-        )
