@@ -11,6 +11,7 @@ import types
 
 import numpy as np
 import pytest
+from zetamix.rules import CutMix, Dirichlet, Mixup, OneOf, Zeta
 
 import zetamix_core
 
@@ -92,6 +93,29 @@ def test_same_batches_as_the_core(stand_in, data, batch_size, labels):
     for (a, b), (c, d) in zip(arrived, expected, strict=True):
         assert np.array_equal(a, c)
         assert b is d is None or np.array_equal(b, d)
+
+
+class Pairs:
+    """A rule as users write it."""
+
+    def plan(self, shape, *, rng=None, like=None, groups=None, step=None):
+        return zetamix_core.zeta_plan(shape[0], gamma=1.0, num_mix=2, rng=rng, like=like)
+
+
+RULES = [Zeta(gamma=1.0), Mixup(), Dirichlet(num_mix=3), CutMix(), OneOf([Mixup(), CutMix()])]
+RULES += [Zeta(num_mix=3, donors="same"), Pairs()]
+
+
+@pytest.mark.parametrize("rule", RULES, ids=lambda rule: type(rule).__name__)
+def test_any_rule_mixes_as_in_the_core(stand_in, rule):
+    x = np.random.default_rng(0).random((30, 5, 6)).astype(np.float32)
+    y = np.arange(30) % 4
+    groups = y if getattr(rule, "donors", None) else None
+    options = {"rule": rule, "groups": groups, "num_classes": 4, "seed": 1, "epoch": 2}
+    expected = zetamix_core.batches(x, y, 8, **options)
+    for batch, other in zip(stand_in.batches(x, y, 8, **options), expected, strict=True):
+        for ours, theirs in zip(batch, other, strict=True):
+            np.testing.assert_allclose(ours, theirs, rtol=1e-6)
 
 
 def test_the_next_batch_is_on_its_way(stand_in, data, monkeypatch):
