@@ -31,8 +31,8 @@ from poster_measures import (
 from zetamix import theory
 from zetamix.cli.outputs import save_picture
 from zetamix.figures.datasets import BATCH, Dataset
-from zetamix.figures.digits import draw_methods
-from zetamix.figures.manifolds import draw_clouds
+from zetamix.figures.digits import plot_methods
+from zetamix.figures.manifolds import plot_clouds
 from zetamix.figures.style import BLUE, GREY, ORANGE, slide, talk_style
 
 from zetamix_core.adapting import ORIGINALS
@@ -96,7 +96,7 @@ def manifolds(sources: Sequence[Source], limit: int | None) -> Figure:
     """Draw clouds: rows of data sets, columns of methods."""
     data = [source.samples(_SEED, limit) for source in sources]
     title = "mixup fills the gaps; ζ-mixup of 4 or 8 follows the manifold"
-    figure = draw_clouds(title, data, _MANIFOLDS, (_SEED,))
+    figure = plot_clouds(title, data, _MANIFOLDS, (_SEED,))
     # Thousands of points would burden an .svg; in three dimensions, only all can be pixels.
     for axes in figure.axes[: len(data) * len(_MANIFOLDS)]:
         for artist in [axes] if axes.name == "3d" else axes.collections:
@@ -115,7 +115,7 @@ def images(source: Source) -> Figure:
     room = {"left": 0.16, "right": 0.985, "top": 0.855, "bottom": 0.08}
     grid = figure.add_gridspec(len(methods), _SHOWN, wspace=0.2, hspace=0.14, **room)
     colours = "gray_r" if source.is_ink else "gray"
-    drawn = draw_methods(figure, grid, batch, methods, (_SEED,), colours=colours)
+    drawn = plot_methods(figure, grid, batch, methods, (_SEED,), colours=colours)
     if source.class_names:
         for axes, own in zip(drawn[:_SHOWN], batch.targets[:_SHOWN], strict=True):
             name = textwrap.fill(source.class_names[own], 11, break_long_words=False)

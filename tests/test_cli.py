@@ -125,7 +125,7 @@ def test_pictures_are_pictures(demo, name):
 def test_text_neither_overlaps_nor_leaves_the_picture(name, seed):
     number = list(PICTURES).index(name) + 1
     with talk_style():
-        check_text(PICTURES[name].draw((seed, number)))
+        check_text(PICTURES[name].plot((seed, number)))
 
 
 def check_text(figure):

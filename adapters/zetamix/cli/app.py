@@ -104,7 +104,7 @@ def demo(directory: Path, seed: int) -> None:
         task = bar.add_task("", total=len(PICTURES) + 1)
         for number, (name, picture) in enumerate(PICTURES.items(), start=1):
             bar.update(task, description=f"drawing {name}")
-            outputs.save_picture(picture.draw((seed, number)), directory / name)
+            outputs.save_picture(picture.plot((seed, number)), directory / name)
             bar.advance(task)
         bar.update(task, description="measuring")
         rows = compare((seed, 0))

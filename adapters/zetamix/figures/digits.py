@@ -14,7 +14,7 @@ from zetamix.figures.pairs import heavier_first
 from zetamix.figures.style import BLUE, GREY, ORANGE, name_row, slide
 from zetamix_core.adapting import MIXUP, ORIGINALS, Key, Method, zeta_method
 
-__all__ = ["digits_methods", "digits_mixtures", "draw_methods"]
+__all__ = ["digits_methods", "digits_mixtures", "plot_methods"]
 
 _METHODS = (ORIGINALS, MIXUP, *(zeta_method(gamma) for gamma in (1.8, 2.8, 4.0)))
 _MIXTURES = ((2, MIXUP), (4, zeta_method(2.0)), (8, zeta_method(2.0)))
@@ -35,11 +35,11 @@ def digits_methods(key: Key) -> Figure:
     batch = data.batch(_first_of_each_class(data))
     room = {"left": 0.13, "right": 0.985, "top": 0.885, "bottom": 0.08}
     grid = figure.add_gridspec(len(_METHODS), 10, wspace=0.29, hspace=0.14, **room)
-    draw_methods(figure, grid, batch, _METHODS, key)
+    plot_methods(figure, grid, batch, _METHODS, key)
     return figure
 
 
-def draw_methods(
+def plot_methods(
     figure: Figure,
     grid: Any,
     batch: Dataset,
@@ -61,7 +61,7 @@ def draw_methods(
             images.append(figure.add_subplot(cell[0]))
             _image(images[-1], points[column], colours)
             own = int(batch.targets[column])
-            _draw_shares(figure.add_subplot(cell[1]), labels[column], own=own)
+            _plot_shares(figure.add_subplot(cell[1]), labels[column], own=own)
     return images
 
 
@@ -77,8 +77,8 @@ def _image(axes: Any, image: np.ndarray, colours: str = "gray_r") -> None:
     axes.spines[:].set(visible=True, color=GREY, linewidth=0.8)
 
 
-def _draw_shares(axes: Any, label: np.ndarray, *, own: int) -> None:
-    """Draw a soft label as a bar, its own class first and the others by their share."""
+def _plot_shares(axes: Any, label: np.ndarray, *, own: int) -> None:
+    """Plot a soft label as a bar, its own class first and the others by their share."""
     others = np.argsort(-label, kind="stable")
     classes = [own, *others[others != own]]
     widths = label[classes]

@@ -16,9 +16,9 @@ __all__ = ["PICTURES", "Picture"]
 
 
 class Picture(NamedTuple):
-    """How to draw a picture, and what it shows."""
+    """How to plot a picture, and what it shows."""
 
-    draw: Callable[[Key], Figure]
+    plot: Callable[[Key], Figure]
     shows: str
 
 

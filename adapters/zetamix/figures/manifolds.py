@@ -12,7 +12,7 @@ from zetamix.figures.datasets import BATCH, Dataset, half_moons, helix, two_spir
 from zetamix.figures.style import CLASSES, FAINT, name_row, slide
 from zetamix_core.adapting import MIXUP, ORIGINALS, Key, Method, shuffled_plan, zeta_method
 
-__all__ = ["draw_clouds", "manifolds"]
+__all__ = ["manifolds", "plot_clouds"]
 
 _METHODS = (ORIGINALS, MIXUP, *(zeta_method(gamma) for gamma in (2.0, 2.8, 4.0, 5.0)))
 _GRID = {"left": 0.055, "right": 0.985, "top": 0.8, "bottom": 0.09, "wspace": 0.08, "hspace": 0.1}
@@ -22,11 +22,11 @@ _HEIGHTS = (0.75, 1, 1.15)
 def manifolds(key: Key) -> Figure:
     """Draw half-moons, spirals and a helix, mixed by each method."""
     title = "mixup fills the gaps; ζ-mixup follows the manifold as γ grows"
-    return draw_clouds(title, (half_moons(key[0]), two_spirals(), helix()), _METHODS, key)
+    return plot_clouds(title, (half_moons(key[0]), two_spirals(), helix()), _METHODS, key)
 
 
-def draw_clouds(title: str, rows: Sequence[Dataset], methods: Sequence[Method], key: Key) -> Figure:
-    """Draw rows of data sets, up to three, and columns of methods."""
+def plot_clouds(title: str, rows: Sequence[Dataset], methods: Sequence[Method], key: Key) -> Figure:
+    """Plot rows of data sets, up to three, and columns of methods."""
     figure = slide(
         title,
         "Grey: originals. Colour: soft label, or position on the helix. Even at γ = 5, no point "

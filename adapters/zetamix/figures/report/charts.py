@@ -13,7 +13,7 @@ import altair as alt
 
 from zetamix import metrics, theory
 
-__all__ = ["BLUE", "CLASSES", "GREY", "ORANGE", "Chart", "Measured", "draw_charts", "finished"]
+__all__ = ["BLUE", "CLASSES", "GREY", "ORANGE", "Chart", "Measured", "finished", "plot_charts"]
 
 BLUE, ORANGE, GREEN, GREY, INK, LINE = (
     f"var(--{name})" for name in ("blue", "orange", "green", "grey", "ink", "line")
@@ -65,9 +65,9 @@ class Chart:
     spec: dict[str, Any] | None
 
 
-def draw_charts(measured: Measured) -> list[Chart]:
-    """Draw all charts that there are numbers for."""
-    return [chart for draw in _CHARTS if (chart := draw(measured)) is not None]
+def plot_charts(measured: Measured) -> list[Chart]:
+    """Plot all charts that there are numbers for."""
+    return [chart for plot in _CHARTS if (chart := plot(measured)) is not None]
 
 
 def finished(chart: Any, start: int, *, height: int = _HEIGHT) -> dict[str, Any]:

@@ -14,7 +14,7 @@ from markupsafe import Markup
 
 from zetamix import __version__, metrics, theory
 from zetamix.figures.pairs import heavier_first
-from zetamix.figures.report.charts import Chart, Measured, draw_charts
+from zetamix.figures.report.charts import Chart, Measured, plot_charts
 from zetamix.figures.report.data import Samples
 from zetamix.figures.report.frames import cards, scatters
 from zetamix.figures.report.measuring import Findings
@@ -50,7 +50,7 @@ def render(data: Samples, found: Findings, key: Key, command: str) -> str:
         lstrip_blocks=True,
     ).get_template("page.html.j2")
     frames = _frames(data, found, key)
-    charts = draw_charts(_measured(found))
+    charts = plot_charts(_measured(found))
     return template.render(
         data=data,
         advice=found.advice,
