@@ -100,7 +100,7 @@ def of_most_axes(samples: Iterable[Array]) -> Array:
 
 
 class _Leaf:
-    """The placeholder of a leaf in a structure; what stays is there itself."""
+    """Stands where a leaf was in a structure; what stays is there itself."""
 
 
 class _Node(NamedTuple):
